@@ -1,0 +1,241 @@
+"""Every setting, its default, its bounds, and the one sentence said when it is wrong.
+
+Flags, environment (`LANECAST_…`, `__` between levels) and `lanecast.toml` set the same keys;
+the earlier of these wins. A namespace decides how its channels are delivered; a kind is what
+a latency is promised for.
+"""
+
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import platformdirs
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    SettingsConfigDict,
+)
+
+
+class Lane(IntEnum):
+    """The four priorities; a lower number always leaves first."""
+
+    IMMEDIATE = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+class Delivery(StrEnum):
+    """The one way in which a namespace delivers."""
+
+    STREAM = "stream"
+    """Every publication, never merged."""
+    LATEST = "latest"
+    """Each publication is whole; a pending one is replaced."""
+    STATE = "state"
+    """Publications are changes by key; two pending ones merge into one."""
+
+
+class Access(StrEnum):
+    """Who may subscribe."""
+
+    PUBLIC = "public"
+    ACCOUNT = "account"
+    """A token whose `sub` is the name after the colon."""
+    OPERATOR = "operator"
+
+
+def _lane(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return Lane[value.upper()]
+        except KeyError:
+            raise ValueError(f"must be one of {', '.join(lane.name.lower() for lane in Lane)}") from None
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Kind(_Section):
+    threshold_ms: Annotated[float, Field(gt=0, le=60_000)] | None = None
+    """Promised from publish to the last client's socket; None promises nothing."""
+
+
+class Namespace(_Section):
+    lane: Annotated[Lane, BeforeValidator(_lane)] = Lane.NORMAL
+    delivery: Delivery = Delivery.STREAM
+    kind: str = "message"
+    """The kind of a publication that names none."""
+    access: Access = Access.PUBLIC
+    gather: bool = False
+    """Gather publications for one tick, so that they leave in one shared frame."""
+    interval_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    """Least time between two publications of market state; 0 is every tick."""
+    history_size: Annotated[int, Field(ge=0, le=100_000)] = 0
+    history_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
+    """0 keeps what `history_size` allows for as long as the server runs."""
+    publish: bool = False
+    """Subscribers may publish."""
+    presence: bool = False
+    join_leave: bool = False
+    subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """0 is unlimited."""
+
+
+def _market(**changes: Any) -> Namespace:
+    return Namespace(**{"gather": True, **changes})
+
+
+DEFAULT_NAMESPACES: dict[str, Namespace] = {
+    "orders": Namespace(lane=Lane.IMMEDIATE, kind="order_update", access=Access.ACCOUNT, history_size=1_000),
+    "bots": Namespace(lane=Lane.IMMEDIATE, kind="bot_status", access=Access.ACCOUNT, history_size=1_000),
+    "botstate": Namespace(
+        lane=Lane.HIGH, kind="bot_state", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
+    ),
+    "open_orders": Namespace(
+        lane=Lane.HIGH, kind="open_orders", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
+    ),
+    "trades": _market(kind="trade", history_size=300),
+    "ticker": _market(kind="ticker", delivery=Delivery.LATEST),
+    "book": _market(kind="book", delivery=Delivery.STATE, interval_ms=100),
+    "market:hot": _market(lane=Lane.LOW, kind="hot_markets", delivery=Delivery.LATEST, interval_ms=5_000),
+    "market:analytics": _market(lane=Lane.LOW, kind="analytics", delivery=Delivery.STATE, interval_ms=2_000),
+    "market:sparkline": _market(lane=Lane.LOW, kind="sparkline", delivery=Delivery.STATE, interval_ms=1_000),
+    "ops": Namespace(lane=Lane.HIGH, kind="ops", access=Access.OPERATOR, delivery=Delivery.LATEST),
+    "experiment": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
+    "session": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
+    "dashboard": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
+}
+"""Keyed by what stands before the colon, or by the channel up to a dot for a finer rule."""
+
+DEFAULT_KINDS: dict[str, Kind] = {
+    "order_fill": Kind(threshold_ms=10),
+    "order_update": Kind(threshold_ms=25),
+    "bot_status": Kind(threshold_ms=50),
+    "bot_cycle": Kind(threshold_ms=50),
+    "bot_lifecycle": Kind(threshold_ms=100),
+    "bot_state": Kind(threshold_ms=100),
+    "open_orders": Kind(threshold_ms=100),
+    "trade": Kind(threshold_ms=100),
+    "ticker": Kind(threshold_ms=100),
+    "book": Kind(threshold_ms=100),
+    "message": Kind(threshold_ms=100),
+    "hot_markets": Kind(),
+    "analytics": Kind(),
+    "sparkline": Kind(),
+    "ops": Kind(),
+}
+
+
+class Preset(StrEnum):
+    REALTIME = "realtime"
+    BALANCED = "balanced"
+    THROUGHPUT = "throughput"
+    SAVER = "saver"
+
+
+class Limits(_Section):
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    channels_per_client: Annotated[int, Field(ge=1, le=10_000)] = 128
+    commands_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Inbound messages of one client, over a sliding window of one second."""
+    message_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
+    """One inbound WebSocket message, inflated."""
+    body_bytes: Annotated[int, Field(ge=1_024, le=67_108_864)] = 1_048_576
+    """One HTTP request body."""
+    outbox_bytes: Annotated[int, Field(ge=65_536, le=268_435_456)] = 1_048_576
+    gather_bytes: Annotated[int, Field(ge=65_536, le=268_435_456)] = 4_194_304
+    """What one channel may hold while its fan-out is under way; beyond it a publisher gets error 111."""
+    frame_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 16_384
+    """Gathered frames are at most this long; one larger document goes alone."""
+    handshake_seconds: Annotated[float, Field(gt=0, le=600)] = 10
+    """From accepting a socket to a complete request, and from the upgrade to `connect`."""
+    ping_seconds: Annotated[float, Field(gt=0, le=3_600)] = 25
+    pong_seconds: Annotated[float, Field(gt=0, le=600)] = 8
+    write_seconds: Annotated[float, Field(gt=0, le=600)] = 15
+    """A client whose socket takes nothing for this long is closed."""
+
+    @model_validator(mode="after")
+    def _pong_before_ping(self) -> Self:
+        if self.pong_seconds >= self.ping_seconds:
+            raise ValueError(f"pong_seconds ({self.pong_seconds:g}) must be less than ping_seconds ({self.ping_seconds:g})")
+        return self
+
+
+class SimulatorSettings(_Section):
+    enabled: bool | None = None
+    """None: on unless a venue is configured."""
+    rate: Annotated[float, Field(gt=0, le=100_000)] = 20
+    """Trades per second, over all its markets."""
+    seed: int = 1
+
+
+class BinanceSettings(_Section):
+    symbols: Annotated[list[str], Field(min_length=1, max_length=200)]
+    url: str = "wss://stream.binance.com:9443"
+    rest_url: str = "https://api.binance.com"
+
+
+class BinanceAccountSettings(_Section):
+    account: Annotated[str, Field(min_length=1, max_length=100)]
+    """Whose `orders:` channel the events go to."""
+    api_key: SecretStr
+    api_secret: SecretStr
+    url: str = "wss://ws-api.binance.com:443"
+
+
+class KalshiSettings(_Section):
+    markets: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+    key_id: str
+    private_key_file: Path
+    """RSA key in PEM form."""
+    account: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Whose `orders:` channel own fills go to; None leaves the fill channel alone."""
+    url: str = "wss://external-api-ws.kalshi.com"
+
+
+class FeedsSettings(_Section):
+    binance: BinanceSettings | None = None
+    binance_account: BinanceAccountSettings | None = None
+    kalshi: KalshiSettings | None = None
+
+
+class Settings(BaseSettings):
+    """All of it; build one with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LANECAST_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
+    """0 takes any free port."""
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("lanecast", appauthor=False)))
+    api_key: SecretStr | None = None
+    operator_key: SecretStr | None = None
+    token_key: SecretStr | None = None
+    anonymous: bool = True
+    """Clients may connect without a token."""
+    preset: Preset = Preset.BALANCED
+    tick_ms: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Overrides the preset's."""
+    tick_messages: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    compression_from_bytes: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
+    compression_level: Annotated[int, Field(ge=0, le=9)] | None = None
+    """0 switches permessage-deflate off."""
+    namespaces: dict[str, Namespace] = {}
+    """Merged over the defaults, namespace by namespace and key by key."""
+    kinds: dict[str, Kind] = {}
+    limits: Limits = Limits()
+    simulator: SimulatorSettings = SimulatorSettings()
+    feeds: FeedsSettings = FeedsSettings()
