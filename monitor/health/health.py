@@ -1,0 +1,240 @@
+"""What is measured: counters that anybody may raise with a plain `+= 1`, looked at four times a second.
+
+Writing costs an attribute, never a lock or a dict; all figures, windows and alerts are made in
+`sample`, whose cost doesn't depend on how much is sent. So the monitor can't slow what it monitors.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from monitor.config import DEFAULT_KINDS, DEFAULT_NAMESPACES, Lane, Settings
+from monitor.health import report, rules
+from monitor.health.alerts import Alerts, Finding
+from monitor.health.depth import LaneMeter
+from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, KindMeter, LatencyMeter
+from monitor.health.process import ProcessMeter
+from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
+
+if TYPE_CHECKING:
+    from monitor.health.feeds import FeedHealth
+
+PROBE_SECONDS = 0.025
+"""How often the event loop's lag is probed."""
+SAMPLE_SECONDS = 1 / ROTATIONS_PER_SECOND
+_RATE_SECONDS = 2
+"""Shorter makes the shown rates jump, longer makes them lag."""
+_KIND_RATE_SECONDS = 10
+"""Fills are rarer than one in two seconds."""
+_MISSED_PROBES_LIMIT = 400
+"""Ten seconds of them: what the lag's window holds."""
+_TRAVELS_WITH = {"order_fill": "order_update", "bot_cycle": "bot_status", "bot_lifecycle": "bot_status"}
+"""Kinds that share the channels of a namespace whose own kind is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Per second."""
+
+    published: float
+    sent: float
+    merged: float
+    dropped: float
+    bytes: float
+    lanes: tuple[float, ...]
+    """Messages sent, by lane."""
+    kinds: dict[str, float]
+    """Publications, by kind."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What happened since start; summed over clients, offered = sent + merged + dropped + pending."""
+
+    published: int = 0
+    offered: int = 0
+    sent: int = 0
+    merged: int = 0
+    bytes: int = 0
+    """Bytes sent."""
+    connections: int = 0
+    """Accepted in all."""
+    failed: int = 0
+    """Handshakes and connections that ended by an error, or by us for cause."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Messages by reason."""
+    closed: Counter[int] = field(default_factory=Counter)
+    """Connections by close code."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Bad requests by cause."""
+
+
+def now_ms() -> int:
+    """Wall clock, ms since 1970."""
+    return time.time_ns() // NS_PER_MS
+
+
+class Health:
+    """Everything that is measured of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        wall_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self.clock_ns = clock_ns
+        self.wall_ms = wall_ms
+        self.address: str | None = None
+        """Where the server listens; set once it does."""
+        self.clients = 0
+        self.subscriptions = 0
+        self.channels = 0
+        self.lanes = [LaneMeter() for _ in Lane]
+        self.kinds = _kind_meters(settings)
+        self.totals = Totals()
+        self.lag = LatencyMeter()
+        """How late the event loop wakes a task that sleeps."""
+        self.feeds: dict[str, FeedHealth] = {}
+        """By name; the app enters each feed that it starts."""
+        self.process = ProcessMeter()
+        self.alerts = Alerts()
+        self._started_ns = clock_ns()
+        self._samples = 0
+        self._rates = RateMeter(_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._counters())
+        self._kind_rates = RateMeter(
+            _KIND_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._kind_counters()
+        )
+        self._attempts = RateMeter(60, self._started_ns, (0, 0))
+
+    def note_delayed(self, kind: str, stamp_ns: int) -> None:
+        """A client that was behind has now been sent what was published at `stamp_ns`."""
+        self.kinds[kind].note_delay(self.clock_ns() - stamp_ns)
+
+    def uptime_ns(self) -> int:
+        """Since the program started."""
+        return self.clock_ns() - self._started_ns
+
+    def rates(self) -> Rates:
+        """Over the last two seconds, those of the kinds over the last ten."""
+        published, sent, merged, dropped, size_bytes, *lanes = self._rates.per_second()
+        kinds = dict(zip(self.kinds, self._kind_rates.per_second(), strict=True))
+        return Rates(published, sent, merged, dropped, size_bytes, tuple(lanes), kinds)
+
+    def late(self) -> int:
+        """Of all kinds together."""
+        return sum(kind.late for kind in self.kinds.values())
+
+    def sample(self) -> bool:
+        """Close a quarter second: windows, rates, history and alerts; True when an alert changed."""
+        now_ns = self.clock_ns()
+        self._samples += 1
+        self.lag.rotate()
+        for kind in self.kinds.values():
+            kind.rotate()
+        self._rates.read(now_ns, self._counters())
+        self._kind_rates.read(now_ns, self._kind_counters())
+        if self._samples % ROTATIONS_PER_SECOND == 0:
+            self._end_second(now_ns)
+        return self.alerts.update(self._findings(), now_ns // NS_PER_MS, self.wall_ms())
+
+    def report(self) -> dict[str, Any]:
+        """The payload of `ops:health`."""
+        return report.health_report(self)
+
+    def _end_second(self, now_ns: int) -> None:
+        for lane in self.lanes:
+            lane.end_second()
+        self._attempts.read(now_ns, (self.totals.connections, self.totals.failed))
+        self.process.read(self.clients)
+
+    def _counters(self) -> Counters:
+        totals = self.totals
+        return (
+            totals.published,
+            totals.sent,
+            totals.merged,
+            totals.dropped.total(),
+            totals.bytes,
+            *(lane.sent for lane in self.lanes),
+        )
+
+    def _kind_counters(self) -> Counters:
+        return tuple(kind.count for kind in self.kinds.values())
+
+    def _findings(self) -> Iterator[Finding]:
+        connections, failed = self._attempts.gained()
+        return chain(
+            rules.find_deep_lanes(self.lanes),
+            rules.find_late_kinds(self.kinds.values()),
+            rules.find_lag(self.lag.last_10s.summary()),
+            rules.find_failures(connections, failed),
+            rules.find_growth(self.process.growth.bytes),
+        )
+
+
+def _kind_meters(settings: Settings) -> dict[str, KindMeter]:
+    lanes = {space.kind: space.lane for space in {**DEFAULT_NAMESPACES, **settings.namespaces}.values()}
+    return {
+        name: KindMeter(name, lanes.get(_TRAVELS_WITH.get(name, name)), kind.threshold_ms)
+        for name, kind in {**DEFAULT_KINDS, **settings.kinds}.items()
+    }
+
+
+async def run_health(
+    health: Health,
+    publish: Callable[[str, bytes], None],
+    watched: Callable[[str], bool],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Sample four times a second, probe the event loop's lag, publish the `ops:` channels; until cancelled.
+
+    Args:
+        publish: takes a channel and its JSON document.
+        watched: whether anybody is subscribed to a channel; what nobody watches isn't built.
+    """
+    probe_due = sample_due = trio.current_time()
+    samples = 0
+    task_status.started()
+    while True:
+        await trio.sleep_until(probe_due)
+        now = trio.current_time()
+        _record_lag(health.lag, now - probe_due)
+        probe_due = _next_due(probe_due, now, PROBE_SECONDS)
+        if now >= sample_due:
+            sample_due = _next_due(sample_due, now, SAMPLE_SECONDS)
+            _publish(health, publish, watched, samples, health.sample())
+            samples += 1
+
+
+def _record_lag(lag: LatencyMeter, late_seconds: float) -> None:
+    """Count the probes that were missed meanwhile too, each as late as it would have been."""
+    for missed in range(min(int(late_seconds / PROBE_SECONDS), _MISSED_PROBES_LIMIT) + 1):
+        lag.record(round((late_seconds - missed * PROBE_SECONDS) * NS_PER_SECOND))
+
+
+def _next_due(due: float, now: float, period_seconds: float) -> float:
+    """The schedule's first time after `now`: a late wake-up doesn't move it, missed ones are left out."""
+    return due + period_seconds * (int((now - due) / period_seconds) + 1)
+
+
+def _publish(
+    health: Health,
+    publish: Callable[[str, bytes], None],
+    watched: Callable[[str], bool],
+    samples: int,
+    alerts_changed: bool,
+) -> None:
+    if watched(report.HEALTH):
+        publish(report.HEALTH, report.encode(health.report()))
+    if alerts_changed or not samples:
+        publish(report.ALERTS, report.encode(report.alerts_report(health)))
+    if samples % ROTATIONS_PER_SECOND == 0 and watched(report.FEEDS):
+        publish(report.FEEDS, report.encode(report.feeds_report(health)))

@@ -1,0 +1,171 @@
+"""How long things take: counts in log-linear buckets, over the last 10 s, the last minute and since start.
+
+A record costs one array increment; windows are kept by adding the newest quarter second and
+taking the oldest one out again, so a report never walks through what was recorded. Prevents
+averages (which hide the late ones) and memory that grows with traffic.
+"""
+
+import math
+from array import array
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass
+from itertools import accumulate
+
+from monitor.config import Lane
+
+NS_PER_MS = 1_000_000
+_HALF_BITS = 5
+"""2**5 buckets for each doubling: a value is at most 1/64 (1.6 %) away from its bucket's middle."""
+_LIMIT_BITS = 37
+_LIMIT_NS = (1 << _LIMIT_BITS) - 1
+"""137 s; what is longer counts as this long."""
+_BUCKETS = (_LIMIT_BITS - _HALF_BITS + 1) << _HALF_BITS
+
+ROTATIONS_PER_SECOND = 4
+_SHORT = 10 * ROTATIONS_PER_SECOND
+_LONG = 60 * ROTATIONS_PER_SECOND
+
+Slot = dict[int, int]
+"""The non-empty buckets of one rotation: bucket to count."""
+
+
+def bucket_of(value_ns: int) -> int:
+    """The bucket that counts `value_ns`; values outside of 0 to 137 s count at the nearer end."""
+    value_ns = min(max(value_ns, 0), _LIMIT_NS)
+    shift = value_ns.bit_length() - _HALF_BITS - 1
+    return (shift << _HALF_BITS) + (value_ns >> shift) if shift > 0 else value_ns
+
+
+def middle_of(bucket: int) -> int:
+    """The middle of a bucket in nanoseconds, which stands for all that it counts."""
+    shift = (bucket >> _HALF_BITS) - 1
+    if shift <= 0:
+        return bucket
+    return ((bucket - (shift << _HALF_BITS)) << shift) + (1 << (shift - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a window says; the figures are None where it holds nothing."""
+
+    count: int
+    p50_ns: int | None
+    p99_ns: int | None
+    worst_ns: int | None
+
+
+_NOTHING = Summary(0, None, None, None)
+
+
+class Histogram:
+    """Counts by bucket, to which slots are added and from which they are taken again."""
+
+    __slots__ = ("_counts", "_cumulative", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._counts = array("Q", bytes(8 * _BUCKETS))
+        self._cumulative: list[int] | None = None
+
+    def add(self, slot: Slot) -> None:
+        """Count a slot in."""
+        for bucket, count in slot.items():
+            self._counts[bucket] += count
+            self.count += count
+            self._cumulative = None
+
+    def remove(self, slot: Slot) -> None:
+        """Take out a slot that was added before."""
+        for bucket, count in slot.items():
+            self._counts[bucket] -= count
+            self.count -= count
+            self._cumulative = None
+
+    def summary(self) -> Summary:
+        """Median, 99th percentile and worst, each within 1.6 % of the true one."""
+        if not self.count:
+            return _NOTHING
+        return Summary(self.count, self._quantile(0.5), self._quantile(0.99), self._quantile(1))
+
+    def count_above(self, limit_ns: int) -> int:
+        """How many were longer, those in the bucket of the limit itself left out."""
+        return self.count - self._sums()[bucket_of(limit_ns)]
+
+    def sum_ns(self) -> int:
+        """All of it added up, within 1.6 %."""
+        return sum(middle_of(bucket) * count for bucket, count in enumerate(self._counts) if count)
+
+    def _quantile(self, share: float) -> int:
+        return middle_of(bisect_left(self._sums(), math.ceil(share * self.count)))
+
+    def _sums(self) -> list[int]:
+        if self._cumulative is None:
+            self._cumulative = list(accumulate(self._counts))
+        return self._cumulative
+
+
+class LatencyMeter:
+    """One measured duration; what `record` counts shows in the windows after the next `rotate`."""
+
+    __slots__ = ("_is_rotated", "_recent", "_slots", "last_10s", "last_minute", "since_start")
+
+    def __init__(self) -> None:
+        self.last_10s = Histogram()
+        self.last_minute = Histogram()
+        self.since_start = Histogram()
+        self._recent = array("Q", bytes(8 * _BUCKETS))
+        self._is_rotated = True
+        self._slots: deque[Slot] = deque(({} for _ in range(_LONG)), maxlen=_LONG)
+
+    def record(self, latency_ns: int) -> None:
+        """Count one duration."""
+        self._recent[bucket_of(latency_ns)] += 1
+        self._is_rotated = False
+
+    def rotate(self) -> None:
+        """Close the current quarter second; called `ROTATIONS_PER_SECOND` times a second."""
+        slot = self._take()
+        self.since_start.add(slot)
+        self.last_10s.add(slot)
+        self.last_10s.remove(self._slots[-_SHORT])
+        self.last_minute.add(slot)
+        self.last_minute.remove(self._slots[0])
+        self._slots.append(slot)
+
+    def _take(self) -> Slot:
+        if self._is_rotated:
+            return {}
+        self._is_rotated = True
+        slot = {bucket: count for bucket, count in enumerate(self._recent) if count}
+        for bucket in slot:
+            self._recent[bucket] = 0
+        return slot
+
+
+class KindMeter(LatencyMeter):
+    """The latency of one kind of event, held against what is promised for it."""
+
+    __slots__ = ("count", "lane", "late", "name", "threshold_ns")
+
+    def __init__(self, name: str, lane: Lane | None, threshold_ms: float | None) -> None:
+        super().__init__()
+        self.name = name
+        self.lane = lane
+        """The lane of the channels that carry it; None where no namespace says."""
+        self.threshold_ns = None if threshold_ms is None else round(threshold_ms * NS_PER_MS)
+        self.count = 0
+        """Publications, watched or not; counted up by the publisher."""
+        self.late = 0
+        """What reached its last socket, or a client that was behind, after the threshold."""
+
+    def record(self, latency_ns: int) -> None:
+        """Count a fan-out that ended, `latency_ns` after its publish."""
+        self._recent[bucket_of(latency_ns)] += 1
+        self._is_rotated = False
+        self.note_delay(latency_ns)
+
+    def note_delay(self, latency_ns: int) -> None:
+        """Count it as late if it is, but not in the figures: one client's slowness is not the server's."""
+        if self.threshold_ns is not None and latency_ns > self.threshold_ns:
+            self.late += 1

@@ -1,0 +1,50 @@
+"""What the server's own process takes, read once a second.
+
+Memory is judged by its growth over ten minutes, less what new clients may take: a crowd that
+arrives is no leak.
+"""
+
+from collections import deque
+
+import psutil
+
+CLIENT_BYTES = 64 * 1024
+"""What one client may take before it counts as growth: four times an idle connection's budget."""
+_SECONDS_PER_READING = 60
+_READINGS = 11
+"""The first and the last are ten minutes apart."""
+
+
+class MemoryGrowth:
+    """Memory now beside memory up to ten minutes ago."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._seconds = 0
+        self._readings: deque[int] = deque(maxlen=_READINGS)
+
+    def read(self, memory_bytes: int, clients: int) -> None:
+        """Take in one reading; called once a second."""
+        unexplained = memory_bytes - clients * CLIENT_BYTES
+        if self._seconds % _SECONDS_PER_READING == 0:
+            self._readings.append(unexplained)
+        self._seconds += 1
+        self.bytes = unexplained - self._readings[0]
+
+
+class ProcessMeter:
+    """Memory and CPU of this process; `cpu_percent` is None until a second has passed."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._process.cpu_percent()
+        self.pid = self._process.pid
+        self.memory_bytes: int = self._process.memory_info().rss
+        self.cpu_percent: float | None = None
+        self.growth = MemoryGrowth()
+
+    def read(self, clients: int) -> None:
+        """Look at the process; called once a second."""
+        self.memory_bytes = self._process.memory_info().rss
+        self.cpu_percent = self._process.cpu_percent()
+        self.growth.read(self.memory_bytes, clients)

@@ -1,0 +1,124 @@
+"""The documents of the `ops:` channels: built four times a second at a fixed cost, however much is sent.
+
+A figure that is not known is null, never a zero that looks like one.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+import monitor
+from monitor.config import Lane
+from monitor.health.depth import LaneMeter
+from monitor.health.latency import NS_PER_MS, Histogram, KindMeter, Summary
+from monitor.health.rates import NS_PER_SECOND
+from monitor.health.rules import standing_of
+
+if TYPE_CHECKING:
+    from monitor.health.health import Health
+
+HEALTH = "ops:health"
+ALERTS = "ops:alerts"
+FEEDS = "ops:feeds"
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """The document as JSON."""
+    return orjson.dumps(document)
+
+
+def health_report(health: "Health") -> dict[str, Any]:
+    """The payload of `ops:health`."""
+    lag = health.lag.last_10s.summary()
+    rates = health.rates()
+    return {
+        "time": health.wall_ms(),
+        "uptime_seconds": round(health.uptime_ns() / NS_PER_SECOND, 3),
+        "version": monitor.__version__,
+        "address": health.address,
+        "pid": health.process.pid,
+        "clients": health.clients,
+        "subscriptions": health.subscriptions,
+        "channels": health.channels,
+        "rates": {
+            "published": round(rates.published, 1),
+            "sent": round(rates.sent, 1),
+            "merged": round(rates.merged, 1),
+            "dropped": round(rates.dropped, 1),
+            "bytes": round(rates.bytes),
+        },
+        "totals": _totals(health),
+        "lanes": [_lane(lane, health.lanes[lane], rates.lanes[lane]) for lane in Lane],
+        "kinds": [_kind(kind, rates.kinds[name]) for name, kind in health.kinds.items()],
+        "loop": {"lag_p99_ms": _ms(lag.p99_ns), "lag_max_ms": _ms(lag.worst_ns)},
+        "process": {"memory_bytes": health.process.memory_bytes, "cpu_percent": health.process.cpu_percent},
+    }
+
+
+def alerts_report(health: "Health") -> dict[str, Any]:
+    """The payload of `ops:alerts`."""
+    return {"alerts": [asdict(alert) for alert in health.alerts.all()]}
+
+
+def feeds_report(health: "Health") -> dict[str, Any]:
+    """The payload of `ops:feeds`."""
+    return {"feeds": [feed.report() for feed in health.feeds.values()]}
+
+
+def _totals(health: "Health") -> dict[str, int]:
+    totals = health.totals
+    return {
+        "published": totals.published,
+        "sent": totals.sent,
+        "merged": totals.merged,
+        "dropped": totals.dropped.total(),
+        "late": health.late(),
+        "bytes": totals.bytes,
+        "connections": totals.connections,
+        "failed": totals.failed,
+    }
+
+
+def _lane(lane: Lane, meter: LaneMeter, rate: float) -> dict[str, Any]:
+    return {
+        "lane": lane.name.lower(),
+        "depth": meter.depth,
+        "bytes": meter.bytes,
+        "peak": meter.peak,
+        "history": meter.history,
+        "rate": round(rate, 1),
+    }
+
+
+def _kind(kind: KindMeter, rate: float) -> dict[str, Any]:
+    summary = kind.last_minute.summary()
+    return {
+        "kind": kind.name,
+        "lane": None if kind.lane is None else kind.lane.name.lower(),
+        "threshold_ms": None if kind.threshold_ns is None else kind.threshold_ns / NS_PER_MS,
+        "count": kind.count,
+        "rate": round(rate, 1),
+        **_figures(summary),
+        "late": kind.late,
+        "state": standing_of(kind.threshold_ns, summary.p99_ns),
+        "last_10s": _window(kind.last_10s),
+        "since_start": _window(kind.since_start),
+    }
+
+
+def _window(histogram: Histogram) -> dict[str, Any]:
+    summary = histogram.summary()
+    return {"count": summary.count, **_figures(summary)}
+
+
+def _figures(summary: Summary) -> dict[str, float | None]:
+    return {
+        "p50_ms": _ms(summary.p50_ns),
+        "p99_ms": _ms(summary.p99_ns),
+        "worst_ms": _ms(summary.worst_ns),
+    }
+
+
+def _ms(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else round(duration_ns / NS_PER_MS, 3)
