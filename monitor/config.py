@@ -5,23 +5,37 @@ the earlier of these wins. A namespace decides how its channels are delivered; a
 a latency is promised for.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from monitor.errors import ConfigError
+from monitor.sources import merge, place, read_environment, read_file, read_overrides
+from monitor.validation import describe, suggestion
 
 
 class Lane(IntEnum):
@@ -62,6 +76,15 @@ def _lane(value: object) -> object:
     return value
 
 
+def _texts(value: object) -> object:
+    """Let the environment and `--set` write a list as `a,b`."""
+    return [text.strip() for text in value.split(",") if text.strip()] if isinstance(value, str) else value
+
+
+Texts = Annotated[list[str], NoDecode, BeforeValidator(_texts)]
+HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -90,6 +113,15 @@ class Namespace(_Section):
     join_leave: bool = False
     subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """0 is unlimited."""
+
+
+def _namespace_name(name: str) -> str:
+    if "." in name or name.count(":") > 1:
+        raise ValueError("must be what stands before a channel's colon, or the channel up to its first dot")
+    return name
+
+
+NamespaceName = Annotated[str, AfterValidator(_namespace_name)]
 
 
 def _market(**changes: Any) -> Namespace:
@@ -137,11 +169,49 @@ DEFAULT_KINDS: dict[str, Kind] = {
 }
 
 
+class Namespaces:
+    """Which namespace a channel belongs to."""
+
+    def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
+        self._namespaces = namespaces
+        self.find: Callable[[str], Namespace | None] = lru_cache(maxsize=65_536)(self._find)
+        """The channel's namespace, None for an unknown one. The cache is bounded: clients choose channels."""
+
+    def _find(self, channel: str) -> Namespace | None:
+        name, colon, rest = channel.partition(":")
+        if not colon:
+            return self._namespaces.get("")
+        finer = f"{name}:{rest.partition('.')[0]}"
+        return self._namespaces.get(finer) or self._namespaces.get(name)
+
+
 class Preset(StrEnum):
     REALTIME = "realtime"
     BALANCED = "balanced"
     THROUGHPUT = "throughput"
     SAVER = "saver"
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How publications are gathered into frames, and which frames are compressed."""
+
+    tick_ms: int
+    tick_messages: int
+    compression_from_bytes: int = 0
+    """0 compresses whenever that makes the frame shorter."""
+    compression_level: int = 5
+
+
+CADENCES: dict[Preset, Cadence] = {
+    Preset.REALTIME: Cadence(tick_ms=10, tick_messages=100, compression_from_bytes=500),
+    Preset.BALANCED: Cadence(tick_ms=20, tick_messages=500),
+    Preset.THROUGHPUT: Cadence(50, 1_000, compression_from_bytes=2_000, compression_level=1),
+    Preset.SAVER: Cadence(tick_ms=250, tick_messages=1_000),
+}
+
+_SAVER_KINDS = {"trade": Kind(threshold_ms=400)}
+"""A trade that is gathered for 250 ms can't keep a promise of 100."""
 
 
 class Limits(_Section):
@@ -168,7 +238,9 @@ class Limits(_Section):
     @model_validator(mode="after")
     def _pong_before_ping(self) -> Self:
         if self.pong_seconds >= self.ping_seconds:
-            raise ValueError(f"pong_seconds ({self.pong_seconds:g}) must be less than ping_seconds ({self.ping_seconds:g})")
+            raise ValueError(
+                f"pong_seconds ({self.pong_seconds:g}) must be less than ping_seconds ({self.ping_seconds:g})"
+            )
         return self
 
 
@@ -181,7 +253,7 @@ class SimulatorSettings(_Section):
 
 
 class BinanceSettings(_Section):
-    symbols: Annotated[list[str], Field(min_length=1, max_length=200)]
+    symbols: Annotated[Texts, Field(min_length=1, max_length=200)]
     url: str = "wss://stream.binance.com:9443"
     rest_url: str = "https://api.binance.com"
 
@@ -195,9 +267,9 @@ class BinanceAccountSettings(_Section):
 
 
 class KalshiSettings(_Section):
-    markets: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+    markets: Annotated[Texts, Field(min_length=1, max_length=10_000)]
     key_id: str
-    private_key_file: Path
+    private_key_file: HomePath
     """RSA key in PEM form."""
     account: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Whose `orders:` channel own fills go to; None leaves the fill channel alone."""
@@ -220,7 +292,10 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """0 takes any free port."""
-    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("lanecast", appauthor=False)))
+    data_dir: HomePath = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("lanecast", appauthor=False))
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     api_key: SecretStr | None = None
     operator_key: SecretStr | None = None
     token_key: SecretStr | None = None
@@ -233,9 +308,93 @@ class Settings(BaseSettings):
     compression_from_bytes: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
     compression_level: Annotated[int, Field(ge=0, le=9)] | None = None
     """0 switches permessage-deflate off."""
-    namespaces: dict[str, Namespace] = {}
+    namespaces: dict[NamespaceName, Namespace] = {}
     """Merged over the defaults, namespace by namespace and key by key."""
     kinds: dict[str, Kind] = {}
+    """Merged over the defaults, kind by kind and key by key."""
     limits: Limits = Limits()
     simulator: SimulatorSettings = SimulatorSettings()
     feeds: FeedsSettings = FeedsSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given and nothing else: `load_settings` reads the sources and can name them."""
+        return (init_settings,)
+
+    @property
+    def cadence(self) -> Cadence:
+        """The preset's, with what was set singly."""
+        preset = CADENCES[self.preset]
+        return Cadence(
+            tick_ms=_first(self.tick_ms, preset.tick_ms),
+            tick_messages=_first(self.tick_messages, preset.tick_messages),
+            compression_from_bytes=_first(self.compression_from_bytes, preset.compression_from_bytes),
+            compression_level=_first(self.compression_level, preset.compression_level),
+        )
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _over_default_namespaces(cls, given: object) -> object:
+        return _over(DEFAULT_NAMESPACES, given)
+
+    @field_validator("kinds", mode="before")
+    @classmethod
+    def _over_default_kinds(cls, given: object, info: ValidationInfo) -> object:
+        is_saver = info.data.get("preset") is Preset.SAVER
+        return _over(DEFAULT_KINDS | _SAVER_KINDS if is_saver else DEFAULT_KINDS, given)
+
+    @model_validator(mode="after")
+    def _kinds_exist(self) -> Self:
+        for name, namespace in self.namespaces.items():
+            if namespace.kind not in self.kinds:
+                raise PydanticCustomError(
+                    "unknown_kind",
+                    "'{kind}' is not a kind; {suggestion}",
+                    {
+                        "path": ("namespaces", name, "kind"),
+                        "kind": namespace.kind,
+                        "suggestion": suggestion(namespace.kind, list(self.kinds)),
+                    },
+                )
+        return self
+
+
+def _first(single: int | None, preset: int) -> int:
+    return preset if single is None else single
+
+
+def _over(defaults: Mapping[str, BaseModel], given: object) -> object:
+    if not isinstance(given, Mapping):
+        return given
+    return {**defaults, **{name: _over_one(defaults.get(name), value) for name, value in given.items()}}
+
+
+def _over_one(default: BaseModel | None, given: object) -> object:
+    return default.model_dump() | given if default and isinstance(given, dict) else given
+
+
+DEFAULT_FILE = Path("lanecast.toml")
+
+
+def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settings:
+    """Build the settings from `overrides` (dotted keys), the environment, the file and the defaults.
+
+    Without `config_file`, `lanecast.toml` in the working directory is read if it is there.
+    Raises ConfigError with one line for each thing that is wrong.
+    """
+    if config_file is None and DEFAULT_FILE.exists():
+        config_file = DEFAULT_FILE
+    sources = [read_overrides(overrides), read_environment(Settings)]
+    if config_file is not None:
+        sources.append(read_file(config_file))
+    try:
+        return Settings(**merge(sources))
+    except ValidationError as error:
+        raise ConfigError(describe(error, Settings, lambda path: place(sources, path))) from None

@@ -44,7 +44,7 @@ def load_keys(settings: Settings) -> Keys:
 
 def _key(name: str, given: SecretStr | None, settings: Settings) -> str:
     if given is None:
-        return _kept_key(settings.data_dir.expanduser(), f"{name}.key")
+        return _kept_key(settings.data_dir, f"{name}.key")
     key = given.get_secret_value()
     length_min = 1 if _is_loopback(settings.host) else LENGTH_MIN
     if len(key) < length_min:
