@@ -1,0 +1,333 @@
+"""The Trio client of the served protocol (Centrifuge JSON, protocol version 2).
+
+Decides how a connection is kept: pings answered, full-jitter retries, subscriptions entered
+again with recovery. A reader who falls behind never stops the socket, because pings and
+replies come over it too: each subscription keeps its newest publications and counts the rest
+in `dropped`.
+"""
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import trio
+
+from monitor.connection import (
+    GOODBYE_SECONDS,
+    CommandRejected,
+    Connection,
+    Disconnected,
+    NoAnswer,
+    open_websocket,
+)
+from monitor.errors import ConfigError, PeerError
+from monitor.subscription import Position, Publication, Subscription, Unsubscribed, read_publication
+
+ENDPOINT = "/connection/websocket"
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 10.0
+RESUBSCRIBE_FROM_CODE = 2500
+"""Of an unsubscribe push; below it the subscription has ended."""
+
+__all__ = [
+    "Client",
+    "CommandRejected",
+    "Disconnected",
+    "History",
+    "LinkState",
+    "NoAnswer",
+    "Position",
+    "Publication",
+    "Status",
+    "Subscription",
+    "Unsubscribed",
+    "open_client",
+]
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+class LinkState(StrEnum):
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    """For good; the client won't try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the link stands, and why it is not connected."""
+
+    state: LinkState
+    reason: str = ""
+    code: int = 0
+    """The close or error code that `reason` came with; 0 when there was none."""
+    failures: int = 0
+    """Attempts that failed since it was last connected."""
+    retry_seconds: float = 0.0
+    """From this status to the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    publications: list[Publication]
+    position: Position
+    """The channel's newest, whatever was asked for."""
+
+
+def retry_pauses() -> Iterator[float]:
+    limit = FIRST_RETRY_SECONDS
+    while True:
+        yield random.uniform(0, limit)
+        limit = min(2 * limit, LONGEST_RETRY_SECONDS)
+
+
+class Client:
+    """A connection that is kept; made by `open_client`.
+
+    Commands wait for the connection and raise `CommandRejected`, `NoAnswer` or
+    `Disconnected`; one whose connection is lost before the reply raises the latter and may
+    have taken effect. Cancelled, a command is abandoned and the connection goes on.
+    """
+
+    def __init__(self, url: str, token: str, name: str, reconnect: bool) -> None:
+        self.url = websocket_url(url)
+        self.status = Status(LinkState.CONNECTING)
+        self.id = ""
+        """What the server calls this connection; a new one after each reconnect."""
+        self._hello = {"token": token, "name": name} if token else {"name": name}
+        self._reconnect = reconnect
+        self._subscriptions: dict[str, Subscription] = {}
+        self._connection: Connection | None = None
+        self._changed = trio.Event()
+
+    async def status_after(self, seen: Status) -> Status:
+        """Wait until the status is another than `seen`; statuses in between may be skipped."""
+        while self.status is seen:
+            await self._changed.wait()
+        return self.status
+
+    async def subscribe(
+        self,
+        channel: str,
+        *,
+        data: Any = None,
+        token: str = "",
+        since: Position | None = None,
+        capacity: int = 1024,
+    ) -> Subscription:
+        """Subscribe and wait for the reply; `since` asks for what was published after it.
+
+        Temporary refusals are tried again. Cancelled, the channel is left as soon as the reply is in.
+        """
+        if channel in self._subscriptions:
+            raise PeerError(f"this client is already subscribed to {channel}")
+        subscription = Subscription(channel, data, token, since, capacity)
+        self._subscriptions[channel] = subscription
+        try:
+            if self._connection is not None:
+                self._connection.nursery.start_soon(self._enter, self._connection, subscription)
+            else:
+                await self._connected()
+            await subscription.settled.wait()
+            if subscription.error is not None:
+                raise subscription.error
+        except BaseException:
+            self._subscriptions.pop(channel, None)
+            subscription.is_abandoned = True
+            raise
+        return subscription
+
+    async def unsubscribe(self, channel: str) -> None:
+        """End the subscription; what it has already received can still be iterated."""
+        subscription = self._subscriptions.pop(channel, None)
+        if subscription is not None:
+            subscription.end(None)
+            if self._connection is not None:
+                await self._connection.call("unsubscribe", {"channel": channel}, channel)
+
+    async def publish(self, channel: str, data: Any) -> None:
+        await self._call("publish", {"channel": channel, "data": data}, channel)
+
+    async def rpc(self, method: str, data: Any = None) -> Any:
+        """Call a method of the server and return the reply's data."""
+        return (await self._call("rpc", {"method": method, "data": data}, method)).get("data")
+
+    async def send(self, data: Any) -> None:
+        """Send what needs no reply."""
+        await (await self._connected()).post({"send": {"data": data}})
+
+    async def history(
+        self, channel: str, limit: int, *, since: Position | None = None, reverse: bool = False
+    ) -> History:
+        """Read what a channel keeps: at most `limit` publications, -1 for all the server gives.
+
+        Forward is oldest first, after `since`; reverse is newest first, before it.
+        """
+        request: dict[str, Any] = {"channel": channel, "limit": limit, "reverse": reverse}
+        if since is not None:
+            request["since"] = {"offset": since.offset, "epoch": since.epoch}
+        result = await self._call("history", request, channel)
+        publications = [read_publication(channel, body) for body in result.get("publications") or ()]
+        return History(publications, Position(result.get("offset", 0), result.get("epoch", "")))
+
+    async def presence(self, channel: str) -> dict[str, dict[str, Any]]:
+        """Who is subscribed: `{"user", "client", …}` by client id."""
+        return (await self._call("presence", {"channel": channel}, channel)).get("presence") or {}
+
+    async def _call(self, method: str, params: dict[str, Any], subject: str) -> dict[str, Any]:
+        return await (await self._connected()).call(method, params, subject)
+
+    async def _connected(self) -> Connection:
+        while self._connection is None:
+            if self.status.state is LinkState.DISCONNECTED:
+                raise Disconnected(self.status.code, self.status.reason, is_final=True)
+            await self._changed.wait()
+        return self._connection
+
+    async def _run(self, scope: trio.CancelScope) -> None:
+        with scope:
+            self._stop(await self._stay_connected())
+            return
+        self._stop(Disconnected(0, "closed by this client", is_final=True))
+
+    async def _stay_connected(self) -> Disconnected:
+        """Connect again and again; returns why there is no sense in another attempt."""
+        failures, pauses = 0, retry_pauses()
+        while True:
+            lost = await self._connect_once()
+            if lost.is_final or not self._reconnect:
+                return lost
+            if self.status.state is LinkState.CONNECTED:
+                failures, pauses = 0, retry_pauses()
+            failures, pause = failures + 1, next(pauses)
+            self._set(Status(LinkState.CONNECTING, lost.reason, lost.code, failures, pause))
+            await trio.sleep(pause)
+
+    def _stop(self, lost: Disconnected) -> None:
+        self._set(Status(LinkState.DISCONNECTED, lost.reason, lost.code))
+        for subscription in self._subscriptions.values():
+            subscription.end(lost)
+        self._subscriptions.clear()
+
+    def _set(self, status: Status) -> None:
+        self.status = status
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _connect_once(self) -> Disconnected:
+        """Connect and stay until the connection ends; returns why it did."""
+        try:
+            async with open_websocket(self.url) as websocket:
+                return await self._serve(Connection(websocket, self._receive))
+        except Disconnected as lost:
+            return lost
+
+    async def _serve(self, connection: Connection) -> Disconnected:
+        async with trio.open_nursery() as connection.nursery:
+            connection.nursery.start_soon(connection.write)
+            connection.nursery.start_soon(connection.read)
+            try:
+                self._welcome(connection, await connection.call("connect", self._hello))
+                await connection.ended.wait()
+            except CommandRejected as refusal:
+                connection.end(Disconnected(refusal.code, refusal.message, not refusal.is_temporary))
+            except PeerError as error:
+                connection.end(Disconnected(0, str(error)))
+            finally:
+                self._connection = None
+                connection.end(Disconnected(0, "closed by this client"))
+                connection.nursery.cancel_scope.cancel()
+        return connection.lost
+
+    def _welcome(self, connection: Connection, reply: dict[str, Any]) -> None:
+        connection.keep_alive(reply.get("ping", 0), reply.get("pong", False))
+        self.id = reply.get("client", "")
+        self._connection = connection
+        self._set(Status(LinkState.CONNECTED))
+        for subscription in self._subscriptions.values():
+            connection.nursery.start_soon(self._enter, connection, subscription)
+
+    async def _enter(self, connection: Connection, subscription: Subscription) -> None:
+        """Subscribe on this connection, trying again while the refusal is temporary."""
+        channel = subscription.channel
+        for pause in retry_pauses():
+            try:
+                await connection.call("subscribe", subscription.request(), channel, subscription.enter)
+                if subscription.is_abandoned:
+                    await connection.call("unsubscribe", {"channel": channel}, channel)
+                return
+            except CommandRejected as refusal:
+                if not refusal.is_temporary:
+                    self._end(subscription, refusal)
+                    return
+            except PeerError as error:
+                connection.end(Disconnected(0, str(error)))
+                return
+            await trio.sleep(pause)
+
+    def _receive(self, connection: Connection, push: dict[str, Any]) -> None:
+        subscription = self._subscriptions.get(push.get("channel", ""))
+        if subscription is None:
+            return
+        if (body := push.get("pub")) is not None:
+            subscription.receive(body)
+        elif (unsubscribed := push.get("unsubscribe")) is not None:
+            self._leave_or_return(connection, subscription, **unsubscribed)
+
+    def _leave_or_return(
+        self, connection: Connection, subscription: Subscription, code: int = 0, reason: str = "", **_: Any
+    ) -> None:
+        if code < RESUBSCRIBE_FROM_CODE:
+            self._end(subscription, Unsubscribed(subscription.channel, code, reason))
+        else:
+            connection.nursery.start_soon(self._enter, connection, subscription)
+
+    def _end(self, subscription: Subscription, error: PeerError) -> None:
+        if self._subscriptions.get(subscription.channel) is subscription:
+            del self._subscriptions[subscription.channel]
+        subscription.end(error)
+
+    async def _say_goodbye(self) -> None:
+        self._reconnect = False
+        if self._connection is not None:
+            await self._connection.close()
+
+
+def websocket_url(url: str) -> str:
+    """The endpoint's address from it or from the server's base address, http(s) or ws(s)."""
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise ConfigError(f"url is {url!r}, must be an http, https, ws or wss address of a server")
+    path = parts.path if parts.path.endswith(ENDPOINT) else parts.path.rstrip("/") + ENDPOINT
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+
+
+@asynccontextmanager
+async def open_client(
+    url: str, token: str = "", name: str = "lanecast", *, reconnect: bool = True
+) -> AsyncIterator[Client]:
+    """Keep a connection to a server while the block runs; entering does not wait for it.
+
+    Without `reconnect` the first failure is final. Raises ConfigError when `url` is none.
+    Leaving, also by cancellation, says goodbye for at most a second.
+    """
+    client = Client(url, token, name, reconnect)
+    scope = trio.CancelScope(shield=True)
+    failure: BaseException | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client._run, scope)
+        try:
+            yield client
+        except BaseException as error:
+            # Raised again outside, so that the nursery does not wrap what the block raised.
+            failure = error
+        with trio.move_on_after(GOODBYE_SECONDS, shield=True):
+            await client._say_goodbye()
+        scope.cancel()
+    if failure is not None:
+        raise failure

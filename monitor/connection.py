@@ -1,0 +1,294 @@
+"""One open socket of the served protocol, seen from the client's side.
+
+Decides which reply belongs to which command, answers pings and notices silence. One task
+writes, so that a caller who is cancelled can't leave half a frame behind.
+"""
+
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import orjson
+import trio
+from trio_websocket import (
+    CloseReason,
+    ConnectionClosed,
+    ConnectionRejected,
+    WebSocketConnection,
+    wrap_client_stream,
+)
+
+from monitor.errors import PeerError
+
+ANSWER_SECONDS = 5.0
+"""For the handshake, and for each reply; what the protocol's own clients wait."""
+GOODBYE_SECONDS = 1.0
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""A recovery of 300 publications of the largest size the server takes from its clients fits."""
+PING_MARGIN_SECONDS = 10.0
+"""Silence beyond the server's ping interval after which the connection counts as dead."""
+COMMANDS_WAITING = 256
+"""Beyond it a caller waits until the socket has taken some."""
+COMMANDS_IN_A_FRAME = 32
+"""Well under the 64 KiB that a server takes, for commands of the usual size."""
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class CommandRejected(PeerError):
+    """The server answered a command with an error; `code` is the protocol's."""
+
+    def __init__(self, command: str, code: int, message: str, temporary: bool) -> None:
+        super().__init__(f"{command} was refused: {message} (code {code})")
+        self.code = code
+        self.message = message
+        self.is_temporary = temporary or code < 100
+
+
+class Disconnected(PeerError):
+    """There is no connection; `code` is the close code, 0 when no close frame came."""
+
+    def __init__(self, code: int, reason: str, is_final: bool = False) -> None:
+        super().__init__(f"disconnected: {reason}" + (f" (code {code})" if code else ""))
+        self.code = code
+        self.reason = reason
+        self.is_final = is_final
+        """Trying again would meet the same answer."""
+
+
+class NoAnswer(PeerError):
+    """The server left a command unanswered."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(f"{command}: no answer within {ANSWER_SECONDS:g} s")
+
+
+class _Call:
+    """A command whose reply is awaited; `apply` sees the result before any later document."""
+
+    __slots__ = ("_apply", "_command", "_method", "done", "error", "result")
+
+    def __init__(self, method: str, subject: str, apply: Callable[[dict[str, Any]], None] | None) -> None:
+        self.done = trio.Event()
+        self.result: dict[str, Any] = {}
+        self.error: PeerError | None = None
+        self._method = method
+        self._command = f"{method} {subject}".rstrip()
+        self._apply = apply
+
+    def settle(self, reply: dict[str, Any]) -> None:
+        if (error := reply.get("error")) is not None:
+            is_temporary = error.get("temporary", False)
+            self.fail(
+                CommandRejected(self._command, error.get("code", 0), error.get("message", ""), is_temporary)
+            )
+            return
+        self.result = reply.get(self._method) or {}
+        if self._apply is not None:
+            self._apply(self.result)
+        self.done.set()
+
+    def fail(self, error: PeerError) -> None:
+        self.error = error
+        self.done.set()
+
+    async def wait(self) -> dict[str, Any]:
+        await self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Connection:
+    """One open socket: pairs replies with commands and hands pushes up."""
+
+    nursery: trio.Nursery
+
+    def __init__(
+        self, websocket: WebSocketConnection, on_push: Callable[["Connection", dict[str, Any]], None]
+    ) -> None:
+        self.lost = Disconnected(0, "the connection was lost")
+        self.ended = trio.Event()
+        self._websocket = websocket
+        self._on_push = on_push
+        self._calls: dict[int, _Call] = {}
+        self._last_id = 0
+        self._outgoing, self._to_write = trio.open_memory_channel[bytes](COMMANDS_WAITING)
+        self._silence_seconds = ANSWER_SECONDS
+        self._answers_pings = False
+
+    async def call(
+        self,
+        method: str,
+        params: dict[str, Any],
+        subject: str = "",
+        apply: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Send a command and wait for its result; cancelled, it may still take effect."""
+        if self.ended.is_set():
+            raise self.lost
+        self._last_id += 1
+        number, call = self._last_id, _Call(method, subject, apply)
+        self._calls[number] = call
+        try:
+            with trio.fail_after(ANSWER_SECONDS):
+                await self.post({"id": number, method: params})
+                return await call.wait()
+        except trio.TooSlowError:
+            raise NoAnswer(f"{method} {subject}".rstrip()) from None
+        finally:
+            del self._calls[number]
+
+    async def post(self, document: dict[str, Any]) -> None:
+        try:
+            await self._outgoing.send(orjson.dumps(document))
+        except trio.BrokenResourceError:
+            raise self.lost from None
+
+    async def write(self) -> None:
+        with self._to_write:
+            async for document in self._to_write:
+                try:
+                    await self._websocket.send_message(b"\n".join([document, *self._waiting()]).decode())
+                except ConnectionClosed:
+                    return
+
+    def _waiting(self) -> Iterator[bytes]:
+        for _ in range(COMMANDS_IN_A_FRAME - 1):
+            try:
+                yield self._to_write.receive_nowait()
+            except trio.WouldBlock:
+                return
+
+    async def read(self) -> None:
+        """Dispatch what comes until the connection ends, then fail what still waits for a reply."""
+        try:
+            while True:
+                with trio.fail_after(self._silence_seconds):
+                    message = await self._websocket.get_message()
+                for document in _documents(message):
+                    await self._dispatch(document)
+        except trio.TooSlowError:
+            self.end(Disconnected(0, f"nothing heard for {self._silence_seconds:g} s"))
+        except ConnectionClosed as closed:
+            self.end(_closed(closed.reason))
+        except PeerError as error:
+            self.end(Disconnected(0, str(error)))
+
+    def end(self, lost: Disconnected) -> None:
+        """Note why, for whoever waits; only the first reason counts."""
+        if self.ended.is_set():
+            return
+        self.lost = lost
+        for call in self._calls.values():
+            call.fail(self.lost)
+        self.ended.set()
+
+    async def _dispatch(self, document: dict[str, Any]) -> None:
+        if (number := document.get("id")) is not None:
+            if (call := self._calls.get(number)) is not None:
+                call.settle(document)
+        elif (push := document.get("push")) is not None:
+            self._on_push(self, push)
+        elif self._answers_pings:
+            await self.post({})
+
+    def keep_alive(self, ping_seconds: float, answers_pings: bool) -> None:
+        self._answers_pings = answers_pings
+        self._silence_seconds = ping_seconds + PING_MARGIN_SECONDS if ping_seconds else math.inf
+
+    async def close(self) -> None:
+        await self._websocket.aclose()
+
+
+def _documents(message: str | bytes) -> Iterator[dict[str, Any]]:
+    # Not splitlines(): JSON strings may hold the other line ends raw.
+    for line in (message.encode() if isinstance(message, str) else message).split(b"\n"):
+        if not line:
+            continue
+        try:
+            document = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise PeerError(f"the server sent what is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise PeerError(f"the server sent a JSON {type(document).__name__} instead of an object")
+        yield document
+
+
+def _closed(reason: CloseReason | None) -> Disconnected:
+    if reason is None or reason.code == 1006:
+        return Disconnected(0, "the connection was lost")
+    text = reason.reason or reason.name.lower().replace("_", " ")
+    return Disconnected(reason.code, text, _is_terminal(reason.code))
+
+
+def _is_terminal(code: int) -> bool:
+    return code == 1009 or 3500 <= code < 4000 or 4500 <= code < 5000
+
+
+async def _dial(address: SplitResult) -> Stream:
+    host = address.hostname or ""
+    if address.scheme == "ws":
+        return await trio.open_tcp_stream(host, address.port or 80)
+    stream = await trio.open_ssl_over_tcp_stream(host, address.port or 443, https_compatible=True)
+    try:
+        await stream.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
+
+
+async def _open_stream(url: str) -> Stream:
+    try:
+        with trio.fail_after(ANSWER_SECONDS):
+            return await _dial(urlsplit(url))
+    except trio.TooSlowError:
+        raise _late(url) from None
+    except (OSError, trio.BrokenResourceError) as error:
+        raise Disconnected(0, f"{url} can't be reached: {error.__cause__ or error}") from None
+
+
+@asynccontextmanager
+async def open_websocket(url: str) -> AsyncIterator[WebSocketConnection]:
+    """Open a WebSocket for the block, which must not raise; Disconnected says why there is none.
+
+    The stream is opened and closed here: trio-websocket leaves it open when the server
+    closes first.
+    """
+    try:
+        async with await _open_stream(url) as stream, trio.open_nursery() as nursery:
+            with trio.fail_after(ANSWER_SECONDS):
+                websocket = await _shake_hands(nursery, stream, urlsplit(url))
+            yield websocket
+            with trio.move_on_after(GOODBYE_SECONDS):
+                await websocket.aclose()
+            nursery.cancel_scope.cancel()
+    except ExceptionGroup as group:
+        raise _refusal(url, group) from None
+
+
+async def _shake_hands(nursery: trio.Nursery, stream: Stream, address: SplitResult) -> WebSocketConnection:
+    return await wrap_client_stream(
+        nursery,
+        stream,
+        address.netloc.rpartition("@")[2],
+        address.path + (f"?{address.query}" if address.query else ""),
+        max_message_size=MESSAGE_BYTES,
+        receive_buffer_size=None,
+    )
+
+
+def _refusal(url: str, group: ExceptionGroup[Exception]) -> Exception:
+    for error in group.exceptions:
+        if isinstance(error, ConnectionRejected):
+            return Disconnected(0, f"{url} answered {error.status_code}, not with a WebSocket")
+        if isinstance(error, trio.TooSlowError):
+            return _late(url)
+    return group
+
+
+def _late(url: str) -> Disconnected:
+    return Disconnected(0, f"{url} did not answer within {ANSWER_SECONDS:g} s")

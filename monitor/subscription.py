@@ -1,0 +1,126 @@
+"""One channel as a client of the served protocol sees it: its state, position and publications.
+
+Decides what a reader who is behind gets (the newest, and a count of what was dropped) and what
+is asked for after a reconnect, so that nothing is lost without a word.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import trio
+
+from monitor.errors import PeerError
+
+
+class Unsubscribed(PeerError):
+    """The server ended a subscription for good."""
+
+    def __init__(self, channel: str, code: int, reason: str) -> None:
+        super().__init__(f"the server unsubscribed {channel}: {reason} (code {code})")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    offset: int = 0
+    epoch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    channel: str
+    data: Any
+    offset: int = 0
+    """0 where the channel keeps no history."""
+    tags: dict[str, str] = field(default_factory=dict)
+    info: dict[str, Any] | None = None
+    """The publisher, when it was a client."""
+    is_whole: bool = False
+    """State after a reconnect that recovered nothing: it replaces all that came before."""
+
+
+def read_publication(channel: str, body: dict[str, Any]) -> Publication:
+    return Publication(
+        channel, body.get("data"), body.get("offset", 0), body.get("tags") or {}, body.get("info")
+    )
+
+
+class Subscription:
+    """One channel's publications in order; iterate it from one task.
+
+    It outlives reconnects. When its reader is behind by more than its capacity, the oldest
+    publications go and `dropped` says how many. Iteration ends after `unsubscribe`, and
+    raises `Unsubscribed`, `CommandRejected` or `Disconnected` when the server ended it.
+    """
+
+    def __init__(self, channel: str, data: Any, token: str, since: Position | None, capacity: int) -> None:
+        self.channel = channel
+        self.data: Any = None
+        """The whole from the newest subscribe reply; None where the channel has no state."""
+        self.position = since or Position()
+        self.recovered = False
+        """Whether the newest subscribe reply brought all that was missed."""
+        self.dropped = 0
+        self._options = {"data": data, "token": token}
+        self._recovers = since is not None
+        self._pending: deque[Publication] = deque()
+        self._capacity = capacity
+        self._arrived = trio.Event()
+        self._is_ended = False
+        self.settled = trio.Event()
+        """Set once the server has answered for the first time."""
+        self.is_abandoned = False
+        """Whoever asked for it went away before the answer."""
+        self.error: PeerError | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Publication:
+        await trio.lowlevel.checkpoint()
+        while not self._pending:
+            if self.error is not None:
+                raise self.error
+            if self._is_ended:
+                raise StopAsyncIteration
+            self._arrived = trio.Event()
+            await self._arrived.wait()
+        return self._pending.popleft()
+
+    def request(self) -> dict[str, Any]:
+        request = {"channel": self.channel, "recoverable": True}
+        request |= {name: value for name, value in self._options.items() if value}
+        if self._recovers:
+            request |= {"recover": True, "offset": self.position.offset, "epoch": self.position.epoch}
+        return request
+
+    def enter(self, reply: dict[str, Any]) -> None:
+        self._recovers = reply.get("recoverable", False)
+        self.recovered = reply.get("recovered", False)
+        self.position = Position(reply.get("offset", 0), reply.get("epoch", ""))
+        if not self.recovered:
+            self.data = reply.get("data")
+            if self.settled.is_set():
+                self._offer(Publication(self.channel, self.data, is_whole=True))
+        for body in reply.get("publications") or ():
+            self.receive(body)
+        self.settled.set()
+
+    def receive(self, body: dict[str, Any]) -> None:
+        publication = read_publication(self.channel, body)
+        if publication.offset:
+            self.position = Position(publication.offset, body.get("epoch") or self.position.epoch)
+        self._offer(publication)
+
+    def _offer(self, publication: Publication) -> None:
+        if len(self._pending) >= self._capacity:
+            self._pending.popleft()
+            self.dropped += 1
+        self._pending.append(publication)
+        self._arrived.set()
+
+    def end(self, error: PeerError | None) -> None:
+        self._is_ended, self.error = True, error
+        self.settled.set()
+        self._arrived.set()
