@@ -58,6 +58,21 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Turnover:
+    """What a market traded in one past minute or hour, as a venue's candle tells it; not a trade to show."""
+
+    venue: str
+    market: str
+    start_ms: int
+    seconds: int
+    """60 or 3600."""
+    trades: int
+    buys: int
+    value: int
+    """In the quote currency, scaled by the price's and the size's decimals together."""
+
+
+@dataclass(frozen=True, slots=True)
 class BookSnapshot:
     """The whole book; replaces what was known and makes it SYNCED."""
 
@@ -216,6 +231,7 @@ class BotLifecycle:
 Event = (
     MarketListed
     | Trade
+    | Turnover
     | BookSnapshot
     | BookDelta
     | BookIncrement

@@ -1,0 +1,78 @@
+"""Which markets are busiest now: trades and turnover of the last five minutes.
+
+Counts slide in steps of a quarter of a minute: a step that leaves the window is subtracted,
+nothing is counted again, and only markets with a trade in the window are ranked.
+"""
+
+from collections import deque
+from heapq import nlargest
+from operator import itemgetter
+from typing import Any
+
+from monitor.market.decimals import quote_text
+from monitor.market.market import Market
+from monitor.market.view import Sections
+
+SHOWN = 12
+_STEP_MS = 15_000
+_STEPS = 20
+
+Activity = tuple[int, int]
+"""(trades, turnover at QUOTE_DECIMALS)"""
+
+
+class HotMarkets:
+    """A sliding count of trades and turnover by market."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._time_ms: int | None = None
+        self._totals: dict[Market, Activity] = {}
+        self._steps: deque[tuple[int, dict[Market, Activity]]] = deque()
+
+    def add(self, market: Market, value: int, time_ms: int) -> None:
+        """Count a trade; one that is late by less than the window counts as of now."""
+        step = time_ms // _STEP_MS
+        self._slide(step)
+        newest, counts = self._steps[-1]
+        if step <= newest - _STEPS:
+            return
+        _count(counts, market, 1, value)
+        _count(self._totals, market, 1, value)
+        self._time_ms = max(time_ms, self._time_ms or 0)
+        self.version += 1
+
+    def sections(self) -> Sections:
+        """The busiest first: by trades, then by turnover."""
+        ranked = nlargest(SHOWN, self._totals.items(), key=itemgetter(1))
+        return {"time": self._time_ms, "markets": [_row(market, *activity) for market, activity in ranked]}
+
+    def _slide(self, step: int) -> None:
+        steps = self._steps
+        if steps and step <= steps[-1][0]:
+            return
+        steps.append((step, {}))
+        while steps[0][0] <= step - _STEPS:
+            for market, (trades, value) in steps.popleft()[1].items():
+                _count(self._totals, market, -trades, -value)
+
+
+def _count(counts: dict[Market, Activity], market: Market, trades: int, value: int) -> None:
+    old_trades, old_value = counts.get(market, (0, 0))
+    if old_trades + trades:
+        counts[market] = old_trades + trades, old_value + value
+    else:
+        del counts[market]
+
+
+def _row(market: Market, trades: int, value: int) -> dict[str, Any]:
+    line = market.sparkline
+    return {
+        "market": market.key,
+        "title": market.title,
+        "price": line.last_text(),
+        "change": line.change(),
+        "volume": quote_text(value),
+        "trades": trades,
+        "points": line.texts(),
+    }

@@ -1,0 +1,120 @@
+"""One account's open orders and last fills, and which fills are new.
+
+A venue's word on an order is its whole state, so the newest replaces; an execution is counted
+once by (venue, market, fill id), because after a reconnect venues tell it again.
+"""
+
+from collections import deque
+from typing import Any
+
+import orjson
+
+from monitor.events import OrderFill, OrderUpdate
+from monitor.market.decimals import decimal_text
+from monitor.market.seen import SeenIds
+from monitor.market.view import Sections
+
+FILLS_SHOWN = 50
+_SEEN_FILLS = 100_000
+_OPEN_ORDERS = 1_000
+_OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
+
+
+class OpenOrders:
+    """What `open_orders:` shows; beyond 1,000 the oldest is let go."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._orders: dict[str, dict[str, Any]] = {}
+
+    def put(self, order_id: str, fields: dict[str, Any]) -> None:
+        self._orders[order_id] = fields
+        if len(self._orders) > _OPEN_ORDERS:
+            del self._orders[next(iter(self._orders))]
+        self.version += 1
+
+    def drop(self, order_id: str) -> None:
+        if self._orders.pop(order_id, None) is not None:
+            self.version += 1
+
+    def sections(self) -> Sections:
+        return {"orders": dict(self._orders)}
+
+    def updates(self) -> list[dict[str, Any]]:
+        return [_typed(fields) for fields in self._orders.values()]
+
+
+class Orders:
+    """What `orders:` starts from."""
+
+    def __init__(self) -> None:
+        self.open = OpenOrders()
+        self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
+        self._seen = SeenIds(_SEEN_FILLS)
+
+    def update(self, market: str, update: OrderUpdate, price_decimals: int, size_decimals: int) -> bytes:
+        """Take an order's new state and return its payload."""
+        fields = _update_fields(market, update, price_decimals, size_decimals)
+        if update.status in _OPEN_STATUSES:
+            self.open.put(update.order_id, fields)
+        else:
+            self.open.drop(update.order_id)
+        return orjson.dumps(_typed(fields))
+
+    def fill(self, market: str, fill: OrderFill, price_decimals: int, size_decimals: int) -> bytes | None:
+        """The fill's payload, or None when it was told before."""
+        if not self._seen.add((fill.venue, fill.market, fill.fill_id)):
+            return None
+        payload = orjson.dumps(_fill_fields(market, fill, price_decimals, size_decimals))
+        self._fills.append(orjson.Fragment(payload))
+        return payload
+
+    def sections(self) -> Sections:
+        return {"orders": self.open.updates(), "fills": list(self._fills)}
+
+
+def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "order_update", **fields}
+
+
+def _update_fields(
+    market: str, update: OrderUpdate, price_decimals: int, size_decimals: int
+) -> dict[str, Any]:
+    return {
+        "market": market,
+        "order": update.order_id,
+        "side": update.side,
+        "order_type": update.order_type,
+        "status": update.status,
+        "price": decimal_text(update.price, price_decimals),
+        "size": decimal_text(update.size, size_decimals),
+        "filled": decimal_text(update.filled, size_decimals),
+        "client_order": update.client_order_id,
+        "bot": update.bot_id,
+        "role": update.role,
+        "reason": update.reason,
+        "time": update.time_ms,
+    }
+
+
+def _fill_fields(market: str, fill: OrderFill, price_decimals: int, size_decimals: int) -> dict[str, Any]:
+    return {
+        "type": "order_fill",
+        "market": market,
+        "order": fill.order_id,
+        "fill": fill.fill_id,
+        "side": fill.side,
+        "price": decimal_text(fill.price, price_decimals),
+        "size": decimal_text(fill.size, size_decimals),
+        "filled": decimal_text(fill.filled, size_decimals),
+        "order_size": decimal_text(fill.order_size, size_decimals),
+        "status": fill.status,
+        "fee": fill.fee,
+        "fee_asset": fill.fee_asset,
+        "maker": fill.is_maker,
+        "client_order": fill.client_order_id,
+        "bot": fill.bot_id,
+        "role": fill.role,
+        "delay_ms": fill.delay_ms,
+        "time": fill.time_ms,
+    }

@@ -1,0 +1,73 @@
+"""The last 20 price points of each market, shown again only when the eye would notice.
+
+A point is the last price of a quarter of a minute in which there was a trade, so 20 of them
+span the five minutes that hot markets look back on. Sending them with every trade was most of
+an older program's traffic.
+"""
+
+from collections import deque
+
+from monitor.market.decimals import decimal_text
+from monitor.market.view import Sections
+
+POINTS = 20
+POINT_MS = 15_000
+_MOVE_DIVISOR = 20
+"""A point has moved when it differs by at least a twentieth, 5 %."""
+
+
+class Sparkline:
+    """One market's points, and those that were last published."""
+
+    def __init__(self, price_decimals: int) -> None:
+        self._decimals = price_decimals
+        self._points: deque[int] = deque(maxlen=POINTS)
+        self._published: list[int] = []
+        self._slot = -1
+
+    def add(self, price: int, time_ms: int) -> bool:
+        """Take a trade's price; True when the line has to be published again."""
+        slot = time_ms // POINT_MS
+        if slot > self._slot:
+            self._points.append(price)
+            self._slot = slot
+        else:
+            self._points[-1] = price
+        if not self._has_moved():
+            return False
+        self._published = list(self._points)
+        return True
+
+    def texts(self) -> list[str]:
+        return [decimal_text(price, self._decimals) for price in self._points]
+
+    def last_text(self) -> str:
+        return decimal_text(self._points[-1], self._decimals)
+
+    def change(self) -> float:
+        """From the oldest point to the newest, as a fraction."""
+        first, last = self._points[0], self._points[-1]
+        return round((last - first) / first, 4) if first else 0.0
+
+    def _has_moved(self) -> bool:
+        points, published = self._points, self._published
+        return len(points) != len(published) or any(
+            abs(now - then) * _MOVE_DIVISOR >= then
+            for now, then in zip(points, published, strict=True)
+            if now != then
+        )
+
+
+class SparklineBoard:
+    """The published lines of all markets."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._lines: dict[str, list[str]] = {}
+
+    def publish(self, market: str, line: Sparkline) -> None:
+        self._lines[market] = line.texts()
+        self.version += 1
+
+    def sections(self) -> Sections:
+        return {"points": dict(self._lines)}

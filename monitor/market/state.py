@@ -1,0 +1,246 @@
+"""Events in; what goes out at once, and a view of everything that is kept, out.
+
+Pure: no socket, no task, no clock; `now_ms` is an argument. What costs more than a few
+microseconds (texts, patches, rankings) is done when somebody looks, not when a venue speaks.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from monitor.errors import FeedError
+from monitor.events import (
+    BookDelta,
+    BookIncrement,
+    BookSnapshot,
+    BookStatusChanged,
+    BotCycle,
+    BotLifecycle,
+    BotStatus,
+    Event,
+    MarketListed,
+    OrderFill,
+    OrderUpdate,
+    Side,
+    Ticker,
+    Trade,
+    Turnover,
+)
+from monitor.market.analytics import Analytics
+from monitor.market.book import NoBook
+from monitor.market.bots import Bots
+from monitor.market.hot import HotMarkets
+from monitor.market.market import Market
+from monitor.market.orders import Orders
+from monitor.market.sparkline import SparklineBoard
+from monitor.market.tape import Tape
+from monitor.market.ticker import TickerState
+from monitor.market.view import LatestView, StateView, StreamView, View
+
+MARKET_LIMIT = 20_000
+"""Twice what one venue can be asked for; a book of 50 levels takes about 20 KB."""
+
+
+class Publication(NamedTuple):
+    channel: str
+    kind: str
+    payload: bytes
+
+
+class Account:
+    """One account's orders and bots."""
+
+    __slots__ = ("bots", "orders")
+
+    def __init__(self) -> None:
+        self.orders = Orders()
+        self.bots = Bots()
+
+
+class MarketState:
+    """All venues' state.
+
+    `interval_ms` names a channel's least time between two changes; analytics stretches it when
+    trades are few.
+    """
+
+    def __init__(self, interval_ms: Callable[[str], int]) -> None:
+        self._interval_ms = interval_ms
+        self._markets: dict[str, Market] = {}
+        self._accounts: dict[str, Account] = {}
+        self._tape = Tape()
+        self._hot = HotMarkets()
+        self._sparklines = SparklineBoard()
+        self._analytics = Analytics()
+        self._appliers: dict[type, Callable[[Any, int], list[Publication]]] = {
+            MarketListed: self._list,
+            Trade: self._trade,
+            Turnover: self._turnover,
+            BookSnapshot: self._book_snapshot,
+            BookDelta: self._book_delta,
+            BookIncrement: self._book_increment,
+            BookStatusChanged: self._book_status,
+            Ticker: self._ticker,
+            OrderUpdate: self._order_update,
+            OrderFill: self._order_fill,
+            BotStatus: self._bot_status,
+            BotCycle: self._bot_cycle,
+            BotLifecycle: self._bot_lifecycle,
+        }
+
+    def apply(self, event: Event, now_ms: int) -> list[Publication]:
+        """Take an event and return what goes out at once.
+
+        Raises FeedError for a market that was not listed before, or one market too many.
+        """
+        return self._appliers[type(event)](event, now_ms)
+
+    def view(self, channel: str) -> View | None:
+        """A view of a channel's state for as long as somebody watches; None when it is not ours."""
+        namespace, _, name = channel.partition(":")
+        match namespace:
+            case "book" | "ticker":
+                return self._market_view(channel, namespace, name)
+            case "market":
+                return self._shared_view(channel, name)
+            case "orders" | "bots" | "botstate" | "open_orders" if name:
+                return self._account_view(channel, namespace, name)
+        return None
+
+    # Views
+
+    def _market_view(self, channel: str, namespace: str, key: str) -> View | None:
+        venue, _, market = key.partition(".")
+        if not (venue and market):
+            return None
+        markets, interval = self._markets, self._interval(channel)
+        if namespace == "book":
+            no_book = NoBook()
+            return StateView(lambda: markets[key].book if key in markets else no_book, interval)
+        no_ticker = TickerState(key)
+        return LatestView(lambda: markets[key].ticker if key in markets else no_ticker, interval)
+
+    def _shared_view(self, channel: str, name: str) -> View | None:
+        interval = self._interval(channel)
+        match name:
+            case "hot":
+                return LatestView(lambda: self._hot, interval)
+            case "sparkline":
+                return StateView(lambda: self._sparklines, interval)
+            case "analytics.hour" | "analytics.day":
+                series = self._analytics.hour if name == "analytics.hour" else self._analytics.day
+                return StateView(lambda: series, lambda: interval() * self._analytics.slowdown())
+        return None
+
+    def _account_view(self, channel: str, namespace: str, name: str) -> View:
+        accounts, unknown = self._accounts, Account()
+        interval = self._interval(channel)
+        match namespace:
+            case "orders":
+                return StreamView(lambda: accounts.get(name, unknown).orders)
+            case "bots":
+                return StreamView(lambda: accounts.get(name, unknown).bots)
+            case "botstate":
+                return StateView(lambda: accounts.get(name, unknown).bots, interval)
+        return StateView(lambda: accounts.get(name, unknown).orders.open, interval)
+
+    def _interval(self, channel: str) -> Callable[[], float]:
+        seconds = self._interval_ms(channel) / 1_000
+        return lambda: seconds
+
+    # Events
+
+    def _market(self, event: Any) -> Market:
+        key = f"{event.venue}.{event.market}"
+        try:
+            return self._markets[key]
+        except KeyError:
+            raise FeedError(
+                f"{key}: {type(event).__name__} before MarketListed; list a market first"
+            ) from None
+
+    def _account(self, name: str) -> Account:
+        account = self._accounts.get(name)
+        if account is None:
+            account = self._accounts[name] = Account()
+        return account
+
+    def _list(self, listing: MarketListed, now_ms: int) -> list[Publication]:
+        market = Market(listing, now_ms)
+        known = self._markets.get(market.key)
+        if known is None and len(self._markets) >= MARKET_LIMIT:
+            raise FeedError(f"{market.key}: more than {MARKET_LIMIT} markets; subscribe to fewer")
+        if known is not None and known.has_scale_of(listing):
+            known.title = listing.title
+        else:
+            self._markets[market.key] = market
+        return []
+
+    def _trade(self, trade: Trade, now_ms: int) -> list[Publication]:
+        market = self._market(trade)
+        payload = self._tape.print(market.key, trade, market.price_decimals, market.size_decimals)
+        if payload is None:
+            return []
+        self._count(market, trade, min(trade.time_ms, now_ms))
+        return [
+            Publication(f"trades:{market.key}", "trade", payload),
+            Publication("trades:all", "trade", payload),
+        ]
+
+    def _count(self, market: Market, trade: Trade, time_ms: int) -> None:
+        value = market.quote_value(trade.price * trade.size)
+        if market.sparkline.add(trade.price, time_ms):
+            self._sparklines.publish(market.key, market.sparkline)
+        self._hot.add(market, value, time_ms)
+        self._analytics.add_trade(time_ms, trade.taker_side is Side.BUY, value)
+
+    def _turnover(self, turnover: Turnover, now_ms: int) -> list[Publication]:
+        value = self._market(turnover).quote_value(turnover.value)
+        start_ms = min(turnover.start_ms, now_ms)
+        self._analytics.add_turnover(start_ms, turnover.seconds, turnover.trades, turnover.buys, value)
+        return []
+
+    def _book_snapshot(self, snapshot: BookSnapshot, now_ms: int) -> list[Publication]:
+        self._market(snapshot).book.replace(snapshot, now_ms)
+        return []
+
+    def _book_delta(self, delta: BookDelta, now_ms: int) -> list[Publication]:
+        self._market(delta).book.change(delta, now_ms)
+        return []
+
+    def _book_increment(self, increment: BookIncrement, now_ms: int) -> list[Publication]:
+        self._market(increment).book.increment(increment, now_ms)
+        return []
+
+    def _book_status(self, changed: BookStatusChanged, now_ms: int) -> list[Publication]:
+        self._market(changed).book.judge(changed, now_ms)
+        return []
+
+    def _ticker(self, ticker: Ticker, now_ms: int) -> list[Publication]:
+        self._market(ticker).ticker.update(ticker)
+        return []
+
+    def _order_update(self, update: OrderUpdate, now_ms: int) -> list[Publication]:
+        market = self._market(update)
+        orders = self._account(update.account).orders
+        payload = orders.update(market.key, update, market.price_decimals, market.size_decimals)
+        return [Publication(f"orders:{update.account}", "order_update", payload)]
+
+    def _order_fill(self, fill: OrderFill, now_ms: int) -> list[Publication]:
+        market = self._market(fill)
+        orders = self._account(fill.account).orders
+        payload = orders.fill(market.key, fill, market.price_decimals, market.size_decimals)
+        return [] if payload is None else [Publication(f"orders:{fill.account}", "order_fill", payload)]
+
+    def _bot_status(self, status: BotStatus, now_ms: int) -> list[Publication]:
+        payload = self._account(status.account).bots.status(self._market(status).key, status)
+        return [Publication(f"bots:{status.account}", "bot_status", payload)]
+
+    def _bot_cycle(self, cycle: BotCycle, now_ms: int) -> list[Publication]:
+        market = self._market(cycle)
+        bots = self._account(cycle.account).bots
+        payload = bots.cycle(market.key, cycle, market.price_decimals, market.size_decimals)
+        return [Publication(f"bots:{cycle.account}", "bot_cycle", payload)]
+
+    def _bot_lifecycle(self, lifecycle: BotLifecycle, now_ms: int) -> list[Publication]:
+        payload = self._account(lifecycle.account).bots.lifecycle(self._market(lifecycle).key, lifecycle)
+        return [Publication(f"bots:{lifecycle.account}", "bot_lifecycle", payload)]

@@ -1,0 +1,35 @@
+"""The trade tape: each trade is printed once, with the trade and nothing else in it.
+
+What a trade changes elsewhere (hot markets, sparklines, analytics) travels in its own
+channels; carried along here it was nine tenths of an older program's bytes.
+"""
+
+import orjson
+
+from monitor.events import Trade
+from monitor.market.decimals import decimal_text
+from monitor.market.seen import SeenIds
+
+_SEEN_TRADES = 1_024
+
+
+class Tape:
+    """Prints trades, and knows the last ones so that a venue's repetition is not printed again."""
+
+    def __init__(self) -> None:
+        self._seen = SeenIds(_SEEN_TRADES)
+
+    def print(self, market: str, trade: Trade, price_decimals: int, size_decimals: int) -> bytes | None:
+        """The trade's payload, or None when it was printed before."""
+        if not self._seen.add((market, trade.trade_id)):
+            return None
+        return orjson.dumps(
+            {
+                "market": market,
+                "id": trade.trade_id,
+                "price": decimal_text(trade.price, price_decimals),
+                "size": decimal_text(trade.size, size_decimals),
+                "side": trade.taker_side,
+                "time": trade.time_ms,
+            }
+        )
