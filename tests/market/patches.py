@@ -1,0 +1,30 @@
+"""What a client does with a whole and its patches: the reading side of the state contract."""
+
+from typing import Any
+
+import orjson
+
+from monitor.market.view import View
+
+
+class Watcher:
+    """Holds what a subscriber of a view would have on the screen."""
+
+    def __init__(self, view: View | None) -> None:
+        assert view is not None
+        self.view = view
+        self.state: dict[str, Any] = orjson.loads(view.whole())
+
+    def update(self) -> dict[str, Any] | None:
+        """Apply the next changes and return them."""
+        payload = self.view.changes()
+        if payload is None:
+            return None
+        patch: dict[str, Any] = orjson.loads(payload)
+        for name, section in patch.items():
+            if isinstance(section, dict):
+                merged = {**self.state.get(name, {}), **section}
+                self.state[name] = {key: value for key, value in merged.items() if value is not None}
+            else:
+                self.state[name] = section
+        return patch

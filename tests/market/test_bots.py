@@ -1,0 +1,96 @@
+from typing import Any
+
+import orjson
+
+from monitor.events import BotCycle, BotLifecycle, BotStatus
+from tests.market.events import NOW_MS, market_state
+from tests.market.patches import Watcher
+
+
+def _cycle(**changes: Any) -> BotCycle:
+    fields: dict[str, Any] = {
+        "venue": "sim",
+        "account": "paper",
+        "bot_id": "bot-1",
+        "market": "BTCUSDT",
+        "cycle": 3,
+        "phase": "take_profit",
+        "safety_orders_filled": 1,
+        "safety_orders_max": 5,
+        "average_price": 6_000_050,
+        "take_profit_price": 6_010_000,
+        "position": 1_500,
+        "time_ms": NOW_MS,
+    }
+    return BotCycle(**(fields | changes))
+
+
+def _status(status: str = "active") -> BotStatus:
+    return BotStatus("sim", "paper", "bot-1", "Slow and steady", "BTCUSDT", status, 2, "1.25", NOW_MS)
+
+
+def _lifecycle(action: str) -> BotLifecycle:
+    return BotLifecycle("sim", "paper", "bot-1", "Slow and steady", "BTCUSDT", action, NOW_MS)
+
+
+def test_each_bot_event_is_published_with_its_kind() -> None:
+    state = market_state("BTCUSDT")
+    published = [state.apply(event, NOW_MS)[0] for event in (_lifecycle("created"), _status(), _cycle())]
+    assert [(each.channel, each.kind) for each in published] == [
+        ("bots:paper", "bot_lifecycle"),
+        ("bots:paper", "bot_status"),
+        ("bots:paper", "bot_cycle"),
+    ]
+    assert orjson.loads(published[2].payload) == {
+        "type": "bot_cycle",
+        "bot": "bot-1",
+        "market": "sim.BTCUSDT",
+        "cycle": 3,
+        "phase": "take_profit",
+        "safety_orders": 1,
+        "safety_orders_max": 5,
+        "average_price": "60000.5",
+        "take_profit_price": "60100",
+        "position": "1.5",
+        "safety_order_delay_ms": None,
+        "take_profit_delay_ms": None,
+        "profit": "0",
+        "time": NOW_MS,
+    }
+
+
+def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
+    state = market_state("BTCUSDT")
+    watcher = Watcher(state.view("botstate:paper"))
+    state.apply(_status(), NOW_MS)
+    state.apply(_cycle(profit="0.5", take_profit_delay_ms=31), NOW_MS)
+    watcher.update()
+    bot = watcher.state["bots"]["bot-1"]
+    assert (bot["name"], bot["status"], bot["cycles"], bot["profit"]) == (
+        "Slow and steady",
+        "active",
+        2,
+        "1.25",
+    )
+    assert (bot["cycle"], bot["phase"], bot["take_profit_delay_ms"]) == (3, "take_profit", 31)
+    assert Watcher(state.view("bots:paper")).state == watcher.state
+
+
+def test_delay_unknown_to_a_step_keeps_its_last_value() -> None:
+    state = market_state("BTCUSDT")
+    state.apply(_cycle(safety_order_delay_ms=40), NOW_MS)
+    state.apply(_cycle(phase="safety_order"), NOW_MS)
+    assert Watcher(state.view("botstate:paper")).state["bots"]["bot-1"]["safety_order_delay_ms"] == 40
+
+
+def test_lifecycle_sets_the_status_and_deleted_removes_the_bot() -> None:
+    state = market_state("BTCUSDT")
+    watcher = Watcher(state.view("botstate:paper"))
+    seen = []
+    for action in ("created", "started", "paused", "stopped"):
+        state.apply(_lifecycle(action), NOW_MS)
+        watcher.update()
+        seen.append(watcher.state["bots"]["bot-1"]["status"])
+    assert seen == ["stopped", "active", "paused", "stopped"]
+    state.apply(_lifecycle("deleted"), NOW_MS)
+    assert watcher.update() == {"bots": {"bot-1": None}}
