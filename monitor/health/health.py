@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from monitor.config import DEFAULT_KINDS, DEFAULT_NAMESPACES, Lane, Settings
+from monitor.config import Lane, Settings
 from monitor.health import report, rules
 from monitor.health.alerts import Alerts, Finding
 from monitor.health.depth import LaneMeter
@@ -180,10 +180,10 @@ class Health:
 
 
 def _kind_meters(settings: Settings) -> dict[str, KindMeter]:
-    lanes = {space.kind: space.lane for space in {**DEFAULT_NAMESPACES, **settings.namespaces}.values()}
+    lanes = {space.kind: space.lane for space in settings.namespaces.values()}
     return {
         name: KindMeter(name, lanes.get(_TRAVELS_WITH.get(name, name)), kind.threshold_ms)
-        for name, kind in {**DEFAULT_KINDS, **settings.kinds}.items()
+        for name, kind in settings.kinds.items()
     }
 
 

@@ -76,10 +76,14 @@ def _find_late(name: str, threshold_ns: int, last_minute: Histogram) -> Iterator
     if above >= LATE_AT_LEAST:
         p99_ms, threshold_ms = p99_ns / NS_PER_MS, threshold_ns / NS_PER_MS
         limit = f"its {threshold_ms:g} ms" if is_over else f"{WARNING_SHARE:.0%} of its {threshold_ms:g} ms"
-        message = (
-            f"{name}: p99 {p99_ms:.1f} ms is over {limit}; {above} of {last_minute.count} in the last minute"
+        yield Finding(
+            f"latency:{name}",
+            _severity(is_over),
+            f"{name}: p99 of the last minute is {p99_ms:.1f} ms, more than {limit}; "
+            f"{above} of {last_minute.count} took longer",
+            round(p99_ms, 3),
+            threshold_ms,
         )
-        yield Finding(f"latency:{name}", _severity(is_over), message, round(p99_ms, 3), threshold_ms)
 
 
 def find_lag(last_10s: Summary) -> Iterator[Finding]:

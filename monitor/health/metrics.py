@@ -1,0 +1,183 @@
+"""The same figures for Prometheus, made when it asks and never before.
+
+Base units (seconds, bytes) and counters that only rise. Figures that aren't known have no sample.
+The registry is made for each scrape: a global one would mix two servers in one process.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+import monitor
+from monitor.config import Lane
+from monitor.health.alerts import Severity
+from monitor.health.health import Health
+from monitor.health.latency import NS_PER_MS, Histogram
+from monitor.health.rates import NS_PER_SECOND
+from monitor.health.report import feeds_report
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_BOUNDS_MS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000)
+"""They hold the default thresholds; a count at a bound is exact to the histogram's 1.6 %."""
+
+_FEED_COUNTERS = {
+    "messages": "Messages received from the venue.",
+    "gaps": "Times that something was found missing.",
+    "reconnects": "Times that the connection was made again.",
+    "garbage": "Messages that could not be understood.",
+}
+
+Labelled = Iterable[tuple[str, float]]
+"""A label's value and its sample."""
+
+
+def exposition(health: Health) -> bytes:
+    """All metrics as text, to be served as `CONTENT_TYPE`."""
+    registry = CollectorRegistry()
+    registry.register(_HealthCollector(health))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+class _HealthCollector(Collector):
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        return chain(
+            _server_metrics(self._health),
+            _message_metrics(self._health),
+            _connection_metrics(self._health),
+            _latency_metrics(self._health),
+            _feed_metrics(self._health),
+        )
+
+
+def _server_metrics(health: Health) -> Iterator[Metric]:
+    yield InfoMetricFamily("lanecast_build", "The running version.", {"version": monitor.__version__})
+    yield GaugeMetricFamily("lanecast_uptime_seconds", "Since the start.", health.uptime_ns() / NS_PER_SECOND)
+    active = [alert.severity for alert in health.alerts.active()]
+    yield _gauges(
+        "lanecast_alerts",
+        "Alerts raised and not cleared.",
+        "severity",
+        ((severity, active.count(severity)) for severity in Severity),
+    )
+
+
+def _message_metrics(health: Health) -> Iterator[Metric]:
+    totals = health.totals
+    yield CounterMetricFamily("lanecast_published", "Publications taken in.", totals.published)
+    yield CounterMetricFamily("lanecast_sent", "Messages sent, one a client.", totals.sent)
+    yield CounterMetricFamily("lanecast_sent_bytes", "Bytes sent to clients.", totals.bytes)
+    yield CounterMetricFamily("lanecast_merged", "Messages replaced by a newer one of theirs.", totals.merged)
+    yield _counters("lanecast_dropped", "Messages dropped.", "reason", totals.dropped.items())
+    lanes = [(lane.name.lower(), health.lanes[lane]) for lane in Lane]
+    yield _gauges("lanecast_lane_depth", "Messages waiting.", "lane", ((n, m.depth) for n, m in lanes))
+    yield _gauges("lanecast_lane_bytes", "Bytes waiting.", "lane", ((n, m.bytes) for n, m in lanes))
+    yield _counters("lanecast_lane_sent", "Messages sent.", "lane", ((n, m.sent) for n, m in lanes))
+
+
+def _connection_metrics(health: Health) -> Iterator[Metric]:
+    totals = health.totals
+    yield GaugeMetricFamily("lanecast_clients", "Clients connected.", health.clients)
+    yield GaugeMetricFamily("lanecast_subscriptions", "Subscriptions of all clients.", health.subscriptions)
+    yield GaugeMetricFamily("lanecast_channels", "Channels in use.", health.channels)
+    yield CounterMetricFamily("lanecast_connections", "Connections accepted.", totals.connections)
+    yield CounterMetricFamily("lanecast_connections_failed", "Connections that failed.", totals.failed)
+    yield _counters(
+        "lanecast_closed",
+        "Connections closed, by WebSocket close code.",
+        "code",
+        ((str(code), count) for code, count in totals.closed.items()),
+    )
+    yield _counters("lanecast_refused", "Bad requests refused.", "cause", totals.refused.items())
+
+
+def _latency_metrics(health: Health) -> Iterator[Metric]:
+    kinds = health.kinds.values()
+    yield _histograms(
+        "lanecast_latency_seconds",
+        "From publish to the last client's socket.",
+        "kind",
+        ((kind.name, kind.since_start) for kind in kinds),
+    )
+    yield _gauges(
+        "lanecast_latency_threshold_seconds",
+        "The latency promised for a kind.",
+        "kind",
+        ((kind.name, kind.threshold_ns / NS_PER_SECOND) for kind in kinds if kind.threshold_ns is not None),
+    )
+    yield _counters(
+        "lanecast_late",
+        "Deliveries after the threshold.",
+        "kind",
+        ((kind.name, kind.late) for kind in kinds if kind.threshold_ns is not None),
+    )
+    lag = HistogramMetricFamily("lanecast_loop_lag_seconds", "How late the event loop wakes a task.")
+    lag.add_metric([], _buckets(health.lag.since_start), _sum_seconds(health.lag.since_start))
+    yield lag
+
+
+def _feed_metrics(health: Health) -> Iterator[Metric]:
+    rows = feeds_report(health)["feeds"]
+    state = GaugeMetricFamily("lanecast_feed_state", "1 for the state it is in.", labels=["feed", "state"])
+    for row in rows:
+        state.add_metric([row["name"], row["state"]], 1)
+    yield state
+    yield _gauges(
+        "lanecast_feed_age_seconds",
+        "Since its last message.",
+        "feed",
+        ((row["name"], row["age_ms"] / 1_000) for row in rows if row["age_ms"] is not None),
+    )
+    for name, documentation in _FEED_COUNTERS.items():
+        yield _counters(
+            f"lanecast_feed_{name}", documentation, "feed", ((row["name"], row[name]) for row in rows)
+        )
+
+
+def _counters(name: str, documentation: str, label: str, samples: Labelled) -> Metric:
+    family = CounterMetricFamily(name, documentation, labels=[label])
+    for value, count in samples:
+        family.add_metric([value], count)
+    return family
+
+
+def _gauges(name: str, documentation: str, label: str, samples: Labelled) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for value, gauge in samples:
+        family.add_metric([value], gauge)
+    return family
+
+
+def _histograms(
+    name: str, documentation: str, label: str, samples: Iterable[tuple[str, Histogram]]
+) -> Metric:
+    family = HistogramMetricFamily(name, documentation, labels=[label])
+    for value, histogram in samples:
+        family.add_metric([value], _buckets(histogram), _sum_seconds(histogram))
+    return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    counts = [
+        (str(bound_ms / 1_000), histogram.count - histogram.count_above(round(bound_ms * NS_PER_MS)))
+        for bound_ms in _BOUNDS_MS
+    ]
+    return [*counts, ("+Inf", histogram.count)]
+
+
+def _sum_seconds(histogram: Histogram) -> float:
+    return histogram.sum_ns() / NS_PER_SECOND

@@ -1,0 +1,258 @@
+import orjson
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from monitor.config import Kind, Lane, Namespace, Settings
+from monitor.health.health import PROBE_SECONDS, Health, run_health
+
+WALL_MS = 1_700_000_000_000
+NS_PER_MS = 1_000_000
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_ns = 5_000 * NS_PER_MS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+    def wall_ms(self) -> int:
+        return WALL_MS + self.now_ns // NS_PER_MS
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    return Health(Settings(), clock_ns=clock, wall_ms=clock.wall_ms)
+
+
+def run_seconds(health: Health, clock: Clock, seconds: float) -> None:
+    for _ in range(round(seconds * 4)):
+        clock.now_ns += 250 * NS_PER_MS
+        health.sample()
+
+
+def test_a_new_servers_report_knows_nothing_that_was_not_measured(health: Health) -> None:
+    report = health.report()
+    assert report["address"] is None
+    assert report["process"]["cpu_percent"] is None
+    assert report["loop"] == {"lag_p99_ms": None, "lag_max_ms": None}
+    fill = report["kinds"][0]
+    assert fill == {
+        "kind": "order_fill",
+        "lane": "immediate",
+        "threshold_ms": 10,
+        "count": 0,
+        "rate": 0,
+        "p50_ms": None,
+        "p99_ms": None,
+        "worst_ms": None,
+        "late": 0,
+        "state": "none",
+        "last_10s": {"count": 0, "p50_ms": None, "p99_ms": None, "worst_ms": None},
+        "since_start": {"count": 0, "p50_ms": None, "p99_ms": None, "worst_ms": None},
+    }
+
+
+def test_the_report_is_json_with_the_promised_fields(health: Health) -> None:
+    report = orjson.loads(orjson.dumps(health.report()))
+    assert list(report) == [
+        "time",
+        "uptime_seconds",
+        "version",
+        "address",
+        "pid",
+        "clients",
+        "subscriptions",
+        "channels",
+        "rates",
+        "totals",
+        "lanes",
+        "kinds",
+        "loop",
+        "process",
+    ]
+    assert [lane["lane"] for lane in report["lanes"]] == ["immediate", "high", "normal", "low"]
+    assert [len(lane["history"]) for lane in report["lanes"]] == [60] * 4
+
+
+def test_rates_are_those_of_the_last_two_seconds(health: Health, clock: Clock) -> None:
+    health.totals.published = 1_000_000
+    run_seconds(health, clock, 10)
+    for _ in range(8):
+        health.totals.published += 50
+        health.totals.dropped["slow"] += 1
+        health.lanes[Lane.HIGH].sent += 25
+        run_seconds(health, clock, 0.25)
+    report = health.report()
+    assert report["rates"] == {"published": 200, "sent": 0, "merged": 0, "dropped": 4, "bytes": 0}
+    assert [lane["rate"] for lane in report["lanes"]] == [0, 100, 0, 0]
+    assert report["totals"]["dropped"] == 8
+
+
+def test_a_kinds_rate_is_that_of_the_last_ten_seconds(health: Health, clock: Clock) -> None:
+    run_seconds(health, clock, 60)
+    health.kinds["order_fill"].count += 3
+    run_seconds(health, clock, 9)
+    assert health.report()["kinds"][0]["rate"] == 0.3
+    run_seconds(health, clock, 2)
+    assert health.report()["kinds"][0]["rate"] == 0
+
+
+def test_a_kind_is_reported_against_its_threshold(health: Health, clock: Clock) -> None:
+    for latency_ms in (2, 3, 30):
+        health.kinds["order_fill"].record(latency_ms * NS_PER_MS)
+    run_seconds(health, clock, 15)
+    fill = health.report()["kinds"][0]
+    assert fill["p50_ms"] == pytest.approx(3, rel=1 / 64)
+    assert fill["p99_ms"] == fill["worst_ms"] == pytest.approx(30, rel=1 / 64)
+    assert (fill["late"], fill["state"]) == (1, "over")
+    assert fill["last_10s"]["count"] == 0
+    assert fill["since_start"]["count"] == 3
+    assert health.report()["totals"]["late"] == 1
+
+
+def test_every_configured_kind_has_a_meter_with_the_lane_of_its_namespace() -> None:
+    settings = Settings(
+        namespaces={"news": Namespace(lane=Lane.LOW, kind="headline")},
+        kinds={"headline": Kind(threshold_ms=5), "stray": Kind()},
+    )
+    kinds = Health(settings).kinds
+    assert kinds["headline"].lane is Lane.LOW
+    assert kinds["headline"].threshold_ns == 5 * NS_PER_MS
+    assert kinds["stray"].lane is None
+    assert kinds["order_fill"].lane is kinds["bot_cycle"].lane is Lane.IMMEDIATE
+    assert kinds["book"].lane is Lane.NORMAL
+
+
+def test_a_delivery_to_a_client_that_was_behind_is_late_by_its_stamp(health: Health, clock: Clock) -> None:
+    stamp_ns = clock.now_ns
+    clock.now_ns += 11 * NS_PER_MS
+    health.note_delayed("order_fill", stamp_ns)
+    health.note_delayed("order_update", stamp_ns)
+    assert (health.kinds["order_fill"].late, health.kinds["order_update"].late) == (1, 0)
+
+
+def test_a_deep_lane_is_raised_and_cleared(health: Health, clock: Clock) -> None:
+    health.lanes[Lane.NORMAL].add(500, 50_000)
+    run_seconds(health, clock, 1.25)
+    (alert,) = health.alerts.active()
+    assert (alert.name, alert.value) == ("depth:normal", 500)
+    health.lanes[Lane.NORMAL].remove(500, 50_000)
+    run_seconds(health, clock, 10.25)
+    assert health.alerts.active() == []
+    assert alert.raised < (health.alerts.all()[0].cleared or 0) <= clock.wall_ms()
+
+
+def test_failed_connections_are_those_of_the_last_minute(health: Health, clock: Clock) -> None:
+    health.totals.connections, health.totals.failed = 50, 10
+    run_seconds(health, clock, 3)
+    assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
+    health.totals.connections = 10_000
+    run_seconds(health, clock, 12)
+    assert health.alerts.active() == []
+    run_seconds(health, clock, 60)
+    health.totals.connections, health.totals.failed = 10_020, 15
+    run_seconds(health, clock, 3)
+    assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
+
+
+class Watchers:
+    """A hub that keeps what was published, with subscribers to the named channels."""
+
+    def __init__(self, *channels: str) -> None:
+        self.channels = set(channels)
+        self.published: list[tuple[str, bytes]] = []
+
+    def publish(self, channel: str, document: bytes) -> None:
+        self.published.append((channel, document))
+
+    def watched(self, channel: str) -> bool:
+        return channel in self.channels
+
+    def count(self, channel: str) -> int:
+        return sum(published == channel for published, _ in self.published)
+
+
+async def run_for(health: Health, hub: Watchers, seconds: float) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await trio.sleep(seconds)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_health_is_published_four_times_a_second_and_feeds_once(
+    health: Health, autojump_clock: MockClock
+) -> None:
+    hub = Watchers("ops:health", "ops:feeds")
+    await run_for(health, hub, 9.99)
+    assert hub.count("ops:health") == 40
+    assert hub.count("ops:feeds") == 10
+
+
+@pytest.mark.trio
+async def test_what_nobody_watches_is_not_built(health: Health, autojump_clock: MockClock) -> None:
+    hub = Watchers()
+    await run_for(health, hub, 10)
+    assert [channel for channel, _ in hub.published] == ["ops:alerts"]
+
+
+@pytest.mark.trio
+async def test_alerts_are_published_at_the_start_and_on_change(
+    health: Health, clock: Clock, autojump_clock: MockClock
+) -> None:
+    hub = Watchers()
+    health.lanes[Lane.LOW].add(101, 1)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_health, health, hub.publish, hub.watched)
+        for _ in range(40):
+            await trio.sleep(0.25)
+            clock.now_ns += 250 * NS_PER_MS
+        nursery.cancel_scope.cancel()
+    first, second = (orjson.loads(document)["alerts"] for _, document in hub.published)
+    assert first == []
+    assert [(alert["name"], alert["severity"], alert["cleared"]) for alert in second] == [
+        ("depth:low", "warning", None)
+    ]
+
+
+@pytest.mark.trio
+async def test_a_stalled_loop_counts_every_probe_that_it_missed(
+    health: Health, mock_clock: MockClock
+) -> None:
+    hub = Watchers()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await wait_all_tasks_blocked()
+        mock_clock.jump(1)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    lag = health.lag.since_start.summary()
+    assert lag.count == pytest.approx(1 / PROBE_SECONDS, abs=2)
+    assert lag.worst_ns == pytest.approx((1 - PROBE_SECONDS) * 1_000 * NS_PER_MS, rel=1 / 64)
+    assert lag.p50_ns == pytest.approx(500 * NS_PER_MS, rel=0.1)
+
+
+@pytest.mark.trio
+async def test_after_a_stall_the_schedule_goes_on_without_a_burst(
+    health: Health, mock_clock: MockClock
+) -> None:
+    hub = Watchers("ops:health")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await wait_all_tasks_blocked()
+        mock_clock.jump(60.1)
+        await wait_all_tasks_blocked()
+        assert hub.count("ops:health") == 2
+        mock_clock.jump(0.15)
+        await wait_all_tasks_blocked()
+        assert hub.count("ops:health") == 3
+        nursery.cancel_scope.cancel()

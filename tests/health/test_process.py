@@ -1,0 +1,28 @@
+import os
+
+from monitor.health.process import CLIENT_BYTES, MemoryGrowth, ProcessMeter
+
+MIB = 2**20
+
+
+def test_growth_is_what_memory_rose_within_ten_minutes() -> None:
+    growth = MemoryGrowth()
+    for second in range(1_801):
+        growth.read(100 * MIB + second * 1_000, clients=0)
+    assert growth.bytes == 600 * 1_000
+
+
+def test_memory_that_new_clients_may_take_is_no_growth() -> None:
+    growth = MemoryGrowth()
+    growth.read(100 * MIB, clients=0)
+    growth.read(100 * MIB + 500 * CLIENT_BYTES, clients=500)
+    assert growth.bytes == 0
+
+
+def test_the_process_is_this_one_and_its_cpu_unknown_at_first() -> None:
+    meter = ProcessMeter()
+    assert meter.pid == os.getpid()
+    assert meter.memory_bytes > MIB
+    assert meter.cpu_percent is None
+    meter.read(clients=0)
+    assert meter.cpu_percent is not None
