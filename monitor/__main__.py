@@ -1,0 +1,5 @@
+"""`python -m monitor` is `lanecast`."""
+
+from monitor.cli import main
+
+main()

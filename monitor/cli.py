@@ -1,0 +1,312 @@
+"""The command line: what a person types becomes a call, and what goes wrong one sentence.
+
+Exit 2 is the user's to mend (a flag, a setting, a file), exit 1 is the world's (no server, no
+port). Each command imports what it runs inside itself: `lanecast --help` must not wait for Trio,
+Textual and an HTTP client that it does not use.
+"""
+
+import errno
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import click
+
+from monitor import __version__
+from monitor.errors import ConfigError, LanecastError
+
+if TYPE_CHECKING:
+    from monitor.config import Settings
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+_EXPECTED = (LanecastError, click.ClickException, click.Abort, KeyboardInterrupt)
+"""Everything else is a mistake of ours and keeps its traceback."""
+
+_REFUSALS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}
+
+Decorator = Callable[[Any], Any]
+
+_KEYS = {"rate": "simulator.rate"}
+"""The settings that flags of another name set."""
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = lanecast.main(prog_name="lanecast", standalone_mode=False)
+    except BaseException as error:
+        leaves = list(_leaves(error))
+        if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
+            raise
+        return max(_complain(leaf) for leaf in leaves)
+    return status if isinstance(status, int) else 0
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Take Trio's exception groups apart: one wrong setting is one sentence however deep it was found."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _complain(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    text = _usage(error) if isinstance(error, click.ClickException) else str(error)
+    for line in text.splitlines():
+        click.echo(f"lanecast: {line}", err=True)
+    return 2 if isinstance(error, ConfigError | click.ClickException) else 1
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lanecast"
+    return f"{message[:1].lower()}{message[1:].rstrip('.')}; see {command} --help"
+
+
+def _with(*options: Decorator) -> Decorator:
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_source_options = _with(
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        envvar="LANECAST_CONFIG",
+        help="Settings file. [default: ./lanecast.toml, if there is one]",
+    ),
+    click.option("--data-dir", metavar="DIR", help="Where keys and journals are kept."),
+    click.option(
+        "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set any key; may be repeated."
+    ),
+)
+
+_server_options = _with(
+    click.option("--host", metavar="ADDRESS", help="Address to listen on. [default: 127.0.0.1]"),
+    click.option("--port", metavar="N", help="Port to listen on, 0 for any free one. [default: 8000]"),
+    click.option("--rate", metavar="N", help="Trades per second of the simulator. [default: 20]"),
+    click.option("--preset", metavar="NAME", help="realtime, balanced, throughput or saver."),
+    click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
+    _source_options,
+)
+
+
+class _InReadingOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InReadingOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+    Examples:
+      lanecast run                          the simulator, in this terminal and on http://127.0.0.1:8000
+      lanecast serve --port 9000 --rate 200
+      lanecast run --set feeds.binance.symbols=btcusdt,ethusdt
+      lanecast publish dashboard:sales '{"sold": 7}'
+
+    Every flag is also a variable (LANECAST_PORT=9000, LANECAST_LIMITS__CONNECTIONS=500) and a key of
+    lanecast.toml; flags go over variables, variables over the file.""",
+)
+@click.version_option(__version__, message="lanecast %(version)s")
+def lanecast() -> None:
+    """Deliver market and trading events to the people watching, in time."""
+
+
+@lanecast.command()
+@_server_options
+def run(**given: Any) -> int:
+    """Start the server and the operator console.
+
+    Without a terminal the server runs headless.
+    """
+    return _serve(given, console=True)
+
+
+@lanecast.command()
+@_server_options
+def serve(**given: Any) -> int:
+    """Start the server without a console."""
+    return _serve(given, console=False)
+
+
+@lanecast.command()
+@click.argument("url", required=False, envvar="LANECAST_URL")
+@_source_options
+def console(url: str | None, **given: Any) -> int:
+    """Attach the operator console to the server at URL.
+
+    The token is LANECAST_OPERATOR_TOKEN, or is made with the operator key (LANECAST_OPERATOR_KEY, or
+    the one in the data directory).
+    """
+    from tui.app import run_console
+
+    settings = _settings(given)
+    return run_console(url or _address(settings), _operator_token(settings))
+
+
+@lanecast.command()
+@click.argument("capture", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port; 0 takes any free one.")
+@click.option("--speed", default="1", show_default=True, metavar="X|max", help="Times the recorded pace.")
+def venue(capture: Path, host: str, port: int, speed: str) -> int:
+    """Serve a recorded session as its venue would.
+
+    Feeds connect to it by a setting of their base URL.
+
+    \b
+    Example:
+      lanecast venue spot_btcusdt.jsonl.gz --port 9443 --speed 10
+      lanecast run --set feeds.binance.symbols=btcusdt \\
+          --set feeds.binance.url=ws://127.0.0.1:9443 --set feeds.binance.rest_url=http://127.0.0.1:9443
+    """
+    times = _speed(speed)
+    from functools import partial
+
+    import trio
+
+    from monitor.venue.server import run_venue
+
+    with _listening_on(host, port):
+        trio.run(partial(run_venue, capture, host=host, port=port, speed=times))
+    return 0
+
+
+@lanecast.command()
+@click.argument("channel")
+@click.argument("json_text", metavar="JSON")
+@click.option("--url", envvar="LANECAST_URL", help="The server. [default: as host and port are set]")
+@_source_options
+def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None:
+    """Publish JSON to CHANNEL by the HTTP API.
+
+    Prints the server's result. JSON passes as it is written; - reads it from standard input.
+    """
+    from monitor.keys import load_keys
+    from monitor.publisher import publish_json
+
+    settings = _settings(given)
+    text = click.get_text_stream("stdin").read() if json_text == "-" else json_text
+    click.echo(publish_json(url or _address(settings), load_keys(settings).api, channel, text))
+
+
+@lanecast.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Validate the settings in FILE.
+
+    The environment goes over it, as it would at a start.
+    """
+    from monitor.config import load_settings
+
+    load_settings(file, {})
+    click.echo(f"{file}: ok")
+
+
+@lanecast.command()
+@click.argument("sub")
+@click.option("--ttl", type=click.IntRange(1), metavar="SECONDS", help="Let it expire. [default: never]")
+@click.option("--operator", is_flag=True, help="Sign with the operator key: reads everything.")
+@click.option("--channel", help="Make a subscription token, for this channel only.")
+@_source_options
+def token(sub: str, ttl: int | None, operator: bool, channel: str | None, **given: Any) -> None:
+    """Print a token for the user SUB.
+
+    Its bearer may read orders:SUB, bots:SUB and so on.
+    """
+    from monitor.keys import load_keys
+    from monitor.serve.access import make_token
+
+    keys = load_keys(_settings(given))
+    click.echo(make_token(keys.operator if operator else keys.token, sub, ttl_seconds=ttl, channel=channel))
+
+
+def _serve(given: dict[str, Any], *, console: bool) -> int:
+    from monitor.keys import load_keys
+
+    settings = _settings(given)
+    keys = load_keys(settings)
+    from monitor import app
+
+    with _listening_on(settings.host, settings.port):
+        return app.run(settings, keys, console=console)
+
+
+@contextmanager
+def _listening_on(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, BaseExceptionGroup) as error:
+        reason = next((leaf.strerror for leaf in _leaves(error) if _is_refusal(leaf)), None)
+        if reason is None:
+            raise
+        raise ConfigError(
+            f"can't listen on {host} port {port}: {reason}; set another --port or --host"
+        ) from None
+
+
+def _is_refusal(error: BaseException) -> TypeGuard[OSError]:
+    if isinstance(error, socket.gaierror):
+        return True
+    return isinstance(error, OSError) and error.filename is None and error.errno in _REFUSALS
+
+
+def _settings(given: dict[str, Any]) -> "Settings":
+    from monitor.config import load_settings
+
+    flags = dict(given)
+    config = flags.pop("config")
+    overrides = dict(_assignment(text) for text in flags.pop("assignments"))
+    overrides |= {_KEYS.get(name, name): value for name, value in flags.items() if value is not None}
+    return load_settings(config, overrides)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise ConfigError(f"--set {text!r} must be KEY=VALUE, as in --set limits.connections=500")
+    return key, value
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0
+    if not 0 < speed <= 1_000_000:
+        raise ConfigError(f"--speed {text!r} must be a number above 0 and at most 1000000, or max")
+    return speed
+
+
+def _operator_token(settings: "Settings") -> str:
+    from monitor.keys import load_keys
+    from monitor.serve.access import make_token
+
+    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings).operator, "console")
+
+
+def _address(settings: "Settings") -> str:
+    """Return where a client on this machine reaches a server with these settings."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"

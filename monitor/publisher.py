@@ -1,0 +1,63 @@
+"""One publication through a server's HTTP API, from outside.
+
+The payload goes out byte for byte: parsing and writing it again would change long numbers.
+"""
+
+import json
+from typing import Any
+
+import httpx
+import orjson
+
+from monitor.errors import ConfigError, PeerError
+
+TIMEOUT_SECONDS = 10
+
+
+def publish_json(address: str, api_key: str, channel: str, payload: str) -> str:
+    """Publish `payload` (JSON text) to `channel` and return the server's result as JSON text.
+
+    Raises ConfigError for what was given wrong and PeerError for what the server made of it.
+    """
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"{_clipped(payload)} is not JSON: {error}") from None
+    body = f'{{"channel":{json.dumps(channel)},"data":{payload}}}'
+    return json.dumps(_result(address, _post(f"{address.rstrip('/')}/api/publish", api_key, body)))
+
+
+def _post(url: str, api_key: str, body: str) -> httpx.Response:
+    headers = {"X-API-Key": api_key, "Content-Type": "application/json"}
+    try:
+        # Without trust_env: a proxy meant for the internet would be asked for 127.0.0.1.
+        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            return client.post(url, content=body.encode(), headers=headers)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise ConfigError(f"--url {url} is not an address: {error}") from None
+    except httpx.TransportError as error:
+        raise PeerError(f"no server answers at {url}: {error}; start one with lanecast run") from None
+
+
+def _result(address: str, response: httpx.Response) -> Any:
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        raise PeerError(f"{address} refused the API key; set LANECAST_API_KEY or --data-dir to the server's")
+    try:
+        answer = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise PeerError(
+            f"{address} answered with status {response.status_code}, not as a Lanecast server does"
+        )
+    if "error" in answer:
+        raise PeerError(f"{address} did not publish: {_described(answer['error'])}")
+    return answer.get("result")
+
+
+def _described(error: Any) -> str:
+    return f"{error['message']} ({error['code']})" if isinstance(error, dict) else _clipped(str(error))
+
+
+def _clipped(text: str, limit: int = 80) -> str:
+    return repr(text if len(text) <= limit else f"{text[:limit]}…")

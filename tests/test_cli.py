@@ -1,0 +1,198 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.serve.access import Claims, read_token
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LANECAST_")}
+    return {**kept, "PYTHONPATH": str(ROOT), "LANECAST_DATA_DIR": str(tmp_path / "data")}
+
+
+def lanecast(
+    surroundings: dict[str, str], *arguments: str, stdin: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "monitor", *arguments],
+        env={**surroundings, **variables},
+        cwd=Path(surroundings["LANECAST_DATA_DIR"]).parent,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_command_and_loads_none(surroundings: dict[str, str]) -> None:
+    shown = lanecast(surroundings, "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert shown.returncode == 0
+    for command in ("run", "serve", "console", "venue", "publish", "check", "token"):
+        assert f"\n  {command} " in shown.stdout
+    imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
+    assert "click" in imported
+    assert not imported & {"trio", "pydantic", "textual", "httpx", "jwt"}
+
+
+def test_version_is_told(surroundings: dict[str, str]) -> None:
+    assert lanecast(surroundings, "--version").stdout.startswith("lanecast 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["serve", "--port", "70000"], "port is '70000' on the command line: must be at most 65535"),
+        (["run", "--port", "abc"], "port is 'abc' on the command line: must be a whole number"),
+        (["serve", "--rate", "0"], "simulator.rate is '0' on the command line: must be greater than 0"),
+        (["serve", "--set", "prot=1"], "prot on the command line is not a setting; did you mean port?"),
+        (["serve", "--set", "port"], "--set 'port' must be KEY=VALUE, as in --set limits.connections=500"),
+        (["serve", "--config", "no.toml"], "no.toml can't be read: No such file or directory"),
+        (["check", "no.toml"], "no.toml can't be read: No such file or directory"),
+        (["serve", "--prot", "1"], "no such option '--prot'"),
+        (["token"], "missing argument 'SUB'; see lanecast token --help"),
+        (["venue", "x", "--speed", "fast"], "--speed 'fast' must be a number above 0"),
+        (["venue", "absent.jsonl.gz"], "absent.jsonl.gz"),
+        (["publish", "a:b", "{"], "'{' is not JSON: "),
+        (["publish", "a:b", "1", "--url", "ftp://x"], "--url ftp://x/api/publish is not an address: "),
+    ],
+)
+def test_mistake_is_one_sentence_and_exit_2(
+    surroundings: dict[str, str], arguments: list[str], sentence: str
+) -> None:
+    done = lanecast(surroundings, *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("lanecast: ")
+    assert sentence in done.stderr
+
+
+def test_wrong_variable_is_one_sentence_and_exit_2(surroundings: dict[str, str]) -> None:
+    done = lanecast(surroundings, "serve", LANECAST_PORT="x")
+    assert done.returncode == 2
+    assert done.stderr == "lanecast: port is 'x' in LANECAST_PORT: must be a whole number\n"
+
+
+def test_port_in_use_is_one_sentence(surroundings: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = lanecast(surroundings, "serve", "--port", str(port))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"lanecast: can't listen on 127.0.0.1 port {port}: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_ok_or_each_mistake(surroundings: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text("port = 1")
+    (tmp_path / "bad.toml").write_text("port = -1\ntick = 3")
+    good = lanecast(surroundings, "check", "good.toml")
+    bad = lanecast(surroundings, "check", "bad.toml")
+    assert (good.returncode, good.stdout) == (0, "good.toml: ok\n")
+    assert bad.returncode == 2
+    assert [line.split()[1] for line in bad.stderr.splitlines()] == ["port", "tick"]
+
+
+def claims_of(surroundings: dict[str, str], *arguments: str) -> Claims:
+    printed = lanecast(surroundings, "token", *arguments)
+    assert printed.returncode == 0, printed.stderr
+    directory = Path(surroundings["LANECAST_DATA_DIR"])
+    return read_token(
+        printed.stdout.strip(),
+        token_key=(directory / "token.key").read_text().strip(),
+        operator_key=(directory / "operator.key").read_text().strip(),
+        now=0,
+    )
+
+
+def test_token_is_signed_with_the_kept_keys(surroundings: dict[str, str]) -> None:
+    plain = claims_of(surroundings, "ann")
+    assert (plain.user, plain.is_operator, plain.expires_at) == ("ann", False, None)
+    assert claims_of(surroundings, "me", "--operator").is_operator
+    limited = claims_of(surroundings, "ann", "--ttl", "60", "--channel", "orders:ann")
+    assert limited.channel == "orders:ann"
+    assert limited.expires_at is not None
+
+
+class Api(HTTPServer):
+    """Answers one publish as a server would, and remembers how it was asked."""
+
+    def __init__(self, status: int, answer: str) -> None:
+        super().__init__(("127.0.0.1", 0), Asked)
+        self.status, self.answer = status, answer
+        self.path, self.key, self.body = "", "", b""
+
+
+class Asked(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_POST(self) -> None:
+        self.server.path, self.server.key = self.path, self.headers["X-API-Key"]
+        self.server.body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.server.status)
+        self.end_headers()
+        self.wfile.write(self.server.answer.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def api(status: int, answer: str) -> Iterator[tuple[Api, str]]:
+    with Api(status, answer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        yield server, f"http://127.0.0.1:{server.server_port}"
+        thread.join()
+
+
+def test_publish_sends_the_payload_byte_for_byte(surroundings: dict[str, str]) -> None:
+    payload = '{"price": 0.12345678901234567890}'
+    with api(200, '{"result": {"offset": 3}}') as (server, url):
+        done = lanecast(
+            surroundings, "publish", "a:b", "-", "--url", url, stdin=payload, LANECAST_API_KEY="k"
+        )
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"offset": 3})
+    assert (server.path, server.key) == ("/api/publish", "k")
+    assert server.body == f'{{"channel":"a:b","data":{payload}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "sentence"),
+    [
+        (
+            200,
+            '{"error": {"code": 102, "message": "unknown channel"}}',
+            "did not publish: unknown channel (102)",
+        ),
+        (401, "", "refused the API key; set LANECAST_API_KEY or --data-dir to the server's"),
+        (404, "<html>", "answered with status 404, not as a Lanecast server does"),
+    ],
+)
+def test_refused_publish_is_one_sentence_and_exit_1(
+    surroundings: dict[str, str], status: int, answer: str, sentence: str
+) -> None:
+    with api(status, answer) as (_, url):
+        done = lanecast(surroundings, "publish", "a:b", "1", "--url", url)
+    assert (done.returncode, done.stderr) == (1, f"lanecast: {url} {sentence}\n")
+
+
+def test_publish_without_a_server_is_one_sentence_and_exit_1(surroundings: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as freed:
+        port = freed.getsockname()[1]
+    done = lanecast(surroundings, "publish", "a:b", "1", LANECAST_PORT=str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"lanecast: no server answers at http://127.0.0.1:{port}/api/publish: ")
