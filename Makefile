@@ -1,0 +1,50 @@
+# make run    the server with its market simulator, and the operator console on it
+# make test   lint, types, import contracts and all tests
+# make bench  the measurements
+# make clean  removes what these made
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	command -v google-chrome-stable
+
+.PHONY: run test bench clean chromium
+
+run: $(VENV)/run.stamp
+	@$(BIN)/lanecast run
+
+test: $(VENV)/test.stamp chromium
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find monitor tui tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[test]'
+	@touch $@ $(VENV)/run.stamp
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "lanecast needs Python 3.11 or newer; set PYTHON=/path/to/it" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# The page is tested in a real browser. Debian's needs root to install; without it, say what to do.
+chromium:
+	@$(CHROMIUM) >/dev/null || { \
+		root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+		$$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium; \
+	} || { echo "the page's tests need a browser: install chromium or google-chrome" >&2; exit 1; }
