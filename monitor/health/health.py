@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
@@ -17,12 +17,10 @@ from monitor.config import Lane, Settings
 from monitor.health import report, rules
 from monitor.health.alerts import Alerts, Finding
 from monitor.health.depth import LaneMeter
+from monitor.health.feeds import FeedHealth
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, KindMeter, LatencyMeter
 from monitor.health.process import ProcessMeter
 from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
-
-if TYPE_CHECKING:
-    from monitor.health.feeds import FeedHealth
 
 PROBE_SECONDS = 0.025
 """How often the event loop's lag is probed."""
@@ -142,7 +140,7 @@ class Health:
         self._kind_rates.read(now_ns, self._kind_counters())
         if self._samples % ROTATIONS_PER_SECOND == 0:
             self._end_second(now_ns)
-        return self.alerts.update(self._findings(), now_ns // NS_PER_MS, self.wall_ms())
+        return self.alerts.update(self._findings(now_ns), now_ns // NS_PER_MS, self.wall_ms())
 
     def report(self) -> dict[str, Any]:
         """The payload of `ops:health`."""
@@ -168,7 +166,7 @@ class Health:
     def _kind_counters(self) -> Counters:
         return tuple(kind.count for kind in self.kinds.values())
 
-    def _findings(self) -> Iterator[Finding]:
+    def _findings(self, now_ns: int) -> Iterator[Finding]:
         connections, failed = self._attempts.gained()
         return chain(
             rules.find_deep_lanes(self.lanes),
@@ -176,6 +174,7 @@ class Health:
             rules.find_lag(self.lag.last_10s.summary()),
             rules.find_failures(connections, failed),
             rules.find_growth(self.process.growth.bytes),
+            rules.find_troubled_feeds(self.feeds.values(), now_ns),
         )
 
 

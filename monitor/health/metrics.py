@@ -79,7 +79,8 @@ def _server_metrics(health: Health) -> Iterator[Metric]:
 def _message_metrics(health: Health) -> Iterator[Metric]:
     totals = health.totals
     yield CounterMetricFamily("lanecast_published", "Publications taken in.", totals.published)
-    yield CounterMetricFamily("lanecast_sent", "Messages sent, one a client.", totals.sent)
+    yield CounterMetricFamily("lanecast_offered", "Messages meant for clients, one each.", totals.offered)
+    yield CounterMetricFamily("lanecast_sent", "Messages sent to clients.", totals.sent)
     yield CounterMetricFamily("lanecast_sent_bytes", "Bytes sent to clients.", totals.bytes)
     yield CounterMetricFamily("lanecast_merged", "Messages replaced by a newer one of theirs.", totals.merged)
     yield _counters("lanecast_dropped", "Messages dropped.", "reason", totals.dropped.items())

@@ -63,7 +63,8 @@ def alerts_report(health: "Health") -> dict[str, Any]:
 
 def feeds_report(health: "Health") -> dict[str, Any]:
     """The payload of `ops:feeds`."""
-    return {"feeds": [feed.report() for feed in health.feeds.values()]}
+    now_ns = health.clock_ns()
+    return {"feeds": [feed.row(now_ns) for feed in health.feeds.values()]}
 
 
 def _totals(health: "Health") -> dict[str, int]:

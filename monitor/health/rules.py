@@ -10,7 +10,9 @@ from enum import StrEnum
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
+from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
 from monitor.health.latency import NS_PER_MS, Histogram, KindMeter, Summary
+from monitor.health.rates import NS_PER_SECOND
 
 DEPTH_LIMIT = 100
 """Messages waiting in one lane, all clients together; critical at ten times that."""
@@ -26,6 +28,9 @@ LAG_LIMIT_MS = 10.0
 """p99 over 10 s: all that is promised for an order fill; critical at five times that."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
+
+_NAMED_LIMIT = 3
+"""A feed may have a thousand subscriptions; a sentence names the first few."""
 
 
 class Standing(StrEnum):
@@ -124,6 +129,28 @@ def find_growth(grown_bytes: int) -> Iterator[Finding]:
             grown_bytes,
             GROWTH_LIMIT_BYTES,
         )
+
+
+def find_troubled_feeds(feeds: Iterable[FeedHealth], now_ns: int) -> Iterator[Finding]:
+    """Feeds that are stale or have lost their venue; `now_ns` is the monotonic time."""
+    for feed in feeds:
+        state = feed.state(now_ns)
+        if state is FeedState.STALE:
+            message = f"{feed.name}: stale, {_staleness(feed, now_ns)}"
+            yield Finding(f"feed:{feed.name}", Severity.WARNING, message)
+        elif feed.error is not None and state in (FeedState.RETRYING, FeedState.CONNECTING):
+            message = f"{feed.name}: not connected, retry {feed.reconnects}: {feed.error}"
+            yield Finding(f"feed:{feed.name}", Severity.CRITICAL, message)
+
+
+def _staleness(feed: FeedHealth, now_ns: int) -> str:
+    overdue = [name for name, subscription in feed.subscriptions.items() if subscription.is_overdue(now_ns)]
+    if not overdue:
+        return f"silent for more than {SILENT_NS / NS_PER_SECOND:g} s"
+    named = ", ".join(overdue[:_NAMED_LIMIT])
+    return f"{len(overdue)} of {len(feed.subscriptions)} subscriptions overdue: {named}" + (
+        ", …" if len(overdue) > _NAMED_LIMIT else ""
+    )
 
 
 def _severity(is_critical: bool) -> Severity:

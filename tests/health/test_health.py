@@ -4,7 +4,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from monitor.config import Kind, Lane, Namespace, Settings
+from monitor.health.feeds import FeedHealth
 from monitor.health.health import PROBE_SECONDS, Health, run_health
+from monitor.health.report import alerts_report, feeds_report
 
 WALL_MS = 1_700_000_000_000
 NS_PER_MS = 1_000_000
@@ -162,6 +164,16 @@ def test_failed_connections_are_those_of_the_last_minute(health: Health, clock: 
     health.totals.connections, health.totals.failed = 10_020, 15
     run_seconds(health, clock, 3)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
+
+
+def test_feeds_are_reported_by_their_rows_and_raised_when_in_trouble(health: Health, clock: Clock) -> None:
+    feed = health.feeds["binance"] = FeedHealth("binance", "binance")
+    feed.retrying("no route to host")
+    run_seconds(health, clock, 1.25)
+    (row,) = feeds_report(health)["feeds"]
+    assert (row["name"], row["state"], row["error"]) == ("binance", "retrying", "no route to host")
+    (alert,) = alerts_report(health)["alerts"]
+    assert (alert["name"], alert["severity"], alert["value"]) == ("feed:binance", "critical", None)
 
 
 class Watchers:

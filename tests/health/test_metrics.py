@@ -2,6 +2,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.config import Lane, Settings
+from monitor.health.feeds import FeedHealth
 from monitor.health.health import Health
 from monitor.health.metrics import CONTENT_TYPE, exposition
 
@@ -54,6 +55,18 @@ def test_latency_is_a_histogram_in_seconds(health: Health) -> None:
     assert samples[f"{name}_sum", (kind,)] == pytest.approx(0.051, rel=1 / 64)
     assert samples["lanecast_latency_threshold_seconds", (kind,)] == 0.01
     assert samples["lanecast_late_total", (kind,)] == 1
+
+
+def test_a_feed_shows_its_state_and_counters_and_no_age_before_it_was_heard(health: Health) -> None:
+    feed = health.feeds["binance"] = FeedHealth("binance", "binance", messages=9, gaps=2)
+    feed.retrying("refused")
+    samples = scrape(health)
+    name = ("feed", "binance")
+    assert samples["lanecast_feed_state", (name, ("state", "retrying"))] == 1
+    assert samples["lanecast_feed_messages_total", (name,)] == 9
+    assert samples["lanecast_feed_gaps_total", (name,)] == 2
+    assert samples["lanecast_feed_reconnects_total", (name,)] == 1
+    assert ("lanecast_feed_age_seconds", (name,)) not in samples
 
 
 def test_the_process_is_among_them(health: Health) -> None:

@@ -3,6 +3,7 @@ import pytest
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
+from monitor.health.feeds import SILENT_NS, FeedHealth
 from monitor.health.latency import KindMeter, Summary
 from monitor.health.rules import (
     GROWTH_LIMIT_BYTES,
@@ -12,6 +13,7 @@ from monitor.health.rules import (
     find_growth,
     find_lag,
     find_late_kinds,
+    find_troubled_feeds,
     standing_of,
 )
 
@@ -131,3 +133,49 @@ def test_memory_growth_is_found_beyond_its_limit() -> None:
     (finding,) = find_growth(GROWTH_LIMIT_BYTES + 2**20)
     assert finding.message.startswith("memory grew by 65 MiB in ten minutes")
     assert finding.severity is Severity.WARNING
+
+
+SECOND = 1_000_000_000
+NOW_NS = 1_000 * SECOND
+
+
+def connected_feed() -> FeedHealth:
+    feed = FeedHealth("binance", "binance")
+    feed.connected(NOW_NS)
+    return feed
+
+
+def test_a_live_a_stopped_and_a_first_connecting_feed_are_in_no_trouble() -> None:
+    stopped = connected_feed()
+    stopped.stopped()
+    feeds = [connected_feed(), stopped, FeedHealth("kalshi", "kalshi")]
+    assert list(find_troubled_feeds(feeds, NOW_NS)) == []
+
+
+def test_a_feed_that_retries_is_critical_until_it_is_connected() -> None:
+    feed = connected_feed()
+    feed.retrying("connection refused")
+    (finding,) = find_troubled_feeds([feed], NOW_NS)
+    assert finding == Finding(
+        "feed:binance",
+        Severity.CRITICAL,
+        "binance: not connected, retry 1: connection refused",
+    )
+    feed.connecting()
+    assert list(find_troubled_feeds([feed], NOW_NS)) == [finding]
+    feed.connected(NOW_NS)
+    assert list(find_troubled_feeds([feed], NOW_NS)) == []
+
+
+def test_a_silent_feed_is_stale() -> None:
+    (finding,) = find_troubled_feeds([connected_feed()], NOW_NS + SILENT_NS + SECOND)
+    assert finding == Finding("feed:binance", Severity.WARNING, "binance: stale, silent for more than 30 s")
+
+
+def test_overdue_subscriptions_are_named_up_to_three() -> None:
+    feed = connected_feed()
+    for name in "abcd":
+        feed.subscription(name).owe(NOW_NS)
+    feed.subscription("e")
+    (finding,) = find_troubled_feeds([feed], NOW_NS + 6 * SECOND)
+    assert finding.message == "binance: stale, 4 of 5 subscriptions overdue: a, b, c, …"
