@@ -1,0 +1,45 @@
+/**
+ * Whose orders and bots are shown: the `sub` of a token given as `#token=…` or in the dialog.
+ * The token stays in this tab; it is taken out of the address, so that it is not shared with it.
+ */
+const STORED_TOKEN = "lanecast.token";
+const DEMONSTRATION_ACCOUNT = "paper";
+
+/** The token to connect with, or null. */
+export function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
+    keepToken(given);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return sessionStorage.getItem(STORED_TOKEN);
+}
+
+/** The account that a token names; only the server decides whether to believe it. */
+export function accountOf(token) {
+  if (!token) return DEMONSTRATION_ACCOUNT;
+  try {
+    const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    return JSON.parse(atob(claims)).sub || DEMONSTRATION_ACCOUNT;
+  } catch {
+    return DEMONSTRATION_ACCOUNT;
+  }
+}
+
+/** Let `dialog` ask for a token; the page starts anew with it. */
+export function askToken(dialog) {
+  const field = dialog.querySelector("textarea");
+  field.value = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "token" && field.value.trim()) keepToken(field.value.trim());
+    else if (dialog.returnValue === "anonymous") sessionStorage.removeItem(STORED_TOKEN);
+    else return;
+    location.reload();
+  };
+  dialog.returnValue = "close";
+  dialog.showModal();
+}
+
+function keepToken(token) {
+  sessionStorage.setItem(STORED_TOKEN, token);
+}

@@ -1,0 +1,86 @@
+/** One subscription and the state it feeds, shared by every panel that shows it. */
+import { Book } from "./state/book.js";
+import { Fills } from "./state/fills.js";
+import { Keyed } from "./state/keyed.js";
+import { Latest } from "./state/latest.js";
+import { Tape } from "./state/tape.js";
+
+const TAPE_TRADES = 10_000;
+const MARKET_TAPE_TRADES = 1_000;
+
+function stateFor(name) {
+  if (name === "trades:all") return new Tape(TAPE_TRADES);
+  if (name === "market:hot") return new Latest();
+  switch (name.slice(0, name.indexOf(":"))) {
+    case "trades": return new Tape(MARKET_TAPE_TRADES);
+    case "ticker": return new Latest();
+    case "book": return new Book();
+    case "orders": return new Fills();
+    default: return new Keyed();
+  }
+}
+
+export class Channel {
+  /** Why the server refused the channel, or null. */
+  refusal = null;
+  #subscription;
+  #watchers = new Set();
+
+  /** `onEvent` sees the data of each publication. */
+  constructor(centrifuge, name, onEvent) {
+    this.name = name;
+    this.state = stateFor(name);
+    this.#subscription = centrifuge.newSubscription(name, { recoverable: true });
+    this.#subscription.on("subscribed", (context) => this.#begin(context));
+    this.#subscription.on("publication", (context) => {
+      this.state.change(context.data, context.offset);
+      onEvent(context.data);
+      this.#notify();
+    });
+    this.#subscription.on("unsubscribed", ({ code, reason }) => {
+      this.refusal = code === 0 ? null : reason;
+      this.#notify();
+    });
+  }
+
+  get isWatched() {
+    return this.#watchers.size > 0;
+  }
+
+  watch(watcher) {
+    this.#watchers.add(watcher);
+    this.#subscription.subscribe();
+  }
+
+  leave(watcher) {
+    this.#watchers.delete(watcher);
+    if (!this.isWatched) this.#subscription.unsubscribe();
+  }
+
+  /** Forget the channel at `centrifuge`; call it only while nobody watches. */
+  close(centrifuge) {
+    centrifuge.removeSubscription(this.#subscription);
+  }
+
+  #begin({ data, recovered }) {
+    this.refusal = null;
+    if (data !== undefined) this.state.whole(data);
+    if (this.state.historySize && !recovered) this.#fill();
+    this.#notify();
+  }
+
+  #fill() {
+    this.state.hold();
+    this.#subscription
+      .history({ limit: this.state.historySize, reverse: true })
+      .catch(() => ({ publications: [], epoch: null }))
+      .then(({ publications, epoch }) => {
+        this.state.fill(publications, epoch);
+        this.#notify();
+      });
+  }
+
+  #notify() {
+    for (const watcher of this.#watchers) watcher();
+  }
+}

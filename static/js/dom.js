@@ -1,0 +1,21 @@
+/** The few things done to the document; texts are written only when they differ, so an idle frame costs nothing. */
+
+/** Make an element with `className` and `children` (elements or texts). */
+export function make(tag, className = "", ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+/** Set the text of an element that holds nothing else. */
+export function write(element, text) {
+  const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
+  if (node.data !== text) node.data = text;
+}
+
+/** Set `data-name` of an element; null removes it. */
+export function tag(element, name, value) {
+  if (value === null) delete element.dataset[name];
+  else if (element.dataset[name] !== value) element.dataset[name] = value;
+}

@@ -1,0 +1,56 @@
+/**
+ * A part of the page that watches channels while it is on the screen and draws them once a frame.
+ * A panel says which channels it needs now and how to draw; when to do either is decided here.
+ */
+import { write } from "./dom.js";
+
+export class Panel {
+  isShown = false;
+  /** The channels watched now, by name. */
+  watched = new Map();
+  mark = () => this.page.frame.mark(this);
+  #notice;
+
+  constructor(element, page) {
+    this.element = element;
+    this.page = page;
+    this.#notice = element.querySelector(".notice");
+    page.screen.observe(element, (isShown) => {
+      this.isShown = isShown;
+      this.follow();
+    });
+  }
+
+  /** Names of the channels that the panel needs while it is shown. */
+  get channels() {
+    return [];
+  }
+
+  /** Draw the state of the watched channels; true asks for another frame. Reads no layout. */
+  draw() {
+    return false;
+  }
+
+  /** Watch what is needed now and leave the rest; call it when `channels` has changed. */
+  follow() {
+    const needed = new Set(this.isShown ? this.channels : []);
+    for (const name of this.watched.keys()) if (!needed.has(name)) this.#leave(name);
+    for (const name of needed) if (!this.watched.has(name)) this.watched.set(name, this.page.link.watch(name, this.mark));
+    this.mark();
+  }
+
+  state(name) {
+    return this.watched.get(name).state;
+  }
+
+  /** Say why there is nothing to see: `text`, unless a channel was refused; "" when there is something. */
+  notice(text) {
+    const refused = [...this.watched.values()].find((channel) => channel.refusal !== null);
+    write(this.#notice, refused ? `${refused.name}: ${refused.refusal}` : text);
+  }
+
+  #leave(name) {
+    this.watched.delete(name);
+    this.page.link.leave(name, this.mark);
+  }
+}

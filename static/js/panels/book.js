@@ -1,0 +1,44 @@
+/** The book of one market that the viewer chose; until then of the hottest. */
+import { write } from "../dom.js";
+import { Panel } from "../panel.js";
+import { marketText } from "../text.js";
+import { Ladder, drawBadge } from "../views/ladder.js";
+
+const LEVELS = 50;
+const STORED_MARKET = "lanecast.book";
+
+export class BookPanel extends Panel {
+  #market = localStorage.getItem(STORED_MARKET);
+  #badge = this.element.querySelector(".badge");
+  #picker = this.element.querySelector("[data-action=book-market]");
+  #ladder = new Ladder(this.element.querySelector("[data-ladder]"), LEVELS);
+
+  get channels() {
+    return [this.#market ? `book:${this.#market}` : "market:hot"];
+  }
+
+  /** Show the book of `market`, now and at the next visit. */
+  choose(market) {
+    localStorage.setItem(STORED_MARKET, market);
+    this.#follow(market);
+  }
+
+  draw() {
+    const state = this.state(this.channels[0]);
+    if (this.#market) this.#draw(state);
+    else if (state.value?.markets.length) this.#follow(state.value.markets[0].market);
+    return false;
+  }
+
+  #draw(book) {
+    this.#ladder.draw(book);
+    drawBadge(this.#badge, book);
+    write(this.#picker, marketText(this.#market));
+    this.notice(book.bids.length + book.asks.length ? "" : "no levels");
+  }
+
+  #follow(market) {
+    this.#market = market;
+    this.follow();
+  }
+}

@@ -1,0 +1,50 @@
+/** The account's fills as they happen, newest first. */
+import { make, tag, write } from "../dom.js";
+import { Panel } from "../panel.js";
+import { Rows } from "../rows.js";
+import { clockText, delayText, marketText, wordsText } from "../text.js";
+
+export class FillsPanel extends Panel {
+  #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
+  #count = this.element.querySelector("[data-fills=count]");
+
+  get channels() {
+    return [`orders:${this.page.account}`];
+  }
+
+  draw() {
+    const fills = this.state(this.channels[0]);
+    this.#rows.draw(fills.list, (fill) => fill.key);
+    this.notice(fills.list.length ? "" : `no fills of ${this.page.account} yet`);
+    write(this.#count, fills.liveCount ? `${fills.liveCount} live` : "");
+    return false;
+  }
+}
+
+function makeRow() {
+  const [time, order, market] = ["time", "order", "market"].map((name) => make("td", name));
+  const [price, size, delay] = ["price", "size", "delay"].map((name) => make("td", `number ${name}`));
+  const element = make("tr", "", time, order, market, price, size, delay);
+  element.dataset.testid = "fill-row";
+  return { element, time, order, market, price, size, delay };
+}
+
+function fillRow(row, fill) {
+  if (row.element.dataset.fillId === fill.fill) return;
+  row.element.dataset.fillId = fill.fill;
+  row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size} filled, fee ${fill.fee} ${fill.fee_asset}`;
+  tag(row.element, "market", fill.market);
+  row.element.classList.toggle("is-live", fill.isLive);
+  tag(row.element, "side", fill.side);
+  write(row.time, clockText(fill.time));
+  write(row.order, orderText(fill));
+  write(row.market, marketText(fill.market));
+  write(row.price, fill.price);
+  write(row.size, fill.size);
+  write(row.delay, delayText(fill.delay_ms));
+}
+
+/** `buy safety order`, of a fill or an order; without a role only the side. */
+export function orderText({ side, role }) {
+  return role ? `${side} ${wordsText(role)}` : side;
+}

@@ -1,0 +1,43 @@
+/** The account's open orders. */
+import { make, tag, write } from "../dom.js";
+import { Panel } from "../panel.js";
+import { Rows } from "../rows.js";
+import { marketText } from "../text.js";
+import { orderText } from "./fills.js";
+
+export class OrdersPanel extends Panel {
+  #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
+  #count = this.element.querySelector("[data-orders=count]");
+
+  get channels() {
+    return [`open_orders:${this.page.account}`];
+  }
+
+  draw() {
+    const orders = [...(this.state(this.channels[0]).sections.orders?.values() ?? [])].reverse();
+    this.#rows.draw(orders, (order) => order.order);
+    this.notice(orders.length ? "" : `no open orders of ${this.page.account}`);
+    write(this.#count, orders.length ? String(orders.length) : "");
+    return false;
+  }
+}
+
+function makeRow() {
+  const [order, market] = ["order", "market"].map((name) => make("td", name));
+  const [price, size, filled] = ["price", "size", "filled"].map((name) => make("td", `number ${name}`));
+  const element = make("tr", "", order, market, price, size, filled);
+  element.dataset.testid = "order-row";
+  return { element, order, market, price, size, filled };
+}
+
+function fillRow(row, order) {
+  row.element.dataset.orderId = order.order;
+  row.element.title = `order ${order.order}, ${order.order_type}, ${order.status}`;
+  tag(row.element, "market", order.market);
+  tag(row.element, "side", order.side);
+  write(row.order, orderText(order));
+  write(row.market, marketText(order.market));
+  write(row.price, order.price);
+  write(row.size, order.size);
+  write(row.filled, order.filled);
+}

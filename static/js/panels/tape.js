@@ -1,0 +1,35 @@
+/** Every trade, newest first; the last 10,000 stay. */
+import { Panel } from "../panel.js";
+import { write } from "../dom.js";
+import { wholeText } from "../text.js";
+import { TapeList } from "../views/tape-list.js";
+
+export class TapePanel extends Panel {
+  #count = this.element.querySelector("[data-tape=count]");
+  #pause = this.element.querySelector("[data-action=pause]");
+  #list = new TapeList(
+    this.element.querySelector("[data-tape=list]"),
+    this.element.querySelector("[data-tape=newer]"),
+    this.mark,
+  );
+
+  get channels() {
+    return ["trades:all"];
+  }
+
+  togglePause() {
+    if (this.#list.isPaused) this.#list.toNewest();
+    else this.#list.pause();
+  }
+
+  draw() {
+    const tape = this.state("trades:all");
+    this.#list.draw(tape);
+    this.notice(tape.end ? "" : "no trades yet");
+    write(this.#count, `${wholeText(tape.end - tape.start)} kept`);
+    this.#pause.setAttribute("aria-pressed", this.#list.isPaused);
+    write(this.#pause, this.#list.isPaused ? "Go on" : "Pause");
+    this.element.classList.toggle("is-held", this.#list.isHeld);
+    return false;
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * What a state channel's payload does to the state it is about; the whole, a patch and two merged
+ * patches are the same. Keys live in Maps, because an object would reorder keys that look like integers.
+ */
+
+/**
+ * Apply `patch` to `state`, in place. A section that is an object sets keys of a Map (or of what has
+ * its `set` and `delete`), null removes a key; any other section replaces.
+ */
+export function applyPatch(state, patch) {
+  for (const [section, value] of Object.entries(patch)) {
+    if (isKeyed(value)) applyKeys((state[section] ??= new Map()), value);
+    else state[section] = value;
+  }
+}
+
+function isKeyed(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function applyKeys(section, changes) {
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) section.delete(key);
+    else section.set(key, value);
+  }
+}

@@ -1,0 +1,26 @@
+/** The fills of an account, newest first, each once: a whole and a recovery may repeat what is known. */
+const KEPT_FILLS = 200;
+
+export class Fills {
+  list = [];
+  /** Fills that came while this page was watching, unlike those it was given at the start. */
+  liveCount = 0;
+  #known = new Set();
+
+  whole(data) {
+    for (const fill of data.fills) this.#add(fill, false);
+  }
+
+  change(data) {
+    if (data.type === "order_fill" && this.#add(data, true)) this.liveCount += 1;
+  }
+
+  #add(fill, isLive) {
+    const key = `${fill.market} ${fill.fill}`;
+    if (this.#known.has(key)) return false;
+    this.#known.add(key);
+    this.list.unshift({ ...fill, key, isLive });
+    if (this.list.length > KEPT_FILLS) this.#known.delete(this.list.pop().key);
+    return true;
+  }
+}

@@ -1,0 +1,12 @@
+/** The state of a channel whose every publication is whole: a ticker, the hot markets. */
+export class Latest {
+  value = null;
+
+  whole(data) {
+    this.value = data;
+  }
+
+  change(data) {
+    this.value = data;
+  }
+}

@@ -1,0 +1,59 @@
+/** How numbers and times are written. A price or a size that came as text is shown as that text, never through here. */
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+
+export const NONE = "–";
+
+export const wholeText = (value) => whole.format(value);
+export const shortText = (value) => short.format(value);
+export const centsText = (value) => signed(value, cents.format(Math.abs(value)));
+export const percentText = (fraction) => signed(fraction, `${(Math.abs(fraction) * 100).toFixed(2)} %`);
+
+function signed(value, text) {
+  if (/^[0.,]+( %)?$/.test(text)) return text;
+  return value < 0 ? `−${text}` : `+${text}`;
+}
+
+/** `21:04:09`, the viewer's clock. */
+export function clockText(timeMs) {
+  const date = new Date(timeMs);
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+const two = (value) => (value < 10 ? `0${value}` : String(value));
+
+/** A short duration as it was measured: `0.8 ms`, `42 ms`, `1.3 s`. */
+export function delayText(durationMs) {
+  if (durationMs === null || durationMs === undefined) return NONE;
+  if (durationMs < 10) return `${Number(durationMs.toFixed(1))} ms`;
+  return durationMs < 1_000 ? `${Math.round(durationMs)} ms` : ageText(durationMs);
+}
+
+/** How long ago: `0.4 s`, `12 s`, `3 min`, `2 h`. */
+export function ageText(durationMs) {
+  const seconds = Math.max(0, durationMs) / 1_000;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}
+
+/** The market's name without its venue. */
+export const marketText = (market) => market.slice(market.indexOf(".") + 1);
+
+/** `safety_order` becomes `safety order`. */
+export const wordsText = (name) => name.replaceAll("_", " ");
+
+/** Digits after the point. */
+export function decimalsOf(text) {
+  const point = text.indexOf(".");
+  return point < 0 ? 0 : text.length - point - 1;
+}
+
+/** What `text` lacks to have `decimals` digits after the point; drawn dim beside it, so that points line up. */
+export function paddingOf(text, decimals) {
+  const missing = decimals - decimalsOf(text);
+  if (missing <= 0) return "";
+  return (text.includes(".") ? "" : ".") + "0".repeat(missing);
+}

@@ -1,0 +1,98 @@
+/**
+ * A book's levels, asks above the spread and bids below, with bars for the depth up to each level.
+ * Rows are made once; only what differs from the last drawing is written.
+ */
+import { make, tag, write } from "../dom.js";
+import { ageText, decimalsOf, paddingOf } from "../text.js";
+
+const amount = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+
+class SideRows {
+  #rows;
+
+  constructor(name, levels) {
+    this.#rows = Array.from({ length: levels }, makeLevel);
+    this.element = make("ol", `side ${name}`, ...this.#rows.map((row) => row.element));
+    this.element.tabIndex = 0;
+    this.element.setAttribute("aria-label", name);
+  }
+
+  draw(side, shared) {
+    let total = 0;
+    this.#rows.forEach((row, at) => {
+      row.element.hidden = at >= side.length;
+      if (row.element.hidden) return;
+      total += Number(side.sizes[at]);
+      drawText(row.price, side.texts[at], shared.priceDecimals);
+      drawText(row.size, side.sizes[at], shared.sizeDecimals);
+      write(row.total, amount.format(total));
+      row.bar.style.transform = `scaleX(${(total / shared.deepest).toFixed(3)})`;
+    });
+  }
+}
+
+function makeLevel() {
+  const [price, size, total, bar] = ["price", "size", "total", "bar"].map((name) => make("span", name));
+  return { element: make("li", "", price, size, total, bar), price, size, total, bar };
+}
+
+function drawText(cell, text, decimals) {
+  write(cell, text);
+  tag(cell, "padding", paddingOf(text, decimals));
+}
+
+export class Ladder {
+  #element;
+  #levels;
+  #asks;
+  #bids;
+  #spread = make("p", "spread");
+
+  /** `levels` a side at most. */
+  constructor(element, levels) {
+    this.#element = element;
+    this.#levels = levels;
+    this.#asks = new SideRows("asks", levels);
+    this.#bids = new SideRows("bids", levels);
+    const heads = make("p", "heads", ...["Price", "Size", "Total"].map((text) => make("span", "", text)));
+    element.append(heads, this.#asks.element, this.#spread, this.#bids.element);
+  }
+
+  draw({ bids, asks, status }) {
+    tag(this.#element, "status", status);
+    const sides = [bids, asks];
+    const shared = {
+      priceDecimals: mostDecimals(sides.map((side) => side.texts), this.#levels),
+      sizeDecimals: mostDecimals(sides.map((side) => side.sizes), this.#levels),
+      deepest: Math.max(...sides.map((side) => sumOf(side.sizes, this.#levels))) || 1,
+    };
+    this.#asks.draw(asks, shared);
+    this.#bids.draw(bids, shared);
+    write(this.#spread, spreadText(bids, asks, shared.priceDecimals));
+  }
+}
+
+/** Write what a book is worth, and its age, into `badge`. */
+export function drawBadge(badge, book) {
+  const sinceMs = book.status === "SYNCED" ? book.arrivedMs : book.since;
+  tag(badge, "status", book.status);
+  write(badge, book.status ? `${book.status} ${sinceMs ? ageText(Date.now() - sinceMs) : ""}` : "");
+}
+
+function mostDecimals(columns, levels) {
+  let most = 0;
+  for (const column of columns) for (const text of column.slice(0, levels)) most = Math.max(most, decimalsOf(text));
+  return most;
+}
+
+function sumOf(sizes, levels) {
+  return sizes.slice(0, levels).reduce((sum, size) => sum + Number(size), 0);
+}
+
+function spreadText(bids, asks, decimals) {
+  if (!bids.length || !asks.length) return "";
+  const spread = asks.prices[0] - bids.prices[0];
+  const middle = (asks.prices[0] + bids.prices[0]) / 2;
+  const points = Number(((spread / middle) * 10_000).toPrecision(2));
+  return `spread ${spread.toFixed(decimals)}  ·  ${points} bp`;
+}

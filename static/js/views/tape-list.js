@@ -1,0 +1,126 @@
+/**
+ * A scrolling view of a tape, newest on top, that holds as many rows as fit and reuses them.
+ * Scrolled away or paused, it stays at the row it showed on top: new trades never move what is read.
+ */
+import { make, tag, write } from "../dom.js";
+import { clockText, marketText, wholeText } from "../text.js";
+import { GAP, SELL } from "../state/tape.js";
+
+const ROW_PX = 20;
+const SPARE_ROWS = 4;
+
+export class TapeList {
+  isPaused = false;
+  #list;
+  #spacer = make("div", "spacer");
+  #rows = [];
+  #newer;
+  #onMove;
+  #scrollTop = 0;
+  /** The row after the top one while the list stays at its place, null while it follows the newest. */
+  #heldEnd = null;
+  #drawnEnd = 0;
+  #drawnHeight = 0;
+
+  /** `list` scrolls, `newer` is the button back to the newest row; `onMove` asks for a drawing. */
+  constructor(list, newer, onMove) {
+    this.#list = list;
+    this.#newer = newer;
+    this.#onMove = onMove;
+    list.style.setProperty("--row-height", `${ROW_PX}px`);
+    list.append(this.#spacer);
+    list.addEventListener("scroll", () => this.#scroll(list.scrollTop), { passive: true });
+    newer.addEventListener("click", () => this.toNewest());
+    new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect.height)).observe(list);
+  }
+
+  get isHeld() {
+    return this.isPaused || this.#heldEnd !== null;
+  }
+
+  /** Follow the newest row again. */
+  toNewest() {
+    this.isPaused = false;
+    this.#heldEnd = null;
+    this.#list.scrollTop = 0;
+    this.#onMove();
+  }
+
+  pause() {
+    this.isPaused = true;
+    this.#heldEnd ??= this.#drawnEnd;
+    this.#onMove();
+  }
+
+  draw(tape) {
+    const end = Math.max(this.#heldEnd ?? tape.end, tape.start);
+    this.#drawnEnd = end;
+    this.#stretch(end - tape.start);
+    this.#drawNewer(tape.end - end);
+    const top = end - 1 - Math.floor(this.#scrollTop / ROW_PX) + SPARE_ROWS;
+    for (let seq = top; seq > top - this.#rows.length; seq--) this.#drawRow(tape, seq, end);
+  }
+
+  /** Forget the place; the next drawing is of another tape. */
+  reset() {
+    for (const row of this.#rows) row.seq = -1;
+    this.toNewest();
+  }
+
+  #scroll(scrollTop) {
+    this.#scrollTop = scrollTop;
+    if (scrollTop >= ROW_PX) this.#heldEnd ??= this.#drawnEnd;
+    else if (!this.isPaused) this.#heldEnd = null;
+    this.#onMove();
+  }
+
+  #resize(height) {
+    const count = Math.ceil(height / ROW_PX) + 2 * SPARE_ROWS;
+    if (count === this.#rows.length) return;
+    for (const row of this.#rows) row.element.remove();
+    this.#rows = Array.from({ length: count }, makeRow);
+    this.#list.append(...this.#rows.map((row) => row.element));
+    this.#onMove();
+  }
+
+  #stretch(count) {
+    const height = count * ROW_PX;
+    if (height === this.#drawnHeight) return;
+    this.#drawnHeight = height;
+    this.#spacer.style.height = `${height}px`;
+  }
+
+  #drawNewer(count) {
+    this.#newer.hidden = count === 0;
+    if (count > 0) write(this.#newer, `↑ ${wholeText(count)} newer`);
+  }
+
+  #drawRow(tape, seq, end) {
+    const count = this.#rows.length;
+    const row = this.#rows[((seq % count) + count) % count];
+    row.element.hidden = seq < tape.start || seq >= end;
+    if (row.element.hidden) return;
+    row.element.style.transform = `translateY(${(end - 1 - seq) * ROW_PX}px)`;
+    if (row.seq !== seq) fillRow(row, tape, seq);
+  }
+}
+
+function makeRow() {
+  const [time, market, price, size] = ["time", "market", "price", "size"].map((name) => make("span", name));
+  const element = make("div", "tape-row", time, market, price, size);
+  element.dataset.testid = "tape-row";
+  return { element, time, market, price, size, seq: -1 };
+}
+
+function fillRow(row, tape, seq) {
+  const slot = seq % tape.capacity;
+  const side = tape.sides[slot];
+  row.seq = seq;
+  row.element.dataset.seq = seq;
+  tag(row.element, "side", side === GAP ? "gap" : side === SELL ? "sell" : "buy");
+  tag(row.element, "market", tape.markets[slot] || null);
+  write(row.time, clockText(tape.times[slot]));
+  write(row.market, side === GAP ? "" : marketText(tape.markets[slot]));
+  write(row.price, side === GAP ? `${wholeText(Number(tape.sizes[slot]))} not received` : tape.prices[slot]);
+  write(row.size, side === GAP ? "" : tape.sizes[slot]);
+}
