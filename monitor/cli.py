@@ -205,7 +205,7 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
     from monitor.publisher import publish_json
 
     settings = _settings(given)
-    text = click.get_text_stream("stdin").read() if json_text == "-" else json_text
+    text = sys.stdin.read() if json_text == "-" else json_text
     click.echo(publish_json(url or _address(settings), load_keys(settings).api, channel, text))
 
 

@@ -110,7 +110,6 @@ class Namespace(_Section):
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False
-    join_leave: bool = False
     subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """0 is unlimited."""
 
@@ -216,6 +215,8 @@ _SAVER_KINDS = {"trade": Kind(threshold_ms=400)}
 
 class Limits(_Section):
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    channels: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Channels that have subscribers, history or a state."""
     channels_per_client: Annotated[int, Field(ge=1, le=10_000)] = 128
     commands_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Inbound messages of one client, over a sliding window of one second."""

@@ -1,9 +1,11 @@
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from monitor.config import (
     CADENCES,
@@ -259,3 +261,19 @@ def test_example_file_is_valid_and_shows_the_defaults() -> None:
     for name in tomllib.loads(EXAMPLE.read_text()).keys() - {"namespaces"}:
         assert getattr(settings, name) == getattr(defaults, name), name
     assert settings.namespaces["book"] == defaults.namespaces["book"]
+
+
+def test_example_file_tells_every_setting() -> None:
+    uncommented = re.sub(r"^# (?=\[|\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    settings = load(uncommented)
+    told = tomllib.loads(uncommented)
+    sections: list[tuple[BaseModel, dict[str, Any]]] = [
+        (settings, told),
+        (settings.limits, told["limits"]),
+        (settings.simulator, told["simulator"]),
+        (settings.feeds, told["feeds"]),
+        *((getattr(settings.feeds, name), feed) for name, feed in told["feeds"].items()),
+        (settings.namespaces["chat"], told["namespaces"]["chat"]),
+    ]
+    for section, keys in sections:
+        assert keys.keys() == type(section).model_fields.keys()
