@@ -1,6 +1,6 @@
 """How long things take: counts in log-linear buckets, over the last 10 s, the last minute and since start.
 
-A record costs one array increment; windows are kept by adding the newest quarter second and
+A record counts up one bucket; windows are kept by adding the newest quarter second and
 taking the oldest one out again, so a report never walks through what was recorded. Prevents
 averages (which hide the late ones) and memory that grows with traffic.
 """
@@ -8,7 +8,8 @@ averages (which hide the late ones) and memory that grows with traffic.
 import math
 from array import array
 from bisect import bisect_left
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -26,13 +27,14 @@ ROTATIONS_PER_SECOND = 4
 _SHORT = 10 * ROTATIONS_PER_SECOND
 _LONG = 60 * ROTATIONS_PER_SECOND
 
-Slot = dict[int, int]
+Slot = Mapping[int, int]
 """The non-empty buckets of one rotation: bucket to count."""
 
 
 def bucket_of(value_ns: int) -> int:
     """The bucket that counts `value_ns`; values outside of 0 to 137 s count at the nearer end."""
-    value_ns = min(max(value_ns, 0), _LIMIT_NS)
+    if not 0 <= value_ns <= _LIMIT_NS:
+        value_ns = min(max(value_ns, 0), _LIMIT_NS)
     shift = value_ns.bit_length() - _HALF_BITS - 1
     return (shift << _HALF_BITS) + (value_ns >> shift) if shift > 0 else value_ns
 
@@ -108,39 +110,28 @@ class Histogram:
 class LatencyMeter:
     """One measured duration; what `record` counts shows in the windows after the next `rotate`."""
 
-    __slots__ = ("_is_rotated", "_recent", "_slots", "last_10s", "last_minute", "since_start")
+    __slots__ = ("_recent", "_slots", "last_10s", "last_minute", "since_start")
 
     def __init__(self) -> None:
         self.last_10s = Histogram()
         self.last_minute = Histogram()
         self.since_start = Histogram()
-        self._recent = array("Q", bytes(8 * _BUCKETS))
-        self._is_rotated = True
+        self._recent: defaultdict[int, int] = defaultdict(int)
         self._slots: deque[Slot] = deque(({} for _ in range(_LONG)), maxlen=_LONG)
 
     def record(self, latency_ns: int) -> None:
         """Count one duration."""
         self._recent[bucket_of(latency_ns)] += 1
-        self._is_rotated = False
 
     def rotate(self) -> None:
         """Close the current quarter second; called `ROTATIONS_PER_SECOND` times a second."""
-        slot = self._take()
+        slot, self._recent = self._recent, defaultdict(int)
         self.since_start.add(slot)
         self.last_10s.add(slot)
         self.last_10s.remove(self._slots[-_SHORT])
         self.last_minute.add(slot)
         self.last_minute.remove(self._slots[0])
         self._slots.append(slot)
-
-    def _take(self) -> Slot:
-        if self._is_rotated:
-            return {}
-        self._is_rotated = True
-        slot = {bucket: count for bucket, count in enumerate(self._recent) if count}
-        for bucket in slot:
-            self._recent[bucket] = 0
-        return slot
 
 
 class KindMeter(LatencyMeter):
@@ -162,7 +153,6 @@ class KindMeter(LatencyMeter):
     def record(self, latency_ns: int) -> None:
         """Count a fan-out that ended, `latency_ns` after its publish."""
         self._recent[bucket_of(latency_ns)] += 1
-        self._is_rotated = False
         self.note_delay(latency_ns)
 
     def note_delay(self, latency_ns: int) -> None:
