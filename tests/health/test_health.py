@@ -250,7 +250,7 @@ async def test_a_stalled_loop_counts_every_probe_that_it_missed(
     lag = health.lag.since_start.summary()
     assert lag.count == pytest.approx(1 / PROBE_SECONDS, abs=2)
     assert lag.worst_ns == pytest.approx((1 - PROBE_SECONDS) * 1_000 * NS_PER_MS, rel=1 / 64)
-    assert lag.p50_ns == pytest.approx(500 * NS_PER_MS, rel=0.1)
+    assert lag.p50_ns == pytest.approx(500 * NS_PER_MS, rel=0.2)
 
 
 @pytest.mark.trio
