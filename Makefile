@@ -44,7 +44,7 @@ $(BIN)/python:
 
 # The page is tested in a real browser. Debian's needs root to install; without it, say what to do.
 chromium:
-	@$(CHROMIUM) >/dev/null || { \
+	@{ $(CHROMIUM); } >/dev/null || { \
 		root=; test "$$(id -u)" = 0 || root="sudo -n"; \
 		$$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium; \
 	} || { echo "the page's tests need a browser: install chromium or google-chrome" >&2; exit 1; }
