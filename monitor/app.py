@@ -1,0 +1,206 @@
+"""The nursery tree: what runs, what feeds what, and in which order it ends.
+
+The walk of an event is a chain of plain calls, with no queue in it: a feed calls `ingest`,
+that asks the market state what to publish, and the hub writes to the clients' sockets.
+"""
+
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from monitor.broadcast.hub import Hub, TooBusy, TooMany
+from monitor.broadcast.views import Views
+from monitor.config import Namespaces, Settings
+from monitor.errors import FeedError
+from monitor.events import Event
+from monitor.health.feeds import FeedHealth
+from monitor.health.health import Health, run_health
+from monitor.health.metrics import CONTENT_TYPE, exposition
+from monitor.keys import Keys
+from monitor.market.state import MarketState
+from monitor.serve.access import make_token
+from monitor.serve.api import Api
+from monitor.serve.commands import HANDLERS
+from monitor.serve.files import Files, static_directory
+from monitor.serve.front import FrontDoor, open_listeners
+from monitor.serve.operators import RPCS
+from monitor.serve.registry import Registry
+from monitor.serve.session import House
+from monitor.serve.timers import Timers
+
+_log = logging.getLogger("lanecast")
+
+DEMO_ACCOUNT = "paper"
+"""The simulator's: its orders and bots are demonstration data, readable without a token."""
+LOG_FILE_BYTES = 10_000_000
+CONSOLE_TOKEN_SECONDS = 30 * 86_400
+NS_PER_MS = 1_000_000
+
+
+def run(settings: Settings, keys: Keys, *, console: bool) -> int:
+    """Serve until the console ends, or SIGINT or SIGTERM comes; returns the exit status.
+
+    Raises:
+        ConfigError: the address can't be listened on, or a feed's settings are wrong.
+    """
+    has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if console and not has_terminal:
+        print("no terminal: running headless, without the console", flush=True)
+    _start_log(settings, to_file=console and has_terminal)
+    return trio.run(partial(_run, settings, keys, console=console and has_terminal))
+
+
+def _start_log(settings: Settings, *, to_file: bool) -> None:
+    """While the console has the terminal, a line of ours would tear its screen."""
+    handler: logging.Handler = logging.StreamHandler()
+    if to_file:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = logging.handlers.RotatingFileHandler(
+            settings.data_dir / "lanecast.log", maxBytes=LOG_FILE_BYTES, backupCount=1
+        )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    _log.handlers = [handler]
+    _log.propagate = False
+    _log.setLevel(settings.log_level.upper())
+
+
+async def _run(settings: Settings, keys: Keys, *, console: bool) -> int:
+    status = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+        address = await nursery.start(serve, settings, keys)
+        print(f"lanecast serves {address}", flush=True)
+        if console:
+            status = await _run_console(address, keys)
+            nursery.cancel_scope.cancel()
+    return status
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            _log.info("%s: ending", signal.Signals(number).name)
+            scope.cancel()
+
+
+async def _run_console(address: str, keys: Keys) -> int:
+    """The console, as a process of its own on our terminal; returns its exit status."""
+    token = make_token(keys.operator, "console", ttl_seconds=CONSOLE_TOKEN_SECONDS)
+    environment = {**os.environ, "LANECAST_OPERATOR_TOKEN": token}
+    ended = await trio.run_process(
+        [sys.executable, "-m", "tui", address], env=environment, check=False, stdin=None
+    )
+    return ended.returncode
+
+
+async def serve(
+    settings: Settings, keys: Keys, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run the feeds, the broadcaster and the front door; started with the page's address.
+
+    Cancelled, it says goodbye to its clients before what serves them ends.
+    """
+    listeners = await open_listeners(settings.host, settings.port)
+    health = Health(settings)
+    health.address = _page_address(*listeners[0].getsockname()[:2])
+    hub = Hub(settings, Namespaces(settings.namespaces), health)
+    market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
+    views = Views(market, hub, tick_ms=settings.cadence.tick_ms)
+    hub.source = views
+    timers = Timers()
+    feeds = _feeds(settings)
+    house = House(
+        settings=settings,
+        keys=keys,
+        hub=hub,
+        registry=Registry(settings.limits.connections, health),
+        timers=timers,
+        public_accounts=frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()),
+        handlers=HANDLERS,
+        rpcs=RPCS,
+    )
+    door = FrontDoor(
+        house, Api(house, keys.api), Files(static_directory()), lambda: (exposition(health), CONTENT_TYPE)
+    )
+    sink = partial(ingest, market, hub)
+    async with trio.open_nursery() as engine:
+        for service in (hub.run, timers.run, views.run):
+            await engine.start(service)
+        await engine.start(run_health, health, _publisher(hub), hub.is_watched)
+        async with trio.open_nursery() as edges:
+            for name, feed in feeds.items():
+                health.feeds[name] = FeedHealth(name, venue=_VENUES[name])
+                await edges.start(partial(feed, sink, health.feeds[name]))
+            await edges.start(door.run, listeners)
+            task_status.started(health.address)
+        engine.cancel_scope.cancel()
+
+
+def ingest(market: MarketState, hub: Hub, event: Event, received_ns: int) -> None:
+    """One event from a feed, all the way to the sockets. Never raises for what a venue sends."""
+    try:
+        publications = market.apply(event, time.time_ns() // NS_PER_MS)
+    except FeedError as error:
+        hub.health.totals.refused["event"] += 1
+        _log.debug("an event was not taken: %s", error)
+        return
+    for publication in publications:
+        try:
+            hub.publish(publication.channel, publication.payload, kind=publication.kind, stamp_ns=received_ns)
+        except (TooBusy, TooMany) as error:
+            hub.health.totals.dropped["busy"] += 1
+            _log.debug("a publication was not taken: %s", error)
+
+
+def _publisher(hub: Hub) -> Callable[[str, bytes], None]:
+    def publish(channel: str, document: bytes) -> None:
+        hub.publish(channel, document)
+
+    return publish
+
+
+_VENUES = {
+    "simulator": "sim",
+    "binance": "binance",
+    "binance_account": "binance",
+    "kalshi": "kalshi",
+}
+
+
+def _feeds(settings: Settings) -> dict[str, Callable[..., Awaitable[None]]]:
+    """What the settings ask for, by name; each takes a sink and its health.
+
+    A venue's library is imported where its feed is, so that only its users wait for it.
+    """
+    feeds: dict[str, Callable[..., Awaitable[None]]] = {}
+    if settings.feeds.binance is not None:
+        from monitor.feeds.binance import run_binance
+
+        feeds["binance"] = partial(run_binance, settings.feeds.binance)
+    if settings.feeds.binance_account is not None:
+        from monitor.feeds.binance_account import run_binance_account
+
+        feeds["binance_account"] = partial(run_binance_account, settings.feeds.binance_account)
+    if settings.feeds.kalshi is not None:
+        from monitor.feeds.kalshi import run_kalshi
+
+        feeds["kalshi"] = partial(run_kalshi, settings.feeds.kalshi)
+    simulator = settings.simulator.enabled
+    if simulator or (simulator is None and not feeds):
+        from monitor.feeds.simulator import run_simulator
+
+        feeds["simulator"] = partial(run_simulator, settings.simulator)
+    return feeds
+
+
+def _page_address(host: str, port: int) -> str:
+    """Where a browser on this machine finds the page."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

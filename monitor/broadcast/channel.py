@@ -1,0 +1,143 @@
+"""One channel: who is subscribed, what has gathered for the next tick, what is kept."""
+
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Encoding
+from monitor.broadcast.group import SendGroup
+from monitor.broadcast.history import History
+from monitor.broadcast.item import Item, Publication, merge_publications
+from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
+from monitor.config import Delivery, Lane, Namespace
+
+
+class Channel:
+    __slots__ = (
+        "_gathered",
+        "_groups",
+        "_latest",
+        "_state",
+        "gathered_bytes",
+        "history",
+        "name",
+        "namespace",
+        "prefix",
+        "queued_bytes",
+        "subscribers",
+    )
+
+    def __init__(self, name: str, namespace: Namespace) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.prefix = b'{"push":{"channel":' + orjson.dumps(name) + b',"pub":'
+        self.subscribers: dict[Client, bytes] = {}
+        """Each with the protocol's client info for presence."""
+        self.history = (
+            History(namespace.history_size, namespace.history_seconds) if namespace.history_size else None
+        )
+        self.gathered_bytes = 0
+        self.queued_bytes = 0
+        self._gathered: list[Publication] = []
+        self._groups: dict[Encoding, SendGroup] = {}
+        self._latest: bytes | None = None
+        self._state: Sections = {}
+
+    @property
+    def lane(self) -> Lane:
+        return self.namespace.lane
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether forgetting it would lose something: subscribers, history or a kept state."""
+        has_history = self.history is not None and self.history.offset > 0
+        return bool(self.subscribers or has_history or self._latest or self._state)
+
+    @property
+    def is_idle(self) -> bool:
+        return all(group.is_idle for group in self._groups.values())
+
+    @property
+    def gathered_count(self) -> int:
+        return len(self._gathered)
+
+    def add(self, client: Client, info: bytes) -> None:
+        self.subscribers[client] = info
+        self._groups.setdefault(client.encoding, SendGroup()).add(client)
+
+    def remove(self, client: Client) -> None:
+        del self.subscribers[client]
+        group = self._groups[client.encoding]
+        group.remove(client)
+        if not group and group.is_idle:
+            del self._groups[client.encoding]
+
+    def keep_state(self, data: bytes, *, limit_bytes: int) -> None:
+        """Remember what a later subscriber starts from, where the delivery mode has a state.
+
+        Raises:
+            ValueError: a change that is not an object of sections, or the state grows past its limit.
+        """
+        if self.namespace.delivery is Delivery.LATEST:
+            self._latest = data
+        elif self.namespace.delivery is Delivery.STATE:
+            state = apply_patch(self._state, parse_patch(data))
+            size = len(encode_patch(state))
+            if size > limit_bytes:
+                raise ValueError(
+                    f"its state would have {size} bytes, the limit is {limit_bytes} (limits.gather_bytes)"
+                )
+            self._state = state
+
+    def state(self) -> bytes | None:
+        """What publishers from outside have made of the channel, where its delivery mode has a state."""
+        return encode_patch(self._state) if self._state else self._latest
+
+    def gather(self, publication: Publication) -> None:
+        """Hold a publication for the tick, merged by the namespace's delivery mode."""
+        delivery = self.namespace.delivery
+        if self._gathered and delivery is not Delivery.STREAM:
+            pending = self._gathered.pop()
+            self.gathered_bytes -= len(pending.data)
+            if delivery is Delivery.STATE:
+                publication = merge_publications(pending, publication)
+        self._gathered.append(publication)
+        self.gathered_bytes += len(publication.data)
+
+    def take_gathered(self) -> list[Publication]:
+        gathered, self._gathered, self.gathered_bytes = self._gathered, [], 0
+        return gathered
+
+    def items(
+        self, publications: list[Publication], *, frame_bytes: int, frame_messages: int
+    ) -> Iterator[Item]:
+        """Pack publications into shared frames; one that is longer than a frame goes alone."""
+        pack: list[Publication] = []
+        room = frame_bytes
+        for publication in publications:
+            length = len(self.prefix) + len(publication.data) + 40
+            if pack and (length > room or len(pack) >= frame_messages):
+                yield self._item(pack)
+                pack, room = [], frame_bytes
+            pack.append(publication)
+            room -= length
+        if pack:
+            yield self._item(pack)
+
+    def _item(self, publications: list[Publication]) -> Item:
+        return Item.of(self.name, self.prefix, self.lane, self.namespace.delivery, tuple(publications))
+
+    def push(self, item: Item) -> None:
+        for group in self._groups.values():
+            group.push(item)
+            self.queued_bytes += len(item.payload)
+
+    def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> bool:
+        """Go on with the fan-out of every group; True once nothing is left to do."""
+
+        def finish(item: Item) -> None:
+            self.queued_bytes -= len(item.payload)
+            done(item)
+
+        return all(group.advance(clock_ns, until_ns, finish) for group in list(self._groups.values()))

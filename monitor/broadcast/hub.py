@@ -1,0 +1,315 @@
+"""The hub: `publish` finds a channel's subscribers and sends, without ever waiting for one.
+
+What is published is encoded once. The first millisecond of a fan-out runs within `publish`;
+the rest in slices between which everything else gets its turn, the highest lane first. A
+channel has one fan-out under way; beyond a bound in bytes its publisher gets an error.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+import trio
+
+from monitor.broadcast.channel import Channel
+from monitor.broadcast.client import Client
+from monitor.broadcast.history import History, Position
+from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
+from monitor.config import Delivery, Namespace, Namespaces, Settings
+from monitor.errors import LanecastError
+from monitor.health.health import Health
+
+SLICE_NS = 1_000_000
+LOWEST_FIRST_EVERY = 8
+
+
+class UnknownChannel(LanecastError):
+    """No namespace is configured for the channel's name."""
+
+
+class TooBusy(LanecastError):
+    """The channel holds as much as it may; publish again later."""
+
+
+class TooMany(LanecastError):
+    """A limit on channels or subscribers is reached."""
+
+
+class BadPublication(LanecastError):
+    """The payload does not fit the namespace's delivery mode, or the kind is unknown."""
+
+
+class Source(Protocol):
+    """Where the state of the channels that Lanecast itself fills comes from."""
+
+    def whole(self, channel: str) -> bytes | None:
+        """State for a new subscriber, None if the channel is not the source's.
+
+        First publishes what older subscribers have not seen yet; opens the channel's view.
+        """
+        ...
+
+    def close(self, channel: str) -> None:
+        """Nobody watches the channel any more."""
+        ...
+
+
+class _NoSource:
+    def whole(self, channel: str) -> bytes | None:
+        return None
+
+    def close(self, channel: str) -> None:
+        pass
+
+
+class Hub:
+    def __init__(
+        self,
+        settings: Settings,
+        namespaces: Namespaces,
+        health: Health,
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.source: Source = _NoSource()
+        self.health = health
+        self._limits = settings.limits
+        self._cadence = settings.cadence
+        self._namespaces = namespaces
+        self._clock_ns = clock_ns
+        self._channels: dict[str, Channel] = {}
+        self._gathering: set[Channel] = set()
+        self._unfinished: set[Channel] = set()
+        self._gathered = trio.Event()
+        self._interrupted = trio.Event()
+        self._slices = 0
+
+    def namespace(self, channel: str) -> Namespace:
+        """Raises UnknownChannel."""
+        namespace = self._namespaces.find(channel)
+        if namespace is None:
+            raise UnknownChannel(f"channel {channel!r}: no namespace of that name is configured")
+        return namespace
+
+    def is_watched(self, channel: str) -> bool:
+        found = self._channels.get(channel)
+        return found is not None and bool(found.subscribers)
+
+    def publish(
+        self,
+        channel: str,
+        data: bytes,
+        *,
+        kind: str | None = None,
+        stamp_ns: int | None = None,
+        info: bytes = b"",
+        tags: bytes = b"",
+        skip_history: bool = False,
+        is_sourced: bool = False,
+    ) -> Position | None:
+        """Send a payload to everybody who is subscribed to a channel now.
+
+        Args:
+            data: JSON text, UTF-8; passed on byte for byte, but for raw newlines.
+            kind: one of the configured kinds; None takes the namespace's.
+            stamp_ns: monotonic time since when the latency counts; None is now.
+            info, tags: JSON texts of the publisher's client info and of a string map.
+            skip_history: send it, but keep nothing for later.
+            is_sourced: it comes from the hub's source, which has gathered it and keeps its state.
+
+        Returns:
+            The publication's position where the channel keeps history.
+
+        Raises:
+            UnknownChannel, TooBusy, TooMany, BadPublication.
+        """
+        namespace = self.namespace(channel)
+        kind = kind or namespace.kind
+        if kind not in self.health.kinds:
+            raise BadPublication(f"kind {kind!r} is not configured; known are {', '.join(self.health.kinds)}")
+        stamp_ns = stamp_ns if stamp_ns is not None else self._clock_ns()
+        publication = Publication(data.replace(b"\n", b""), kind, stamp_ns, 0, info, tags)
+        found = self._open(channel, namespace)
+        self._check_room(found, publication)
+        if found.history is not None and not skip_history:
+            publication = replace(publication, offset=found.history.offset + 1)
+        if not is_sourced and not skip_history:
+            self._keep_state(found, publication)
+        if publication.offset and found.history is not None:
+            found.history.append(publication)
+        self.health.totals.published += 1
+        self.health.kinds[kind].count += 1
+        if found.subscribers:
+            self._send(found, publication, may_gather=namespace.gather and not is_sourced)
+        else:
+            self._forget_unneeded(found)
+        return found.history.position if publication.offset and found.history else None
+
+    def _check_room(self, channel: Channel, publication: Publication) -> None:
+        held = channel.gathered_bytes + channel.queued_bytes
+        if held + len(publication.data) > self._limits.gather_bytes:
+            raise TooBusy(
+                f"channel {channel.name!r} holds {held} bytes of at most {self._limits.gather_bytes}"
+                " (limits.gather_bytes) while its fan-out is under way: publish again later"
+            )
+
+    def _keep_state(self, channel: Channel, publication: Publication) -> None:
+        try:
+            channel.keep_state(publication.data, limit_bytes=self._limits.gather_bytes)
+        except ValueError as error:
+            self._forget_unneeded(channel)
+            raise BadPublication(f"channel {channel.name!r}: {error}") from None
+
+    def _send(self, channel: Channel, publication: Publication, *, may_gather: bool) -> None:
+        if not may_gather:
+            self._flush(channel)
+            self._fan_out(channel, [publication])
+            return
+        channel.gather(publication)
+        if channel.gathered_count >= self._cadence.tick_messages:
+            self._flush(channel)
+        else:
+            self._gathering.add(channel)
+            self._gathered.set()
+
+    def _flush(self, channel: Channel) -> None:
+        """End the channel's tick now."""
+        self._gathering.discard(channel)
+        if gathered := channel.take_gathered():
+            self._fan_out(channel, gathered)
+
+    def _fan_out(self, channel: Channel, publications: list[Publication]) -> None:
+        for item in channel.items(
+            publications, frame_bytes=self._limits.frame_bytes, frame_messages=self._cadence.tick_messages
+        ):
+            channel.push(item)
+        if channel not in self._unfinished and not self._advance(channel):
+            self._unfinished.add(channel)
+            self._interrupted.set()
+
+    def _advance(self, channel: Channel) -> bool:
+        return channel.advance(self._clock_ns, self._clock_ns() + SLICE_NS, self._finish)
+
+    def _finish(self, item: Item) -> None:
+        now_ns = self._clock_ns()
+        for publication in item.publications:
+            self.health.kinds[publication.kind].record(now_ns - publication.stamp_ns)
+
+    def subscribe(self, channel: str, client: Client, info: bytes) -> bytes | None:
+        """Make a client a subscriber, after all that was published so far is on its way to the others.
+
+        Returns:
+            The state that the client starts from, where the channel has one.
+
+        Raises:
+            UnknownChannel, TooMany.
+        """
+        found = self._open(channel, self.namespace(channel))
+        limit = found.namespace.subscriber_limit
+        if limit and len(found.subscribers) >= limit:
+            raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
+        whole = self._whole(found)
+        self._flush(found)
+        found.add(client, info)
+        client.channels.add(channel)
+        self.health.subscriptions += 1
+        return whole
+
+    def _whole(self, channel: Channel) -> bytes | None:
+        """What the source knows, with what publishers from outside made of it."""
+        sourced, kept = self.source.whole(channel.name), channel.state()
+        if sourced is None or kept is None or channel.namespace.delivery is not Delivery.STATE:
+            return kept or sourced
+        return encode_patch(apply_patch(parse_patch(sourced), parse_patch(kept)))
+
+    def unsubscribe(self, channel: str, client: Client) -> None:
+        """End a subscription; what the client could not be sent yet is dropped."""
+        self._flush(self._channels[channel])
+        self._remove(channel, client)
+        client.discard(channel)
+
+    def leave(self, client: Client) -> None:
+        """End all subscriptions of a client that is going; what is queued for it may still be sent."""
+        for channel in list(client.channels):
+            self._remove(channel, client)
+
+    def _remove(self, channel: str, client: Client) -> None:
+        found = self._channels[channel]
+        found.remove(client)
+        client.channels.discard(channel)
+        self.health.subscriptions -= 1
+        if not found.subscribers:
+            self._gathering.discard(found)
+            found.take_gathered()
+            self.source.close(channel)
+            self._forget_unneeded(found)
+
+    def now_ns(self) -> int:
+        return self._clock_ns()
+
+    def stream(self, channel: str) -> History:
+        """What is kept of a channel whose namespace has history; an empty one for an unused channel."""
+        found = self._channels.get(channel)
+        if found is not None and found.history is not None:
+            return found.history
+        return History(size=1, seconds=0)
+
+    def channel(self, name: str) -> Channel | None:
+        """The channel, if it has subscribers or keeps anything."""
+        return self._channels.get(name)
+
+    def subscribed_channels(self, pattern: str = "") -> dict[str, int]:
+        """How many clients each channel with subscribers has; `pattern` is a glob."""
+        return {
+            name: len(channel.subscribers)
+            for name, channel in self._channels.items()
+            if channel.subscribers and (not pattern or fnmatchcase(name, pattern))
+        }
+
+    def _open(self, name: str, namespace: Namespace) -> Channel:
+        channel = self._channels.get(name)
+        if channel is None:
+            if len(self._channels) >= self._limits.channels:
+                raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
+            channel = self._channels[name] = Channel(name, namespace)
+            self.health.channels = len(self._channels)
+        return channel
+
+    def _forget_unneeded(self, channel: Channel) -> None:
+        if not channel.is_needed:
+            self._channels.pop(channel.name, None)
+            self.health.channels = len(self._channels)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Tick, and go on with interrupted fan-outs and clients that are behind, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self.spawn = nursery.start_soon
+            nursery.start_soon(self._run_ticks)
+            nursery.start_soon(self._run_fan_outs)
+            task_status.started()
+
+    async def _run_ticks(self) -> None:
+        while True:
+            await self._gathered.wait()
+            await trio.sleep(self._cadence.tick_ms / 1_000)
+            self._gathered = trio.Event()
+            for channel in sorted(self._gathering, key=lambda channel: channel.lane):
+                self._flush(channel)
+
+    async def _run_fan_outs(self) -> None:
+        while True:
+            await self._interrupted.wait()
+            while self._unfinished:
+                channel = self._next_unfinished()
+                if self._advance(channel):
+                    self._unfinished.discard(channel)
+                await trio.lowlevel.checkpoint()
+            self._interrupted = trio.Event()
+
+    def _next_unfinished(self) -> Channel:
+        self._slices += 1
+        pick = max if self._slices % LOWEST_FIRST_EVERY == 0 else min
+        return pick(self._unfinished, key=lambda channel: channel.lane)

@@ -1,0 +1,105 @@
+"""The unit of a fan-out: one channel's publications in one shared frame.
+
+A reply to a command is an item without publications, so that it can travel in the lane of the
+channel it is about and never overtakes, nor is overtaken by, that channel's publications.
+"""
+
+from dataclasses import dataclass
+
+from monitor.broadcast.frames import Encoding
+from monitor.broadcast.patch import encode_patch, merge, parse_patch
+from monitor.config import Delivery, Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One message in a channel."""
+
+    data: bytes
+    """The payload's JSON text, as the publisher sent it, without raw newlines."""
+    kind: str
+    stamp_ns: int
+    """Monotonic time since when its latency counts: received from the venue, or published."""
+    offset: int = 0
+    """1-based position where the channel keeps history, else 0."""
+    info: bytes = b""
+    tags: bytes = b""
+
+    def document(self) -> bytes:
+        """The protocol's publication object."""
+        text = b'{"data":' + self.data
+        if self.offset:
+            text += b',"offset":%d' % self.offset
+        if self.info:
+            text += b',"info":' + self.info
+        if self.tags:
+            text += b',"tags":' + self.tags
+        return text + b"}"
+
+
+class Item:
+    """What is offered to a client: a payload with its lane and what it holds."""
+
+    __slots__ = ("_frames", "channel", "delivery", "is_control", "lane", "payload", "prefix", "publications")
+
+    def __init__(
+        self,
+        payload: bytes,
+        lane: Lane,
+        *,
+        channel: str = "",
+        prefix: bytes = b"",
+        delivery: Delivery = Delivery.STREAM,
+        publications: tuple[Publication, ...] = (),
+        is_control: bool = False,
+    ) -> None:
+        """With `is_control`, the payload is a whole frame already: a pong."""
+        self.payload = payload
+        self.is_control = is_control
+        self.lane = lane
+        self.channel = channel
+        self.prefix = prefix
+        self.delivery = delivery
+        self.publications = publications
+        self._frames: dict[Encoding, bytes] = {}
+
+    @classmethod
+    def of(
+        cls,
+        channel: str,
+        prefix: bytes,
+        lane: Lane,
+        delivery: Delivery,
+        publications: tuple[Publication, ...],
+    ) -> "Item":
+        """An item of one channel; `prefix` is the push's text up to the publication object."""
+        payload = b"\n".join([prefix + publication.document() + b"}}" for publication in publications])
+        return cls(
+            payload, lane, channel=channel, prefix=prefix, delivery=delivery, publications=publications
+        )
+
+    @property
+    def count(self) -> int:
+        return len(self.publications)
+
+    def frame(self, encoding: Encoding) -> bytes:
+        """The bytes of its message, made once per encoding."""
+        if self.is_control:
+            return self.payload
+        frame = self._frames.get(encoding)
+        if frame is None:
+            frame = self._frames[encoding] = encoding.frame(self.payload)
+        return frame
+
+    def merged_into(self, newer: "Item") -> "Item":
+        """What stands for this pending item and a newer one of the same `latest` or `state` channel."""
+        if newer.delivery is Delivery.LATEST:
+            return newer
+        publication = merge_publications(self.publications[-1], newer.publications[-1])
+        return Item.of(newer.channel, newer.prefix, newer.lane, newer.delivery, (publication,))
+
+
+def merge_publications(older: Publication, newer: Publication) -> Publication:
+    """One change with the effect of both; it has waited as long as the older one."""
+    data = encode_patch(merge(parse_patch(older.data), parse_patch(newer.data)))
+    return Publication(data, newer.kind, older.stamp_ns, newer.offset, newer.info, newer.tags)

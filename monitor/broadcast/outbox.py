@@ -1,0 +1,132 @@
+"""What one client has still to be sent, by lane: decides order, merging and the bound.
+
+Only clients that are behind use theirs. Higher lane first, but every eighth look starts at
+the lowest, or a busy immediate lane would starve it. No IO here.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from monitor.broadcast.item import Item
+from monitor.config import Delivery, Lane
+
+LOWEST_FIRST_EVERY = 8
+"""Measured: strict priority gave the low lane 9 fan-outs in 6 s; one look in eight is enough."""
+
+
+class Offer(NamedTuple):
+    """What became of an offered item."""
+
+    queued: Item | None
+    """It, or what it was merged into; None: not taken, the outbox would pass its bound."""
+    replaced: Item | None
+    """The pending item that `queued` stands for as well."""
+
+
+FULL = Offer(None, None)
+
+
+class Outbox:
+    __slots__ = ("_lanes", "_limit_bytes", "_looks", "_mergeable", "bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._lanes: tuple[deque[str | Item], ...] = tuple(deque() for _ in Lane)
+        self._mergeable: dict[str, Item] = {}
+        self._looks = 0
+        self.bytes = 0
+
+    def __bool__(self) -> bool:
+        return any(self._lanes)
+
+    def offer(self, item: Item) -> Offer:
+        """Queue an item, or merge it with the pending one of its channel.
+
+        A merge keeps the place of the pending one, so order within the channel holds.
+        """
+        if item.channel and item.delivery is not Delivery.STREAM:
+            return self._offer_mergeable(item)
+        if self.bytes + len(item.payload) > self._limit_bytes:
+            return FULL
+        self._lanes[item.lane].append(item)
+        self.bytes += len(item.payload)
+        return Offer(item, None)
+
+    def _offer_mergeable(self, item: Item) -> Offer:
+        pending = self._mergeable.get(item.channel)
+        merged = pending.merged_into(item) if pending else item
+        grown = self.bytes + len(merged.payload) - (len(pending.payload) if pending else 0)
+        if grown > self._limit_bytes:
+            return FULL
+        self._mergeable[item.channel] = merged
+        self.bytes = grown
+        if pending is None:
+            self._lanes[item.lane].append(item.channel)
+        return Offer(merged, pending)
+
+    def take(self, limit_bytes: int) -> list[Item]:
+        """The next items to send together: at least one if there is any, else within the limit."""
+        taken: list[Item] = []
+        room = limit_bytes
+        while lane := self._next_lane():
+            item = self._peek(lane)
+            if taken and len(item.payload) > room:
+                break
+            self._pop(lane)
+            taken.append(item)
+            room -= len(item.payload)
+            self._looks += 1
+        return taken
+
+    def _next_lane(self) -> "deque[str | Item] | None":
+        lowest_first = self._looks % LOWEST_FIRST_EVERY == LOWEST_FIRST_EVERY - 1
+        lanes = reversed(self._lanes) if lowest_first else self._lanes
+        return next((lane for lane in lanes if lane), None)
+
+    def _peek(self, lane: "deque[str | Item]") -> Item:
+        head = lane[0]
+        return self._mergeable[head] if isinstance(head, str) else head
+
+    def _pop(self, lane: "deque[str | Item]") -> None:
+        head = lane.popleft()
+        item = self._mergeable.pop(head) if isinstance(head, str) else head
+        self.bytes -= len(item.payload)
+
+    def discard(self, channel: str) -> list[Item]:
+        """Take out what is pending of a channel that the client leaves."""
+        gone: list[Item] = []
+        for lane in self._lanes:
+            kept = [entry for entry in lane if not self._belongs(entry, channel, gone)]
+            if len(kept) != len(lane):
+                lane.clear()
+                lane.extend(kept)
+        self._mergeable.pop(channel, None)
+        self.bytes -= sum(len(item.payload) for item in gone)
+        return gone
+
+    def _belongs(self, entry: "str | Item", channel: str, gone: list[Item]) -> bool:
+        item = self._mergeable[entry] if isinstance(entry, str) else entry
+        if item.channel != channel:
+            return False
+        gone.append(item)
+        return True
+
+    def clear(self) -> list[Item]:
+        """Take out everything, in lane order."""
+        gone = [
+            self._mergeable[entry] if isinstance(entry, str) else entry
+            for lane in self._lanes
+            for entry in lane
+        ]
+        for lane in self._lanes:
+            lane.clear()
+        self._mergeable.clear()
+        self.bytes = 0
+        return gone
+
+    def depths(self) -> list[int]:
+        """Publications waiting, by lane."""
+        return [
+            sum(self._mergeable[entry].count if isinstance(entry, str) else entry.count for entry in lane)
+            for lane in self._lanes
+        ]

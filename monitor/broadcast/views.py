@@ -1,0 +1,76 @@
+"""The hub's source: market state, published at each namespace's cadence while somebody watches.
+
+A market may change a thousand times a second; its book goes out ten times. The changes in
+between are merged where they arise, so nobody downstream has to throw anything away.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from monitor.broadcast.hub import Hub
+from monitor.market.state import MarketState
+from monitor.market.view import View
+
+
+@dataclass(slots=True)
+class _Open:
+    view: View
+    due_ns: int
+
+
+class Views:
+    def __init__(
+        self, market: MarketState, hub: Hub, *, tick_ms: int, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._market = market
+        self._hub = hub
+        self._tick_seconds = tick_ms / 1_000
+        self._clock_ns = clock_ns
+        self._open: dict[str, _Open] = {}
+        self._opened = trio.Event()
+
+    def whole(self, channel: str) -> bytes | None:
+        """State for a new subscriber; those who are there already get what they miss of it first."""
+        found = self._open.get(channel)
+        if found is None:
+            view = self._market.view(channel)
+            if view is None:
+                return None
+            found = self._open[channel] = _Open(view, self._due(view))
+            self._opened.set()
+        else:
+            self._publish(channel, found)
+        return found.view.whole()
+
+    def close(self, channel: str) -> None:
+        self._open.pop(channel, None)
+
+    def _due(self, view: View) -> int:
+        return self._clock_ns() + int(view.interval_seconds * 1e9)
+
+    def _publish(self, channel: str, found: _Open) -> bool:
+        changes = found.view.changes()
+        if changes is None:
+            return False
+        self._hub.publish(channel, changes, is_sourced=True)
+        return True
+
+    def publish_due(self) -> None:
+        """Publish the changes of every watched channel whose interval has passed."""
+        now_ns = self._clock_ns()
+        for channel, found in list(self._open.items()):
+            if found.due_ns <= now_ns and self._publish(channel, found):
+                found.due_ns = self._due(found.view)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Publish at the cadence until cancelled; sleeps while nobody watches."""
+        task_status.started()
+        while True:
+            await self._opened.wait()
+            while self._open:
+                await trio.sleep(self._tick_seconds)
+                self.publish_due()
+            self._opened = trio.Event()

@@ -1,0 +1,340 @@
+"""The HTTP API for backends: Centrifugo's methods, one POST each, with an API key.
+
+Application errors are answered with status 200 and an `error` body, as its clients expect;
+HTTP's own statuses are for a wrong key, verb, method or body. Payloads stay raw bytes.
+"""
+
+import hmac
+import time
+import uuid
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from monitor import __version__
+from monitor.broadcast.history import Position
+from monitor.broadcast.hub import BadPublication, TooBusy, TooMany
+from monitor.serve import channels, protocol
+from monitor.serve.commands import start_server_side
+from monitor.serve.http import HttpError, Request, Response, json
+from monitor.serve.protocol import CommandError, Disconnect, Since
+from monitor.serve.session import House
+
+NODE_ID = str(uuid.uuid4())
+IDEMPOTENCY_KEYS_MAX = 10_000
+"""The oldest is forgotten first."""
+
+_EMPTY = b"{}"
+_TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
+
+
+class PublishParams(msgspec.Struct):
+    channel: str = ""
+    data: msgspec.Raw = protocol.NOTHING
+    b64data: str = ""
+    kind: str | None = None
+    skip_history: bool = False
+    tags: dict[str, str] = {}
+    idempotency_key: str = ""
+
+
+class BroadcastParams(msgspec.Struct):
+    channels: list[str] = []
+    data: msgspec.Raw = protocol.NOTHING
+    b64data: str = ""
+    kind: str | None = None
+    skip_history: bool = False
+    tags: dict[str, str] = {}
+    idempotency_key: str = ""
+
+
+class SessionParams(msgspec.Struct):
+    """Which sessions a call is about: all of a user, or the one that is named."""
+
+    user: str = ""
+    client: str = ""
+    channel: str = ""
+    info: Any = None
+    expire_at: int | None = None
+
+
+class DisconnectCode(msgspec.Struct):
+    code: int = protocol.FORCE_DISCONNECT.code
+    reason: str = protocol.FORCE_DISCONNECT.reason
+
+
+class DisconnectParams(msgspec.Struct):
+    user: str = ""
+    client: str = ""
+    whitelist: list[str] = []
+    disconnect: DisconnectCode = msgspec.field(default_factory=DisconnectCode)
+
+
+class RefreshParams(msgspec.Struct):
+    user: str = ""
+    client: str = ""
+    expired: bool = False
+    expire_at: int | None = None
+
+
+class ChannelParams(msgspec.Struct):
+    channel: str = ""
+
+
+class HistoryParams(msgspec.Struct):
+    channel: str = ""
+    limit: int = 0
+    since: Since | None = None
+    reverse: bool = False
+
+
+class ChannelsParams(msgspec.Struct):
+    pattern: str = ""
+
+
+class InfoParams(msgspec.Struct):
+    pass
+
+
+class BatchParams(msgspec.Struct):
+    commands: list[dict[str, msgspec.Raw]] = []
+
+
+Method = tuple[type[msgspec.Struct], Callable[["Api", Any], bytes]]
+
+
+class Api:
+    def __init__(self, house: House, key: str) -> None:
+        self._house = house
+        self._hub = house.hub
+        self._key = key.encode()
+        self._started = time.monotonic()
+        self._seen: OrderedDict[str, bytes] = OrderedDict()
+
+    def check_key(self, request: Request) -> None:
+        """Raises HttpError 401 unless the request carries the API key."""
+        given = request.headers.get("x-api-key", "")
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        if not given and scheme.lower() == "apikey":
+            given = credentials.strip()
+        if not hmac.compare_digest(given.encode(), self._key):
+            raise HttpError(401, "the API key is missing or wrong: send it as X-API-Key")
+
+    def answer(self, method: str, request: Request) -> Response:
+        """Carry out one call; the key has been checked.
+
+        Raises:
+            HttpError: unknown method, or a body that does not parse.
+        """
+        if method not in _METHODS and method != "batch":
+            raise HttpError(404, f"no API method {method!r}; there are {', '.join([*_METHODS, 'batch'])}")
+        body = _utf8(request.body) or _EMPTY
+        if method == "batch":
+            return json(200, self._batch(_decode(BatchParams, body)))
+        try:
+            return json(200, b'{"result":%s}' % self._call(method, body))
+        except CommandError as error:
+            return _failure(error, request.headers.get("x-centrifugo-error-mode") == "transport")
+
+    def _call(self, method: str, body: bytes) -> bytes:
+        params, carry_out = _METHODS[method]
+        return carry_out(self, _decode(params, body))
+
+    def _batch(self, params: BatchParams) -> bytes:
+        return b'{"replies":[%s]}' % b",".join([self._batched(command) for command in params.commands])
+
+    def _batched(self, command: dict[str, msgspec.Raw]) -> bytes:
+        if len(command) != 1 or (method := next(iter(command))) not in _METHODS:
+            return b'{"error":%s}' % protocol.error_object(protocol.METHOD_NOT_FOUND)
+        try:
+            return b'{"%s":%s}' % (method.encode(), self._call(method, bytes(command[method])))
+        except CommandError as error:
+            return b'{"error":%s}' % protocol.error_object(error)
+
+    def _publish(self, params: PublishParams) -> bytes:
+        return self._once(
+            params.idempotency_key and f"{params.channel}\n{params.idempotency_key}",
+            lambda: self._publish_to(params.channel, params),
+        )
+
+    def _broadcast(self, params: BroadcastParams) -> bytes:
+        if not params.channels:
+            raise protocol.bad_request("channels is empty")
+        return b'{"responses":[%s]}' % b",".join([self._respond(name, params) for name in params.channels])
+
+    def _respond(self, channel: str, params: BroadcastParams) -> bytes:
+        key = params.idempotency_key and f"{channel}\n{params.idempotency_key}"
+        try:
+            return b'{"result":%s}' % self._once(key, lambda: self._publish_to(channel, params))
+        except CommandError as error:
+            return b'{"error":%s}' % protocol.error_object(error)
+
+    def _once(self, key: str, publish: Callable[[], bytes]) -> bytes:
+        """The first result again, for a key that was seen before."""
+        if not key:
+            return publish()
+        if key not in self._seen:
+            self._seen[key] = publish()
+            if len(self._seen) > IDEMPOTENCY_KEYS_MAX:
+                self._seen.popitem(last=False)
+        return self._seen[key]
+
+    def _publish_to(self, channel: str, params: PublishParams | BroadcastParams) -> bytes:
+        channels.find_namespace(self._hub, channel)
+        try:
+            position = self._hub.publish(
+                channel,
+                _payload(params),
+                kind=params.kind,
+                skip_history=params.skip_history,
+                tags=msgspec.json.encode(params.tags) if params.tags else b"",
+            )
+        except TooBusy:
+            raise protocol.TOO_MANY_REQUESTS from None
+        except TooMany:
+            raise protocol.LIMIT_EXCEEDED from None
+        except BadPublication as error:
+            raise protocol.bad_request(str(error)) from None
+        return _position(position)
+
+    def _subscribe(self, params: SessionParams) -> bytes:
+        channels.find_namespace(self._hub, params.channel)
+        for session in self._house.registry.of_user(params.user, params.client):
+            if params.channel not in session.subscriptions:
+                start_server_side(session, params.channel, params.info, params.expire_at)
+        return _EMPTY
+
+    def _unsubscribe(self, params: SessionParams) -> bytes:
+        for session in self._house.registry.of_user(params.user, params.client):
+            names = [params.channel] if params.channel else list(session.subscriptions)
+            for channel in names:
+                if channel in session.subscriptions:
+                    session.force_unsubscribe(channel, *protocol.UNSUBSCRIBED_BY_SERVER)
+        return _EMPTY
+
+    def _disconnect(self, params: DisconnectParams) -> bytes:
+        goodbye = Disconnect(
+            _close_code(params.disconnect.code), params.disconnect.reason or "force disconnect"
+        )
+        for session in self._house.registry.of_user(params.user, params.client):
+            if session.id not in params.whitelist:
+                session.disconnect(goodbye)
+        return _EMPTY
+
+    def _refresh(self, params: RefreshParams) -> bytes:
+        for session in self._house.registry.of_user(params.user, params.client):
+            if params.expired:
+                session.disconnect(protocol.CONNECTION_EXPIRED)
+            else:
+                session.live_until(params.expire_at)
+        return _EMPTY
+
+    def _presence(self, params: ChannelParams) -> bytes:
+        return channels.presence(self._hub, params.channel)
+
+    def _presence_stats(self, params: ChannelParams) -> bytes:
+        return channels.presence_stats(self._hub, params.channel)
+
+    def _history(self, params: HistoryParams) -> bytes:
+        return channels.history(
+            self._hub,
+            params.channel,
+            limit=params.limit,
+            since=params.since,
+            reverse=params.reverse,
+            limit_max=None,
+        )
+
+    def _history_remove(self, params: ChannelParams) -> bytes:
+        if not channels.find_namespace(self._hub, params.channel).history_size:
+            raise protocol.NOT_AVAILABLE
+        self._hub.stream(params.channel).clear()
+        return _EMPTY
+
+    def _channels(self, params: ChannelsParams) -> bytes:
+        counts = self._hub.subscribed_channels(params.pattern)
+        return msgspec.json.encode({"channels": {name: {"num_clients": n} for name, n in counts.items()}})
+
+    def _info(self, params: InfoParams) -> bytes:
+        health = self._hub.health
+        node = {
+            "uid": NODE_ID,
+            "name": health.address or "lanecast",
+            "version": __version__,
+            "num_clients": health.clients,
+            "num_users": self._house.registry.user_count,
+            "num_channels": len(self._hub.subscribed_channels()),
+            "num_subs": health.subscriptions,
+            "uptime": int(time.monotonic() - self._started),
+        }
+        return msgspec.json.encode({"nodes": [node]})
+
+
+_METHODS: Mapping[str, Method] = {
+    "publish": (PublishParams, Api._publish),
+    "broadcast": (BroadcastParams, Api._broadcast),
+    "subscribe": (SessionParams, Api._subscribe),
+    "unsubscribe": (SessionParams, Api._unsubscribe),
+    "disconnect": (DisconnectParams, Api._disconnect),
+    "refresh": (RefreshParams, Api._refresh),
+    "presence": (ChannelParams, Api._presence),
+    "presence_stats": (ChannelParams, Api._presence_stats),
+    "history": (HistoryParams, Api._history),
+    "history_remove": (ChannelParams, Api._history_remove),
+    "channels": (ChannelsParams, Api._channels),
+    "info": (InfoParams, Api._info),
+}
+
+
+def _utf8(body: bytes) -> bytes:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise HttpError(400, f"the body is not UTF-8: {error}") from None
+    return body
+
+
+def _decode(params: type[Any], body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body, type=params)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise HttpError(400, f"the body does not fit: {error}") from None
+
+
+def _payload(params: PublishParams | BroadcastParams) -> bytes:
+    if params.b64data:
+        return _base64_payload(params.b64data)
+    if not params.data:
+        raise protocol.bad_request("data is missing")
+    return bytes(params.data)
+
+
+def _base64_payload(encoded: str) -> bytes:
+    try:
+        data = b64decode(encoded, validate=True)
+        msgspec.json.decode(data, type=msgspec.Raw)
+        data.decode()
+    except (Base64Error, ValueError, RecursionError):
+        raise protocol.bad_request("b64data must be base64 of JSON") from None
+    return data
+
+
+def _position(position: Position | None) -> bytes:
+    return msgspec.json.encode({"offset": position.offset, "epoch": position.epoch}) if position else _EMPTY
+
+
+def _close_code(code: int) -> int:
+    if not 3000 <= code <= 4999:
+        raise protocol.bad_request(f"disconnect.code {code}: must be from 3000 to 4999")
+    return code
+
+
+def _failure(error: CommandError, is_transport: bool) -> Response:
+    body = protocol.error_object(error)
+    if is_transport:
+        return json(_TRANSPORT_STATUS.get(error.code, 400), body)
+    return json(200, b'{"error":%s}' % body)

@@ -1,0 +1,70 @@
+"""What the client protocol and the HTTP API both answer about a channel: history and presence."""
+
+import msgspec
+import orjson
+
+from monitor.broadcast.channel import Channel
+from monitor.broadcast.client import Client
+from monitor.broadcast.hub import Hub, UnknownChannel
+from monitor.config import Namespace
+from monitor.serve import protocol
+from monitor.serve.protocol import Since
+
+
+def find_namespace(hub: Hub, channel: str) -> Namespace:
+    """The channel's namespace, or the protocol's error 107 or 102."""
+    if not channel:
+        raise protocol.bad_request("channel is empty")
+    try:
+        return hub.namespace(channel)
+    except UnknownChannel:
+        raise protocol.UNKNOWN_CHANNEL from None
+
+
+def history(
+    hub: Hub, channel: str, *, limit: int, since: Since | None, reverse: bool, limit_max: int | None
+) -> bytes:
+    """The result of `history`: publications, offset, epoch.
+
+    Args:
+        limit: 0 gives the position only, -1 all that is kept.
+        limit_max: more are not given, whatever was asked; None gives all.
+    """
+    if not find_namespace(hub, channel).history_size:
+        raise protocol.NOT_AVAILABLE
+    if reverse and since is not None and since.offset == 0:
+        raise protocol.bad_request("reverse needs a since.offset above 0")
+    kept = hub.stream(channel)
+    if since is not None and since.epoch and since.epoch != kept.epoch:
+        raise protocol.UNRECOVERABLE_POSITION
+    wanted = limit_max if limit < 0 else limit if limit_max is None else min(limit, limit_max)
+    publications = kept.read(
+        hub.now_ns(), since=since.offset if since else None, limit=wanted, reverse=reverse
+    )
+    return msgspec.json.encode(
+        {
+            "publications": [msgspec.Raw(publication.document()) for publication in publications],
+            "offset": kept.offset,
+            "epoch": kept.epoch,
+        }
+    )
+
+
+def presence(hub: Hub, channel: str) -> bytes:
+    """The result of `presence`: client infos by client id."""
+    infos = list(_present(hub, channel).values())
+    by_client = {orjson.loads(info)["client"]: msgspec.Raw(info) for info in infos}
+    return msgspec.json.encode({"presence": by_client})
+
+
+def presence_stats(hub: Hub, channel: str) -> bytes:
+    """The result of `presence_stats`."""
+    clients = _present(hub, channel)
+    return orjson.dumps({"num_clients": len(clients), "num_users": len({client.user for client in clients})})
+
+
+def _present(hub: Hub, channel: str) -> dict[Client, bytes]:
+    if not find_namespace(hub, channel).presence:
+        raise protocol.NOT_AVAILABLE
+    found: Channel | None = hub.channel(channel)
+    return found.subscribers if found else {}

@@ -1,0 +1,68 @@
+"""One accepted socket: reads that wait, writes that do not.
+
+Trio's own socket has no write that returns at once, and a fan-out to 1,000 clients must not
+wait for any; so this holds the plain non-blocking socket and asks Trio only when to go on.
+"""
+
+import socket
+import struct
+
+import trio
+
+NOT_SENT_LOWAT_BYTES = 16_384
+"""What the kernel may hold unsent: it can no longer be overtaken by a higher lane."""
+SEND_BUFFER_BYTES = 131_072
+RECEIVE_BYTES = 16_384
+
+
+class Connection:
+    """A connected TCP socket."""
+
+    __slots__ = ("_socket", "address")
+
+    def __init__(self, accepted: socket.socket, address: str) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOWAT_BYTES)
+        self._socket = accepted
+        self.address = address
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Write what the kernel takes at once; 0 if it takes nothing. Raises OSError once broken."""
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    async def wait_writable(self) -> None:
+        """Raises trio.ClosedResourceError if the connection is closed meanwhile."""
+        await trio.lowlevel.wait_writable(self._socket)
+
+    async def send_all(self, data: bytes) -> None:
+        """Write everything. Raises OSError; cancelled half-way, the connection is of no more use."""
+        rest = memoryview(data)
+        while rest := rest[self.send_now(rest) :]:
+            await self.wait_writable()
+
+    async def receive(self) -> bytes:
+        """The next bytes, empty at the end of the stream. Raises OSError."""
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                return self._socket.recv(RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):
+                continue
+
+    def close(self) -> None:
+        """Close the socket; whoever waits for it is woken. May be called again."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+    def abort(self) -> None:
+        """Close without sending what is still in the kernel."""
+        if self._socket.fileno() >= 0:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close()

@@ -1,0 +1,71 @@
+"""The page's files, read once, compressed once, answered from memory."""
+
+import gzip
+import hashlib
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.errors import ConfigError
+from monitor.serve.http import HttpError, Request, Response
+
+_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
+_GZIP_FROM_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    packed: bytes | None
+    content_type: str
+    etag: str
+
+
+def static_directory() -> Path:
+    """Where the files are: within the installed package, or beside it in a checkout.
+
+    Raises:
+        ConfigError: they are in neither place.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for directory in (package / "_static", package.parent / "static"):
+        if (directory / "index.html").is_file():
+            return directory
+    raise ConfigError(f"the page's files are missing beside {package}: install lanecast again")
+
+
+class Files:
+    """What is below one directory, by its path; nothing else can be reached."""
+
+    def __init__(self, directory: Path) -> None:
+        self._files = {
+            path.relative_to(directory).as_posix(): _read(path)
+            for path in sorted(directory.rglob("*"))
+            if path.is_file() and path.suffix != ".py"
+        }
+
+    def answer(self, name: str, request: Request) -> Response:
+        """The file, its gzip form where the client takes it, or 304.
+
+        Raises:
+            HttpError: there is no such file.
+        """
+        found = self._files.get(name)
+        if found is None:
+            raise HttpError(404, f"no file {name!r}")
+        headers = (("ETag", found.etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"))
+        if found.etag in request.headers.get("if-none-match", ""):
+            return Response(304, headers=headers)
+        if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(200, found.packed, found.content_type, (*headers, ("Content-Encoding", "gzip")))
+        return Response(200, found.body, found.content_type, headers)
+
+
+def _read(path: Path) -> _File:
+    body = path.read_bytes()
+    packed = gzip.compress(body, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None
+    if packed is not None and len(packed) >= len(body):
+        packed = None
+    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    content_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+    return _File(body, packed, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')

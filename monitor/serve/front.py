@@ -1,0 +1,279 @@
+"""The front door: one port for the page, the API, the probes and the WebSocket.
+
+h11 reads requests; what is wrong with one is answered with a 4xx and a sentence, and costs
+nobody else anything. A request has a deadline and bounds on its head and its body.
+"""
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import trio
+
+from monitor.broadcast.frames import Deflate, Encoding, Plain
+from monitor.errors import ConfigError
+from monitor.serve import http
+from monitor.serve.api import Api
+from monitor.serve.connection import Connection
+from monitor.serve.files import Files
+from monitor.serve.http import HttpError, Request, Response
+from monitor.serve.session import House, Session
+from monitor.serve.websocket import BadUpgrade, WebSocket, accepts_deflate, upgrade_response
+
+_log = logging.getLogger("lanecast.front")
+
+HEAD_BYTES = 16_384
+KEEP_ALIVE_SECONDS = 75
+ACCEPTS_PER_TURN = 64
+"""Then the others get their turn: a wave of connects must not delay a fill."""
+BACKLOG = 4_096
+OUT_OF_DESCRIPTORS_SECONDS = 0.1
+WEBSOCKET_PATH = "/connection/websocket"
+
+
+class FrontDoor:
+    def __init__(
+        self, house: House, api: Api, files: Files, metrics: Callable[[], tuple[bytes, str]]
+    ) -> None:
+        self._house = house
+        self._api = api
+        self._files = files
+        self._metrics = metrics
+        self._limits = house.settings.limits
+        self._totals = house.hub.health.totals
+        self._encodings = _encodings(house)
+        self.is_ready = False
+
+    async def run(
+        self, listeners: list[socket.socket], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Accept until cancelled; then end the connections, each with its goodbye.
+
+        Accepting stops before serving does: no client is let in to a house that is closing.
+        """
+        async with trio.open_nursery() as serving, trio.open_nursery() as accepting:
+            for listener in listeners:
+                accepting.start_soon(self._accept, listener, serving)
+            self.is_ready = True
+            task_status.started()
+
+    async def _accept(self, listener: socket.socket, serving: trio.Nursery) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            try:
+                for _ in range(ACCEPTS_PER_TURN):
+                    accepted, address = listener.accept()
+                    self._totals.connections += 1
+                    serving.start_soon(self._serve, Connection(accepted, _address(address)))
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                _log.warning("can't accept a connection: %s; trying again", error)
+                await trio.sleep(OUT_OF_DESCRIPTORS_SECONDS)
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            session = await self._serve_requests(connection)
+            if session is not None:
+                await session.run()
+        except OSError:
+            self._totals.refused["connection lost"] += 1
+        except Exception:
+            # One client's failure stays with that client; this is a defect of ours, so it is loud.
+            _log.exception("a connection from %s failed", connection.address)
+            self._totals.failed += 1
+        finally:
+            connection.close()
+
+    async def _serve_requests(self, connection: Connection) -> Session | None:
+        """Answer requests until the client leaves; returns a session if one was an upgrade."""
+        peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        seconds = self._limits.handshake_seconds
+        while True:
+            try:
+                with trio.fail_after(seconds):
+                    request = await self._read_request(connection, peer)
+                if request is None:
+                    return None
+                if request.path == WEBSOCKET_PATH:
+                    return await self._upgrade(connection, peer, request)
+                response = await self._route(request)
+            except trio.TooSlowError:
+                self._totals.refused["slow request"] += 1
+                return None
+            except (HttpError, BadUpgrade, h11.RemoteProtocolError) as error:
+                await self._refuse(connection, peer, error)
+                return None
+            await _respond(connection, peer, response)
+            if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
+                return None
+            peer.start_next_cycle()
+            seconds = KEEP_ALIVE_SECONDS
+
+    async def _read_request(self, connection: Connection, peer: h11.Connection) -> Request | None:
+        head: h11.Request | None = None
+        body = bytearray()
+        while True:
+            event = peer.next_event()
+            if event is h11.NEED_DATA:
+                if peer.they_are_waiting_for_100_continue:
+                    await connection.send_all(
+                        _bytes(peer, h11.InformationalResponse(status_code=100, headers=[]))
+                    )
+                peer.receive_data(await connection.receive())
+            elif isinstance(event, h11.Request):
+                head = event
+                self._check_length(_headers(head))
+                if _is_upgrade(head):
+                    return _request(head, b"")
+            elif isinstance(event, h11.Data):
+                body += event.data
+                self._check_length({"content-length": str(len(body))})
+            elif isinstance(event, h11.EndOfMessage):
+                assert head is not None
+                return _request(head, bytes(body))
+            else:
+                return None
+
+    def _check_length(self, headers: dict[str, str]) -> None:
+        length = int(headers.get("content-length", "0"))
+        if length > self._limits.body_bytes:
+            raise HttpError(
+                413, f"the body has {length} bytes, at most {self._limits.body_bytes} (limits.body_bytes)"
+            )
+
+    async def _upgrade(self, connection: Connection, peer: h11.Connection, request: Request) -> Session:
+        if request.method != "GET":
+            raise HttpError(405, f"method {request.method}: this path takes GET", (("Allow", "GET"),))
+        if self._house.registry.is_full:
+            raise HttpError(503, f"{self._limits.connections} clients are connected, the limit", _RETRY_LATER)
+        if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
+            raise HttpError(400, "the protobuf protocol is not spoken here: use JSON")
+        offers = request.headers.get("sec-websocket-extensions", "")
+        encoding = self._encodings[accepts_deflate(offers)]
+        is_deflated = isinstance(encoding, Deflate)
+        await connection.send_all(upgrade_response(request.headers, is_deflated=is_deflated))
+        websocket = WebSocket(
+            is_deflated=is_deflated, limit_bytes=self._limits.message_bytes, early=peer.trailing_data[0]
+        )
+        return Session(self._house, connection, websocket, encoding)
+
+    async def _route(self, request: Request) -> Response:
+        if request.path.startswith("/api/"):
+            _check_method(request, "POST")
+            self._api.check_key(request)
+            # A WebSocket command that was read in the same turn, an unsubscribe say, comes first.
+            await trio.lowlevel.checkpoint()
+            return self._api.answer(request.path.removeprefix("/api/"), request)
+        _check_method(request, "GET", "HEAD")
+        match request.path:
+            case "/":
+                return self._files.answer("index.html", request)
+            case "/healthz":
+                return http.text(200, "ok")
+            case "/readyz":
+                return http.text(200, "ready") if self.is_ready else http.text(503, "starting")
+            case "/metrics":
+                body, content_type = self._metrics()
+                return Response(200, body, content_type)
+            case path if path.startswith("/static/"):
+                return self._files.answer(path.removeprefix("/static/"), request)
+        raise HttpError(404, f"nothing is at {request.path}")
+
+    async def _refuse(
+        self,
+        connection: Connection,
+        peer: h11.Connection,
+        error: HttpError | BadUpgrade | h11.RemoteProtocolError,
+    ) -> None:
+        """Answer a bad request and end the connection: what follows it can't be trusted."""
+        status = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else error.status
+        self._totals.refused[str(status)] += 1
+        extra = error.headers if isinstance(error, HttpError) else ()
+        if status == 426:
+            extra = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+        if peer.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            await _respond(connection, peer, http.text(status, str(error), (*extra, ("Connection", "close"))))
+
+
+_RETRY_LATER = (("Retry-After", "5"),)
+
+
+def _encodings(house: House) -> dict[bool, Encoding]:
+    """By whether the client offers permessage-deflate."""
+    cadence = house.settings.cadence
+    deflate = Deflate(cadence.compression_level, cadence.compression_from_bytes)
+    return {False: Plain(), True: deflate if cadence.compression_level else Plain()}
+
+
+def _address(address: tuple[str, int]) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _headers(head: h11.Request) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+
+
+def _is_upgrade(head: h11.Request) -> bool:
+    return _request(head, b"").path == WEBSOCKET_PATH
+
+
+def _request(head: h11.Request, body: bytes) -> Request:
+    path, _, query = head.target.decode("latin-1").partition("?")
+    return Request(head.method.decode("latin-1"), path, query, _headers(head), body)
+
+
+def _check_method(request: Request, *allowed: str) -> None:
+    if request.method not in allowed:
+        names = ", ".join(allowed)
+        raise HttpError(405, f"method {request.method}: {request.path} takes {names}", (("Allow", names),))
+
+
+def _bytes(peer: h11.Connection, event: h11.Event) -> bytes:
+    return peer.send(event) or b""
+
+
+async def _respond(connection: Connection, peer: h11.Connection, response: Response) -> None:
+    reason = HTTPStatus(response.status).phrase
+    head = h11.Response(status_code=response.status, headers=response.all_headers(), reason=reason)
+    data = _bytes(peer, head)
+    if response.body:
+        data += _bytes(peer, h11.Data(data=response.body))
+    await connection.send_all(data + _bytes(peer, h11.EndOfMessage()))
+
+
+async def open_listeners(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets on every address of the host, all on the same port.
+
+    Raises:
+        ConfigError: the host is unknown, or the port is taken.
+    """
+    try:
+        found = await trio.to_thread.run_sync(
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        )
+        return _listen(found)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on host {host!r}, port {port}: {error.strerror or error};"
+            " choose another with --port or --host"
+        ) from None
+
+
+def _listen(found: Sequence[tuple[Any, ...]]) -> list[socket.socket]:
+    listeners: list[socket.socket] = []
+    for family, kind, protocol_number, _, address in found:
+        port = listeners[0].getsockname()[1] if listeners else address[1]
+        listener = socket.socket(family, kind, protocol_number)
+        listeners.append(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((address[0], port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    return listeners

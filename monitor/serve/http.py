@@ -1,0 +1,61 @@
+"""An HTTP answer, and the headers that every one of them carries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A complete request; header names are lower case, the last of equal ones counts."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+    def all_headers(self) -> list[tuple[str, str]]:
+        """With those that every answer carries."""
+        headers = [*SECURITY_HEADERS, *self.headers]
+        if self.status != HTTPStatus.NOT_MODIFIED:
+            headers += [("Content-Type", self.content_type), ("Content-Length", str(len(self.body)))]
+        return headers
+
+
+class HttpError(Exception):
+    """A request that is answered with a 4xx or 5xx and a sentence."""
+
+    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers
+
+
+def text(status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    return Response(status, message.encode() + b"\n", headers=headers)
+
+
+def json(status: int, body: bytes) -> Response:
+    return Response(status, body, "application/json", (("Cache-Control", "no-store"),))

@@ -1,0 +1,205 @@
+"""The client protocol's words: Centrifuge JSON, protocol version 2, bidirectional.
+
+Commands are decoded into records whose payloads stay raw bytes; replies are put together from
+bytes. Nothing here knows a socket, a client or the hub.
+"""
+
+import msgspec
+
+from monitor.errors import LanecastError
+
+PING = b"{}"
+NOTHING = msgspec.Raw(b"")
+CHANNEL_BYTES = 255
+
+
+class CommandError(LanecastError):
+    """A command can't be done; the connection goes on. `code` is the protocol's."""
+
+    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.temporary = temporary
+
+
+UNKNOWN_CHANNEL = CommandError(102, "unknown channel")
+PERMISSION_DENIED = CommandError(103, "permission denied")
+METHOD_NOT_FOUND = CommandError(104, "method not found")
+ALREADY_SUBSCRIBED = CommandError(105, "already subscribed")
+LIMIT_EXCEEDED = CommandError(106, "limit exceeded")
+NOT_AVAILABLE = CommandError(108, "not available")
+TOKEN_EXPIRED = CommandError(109, "token expired")
+EXPIRED = CommandError(110, "expired")
+TOO_MANY_REQUESTS = CommandError(111, "too many requests", temporary=True)
+UNRECOVERABLE_POSITION = CommandError(112, "unrecoverable position")
+
+
+def bad_request(message: str) -> CommandError:
+    return CommandError(107, f"bad request: {message}")
+
+
+class Disconnect(LanecastError):
+    """The connection is to end. 3000 to 3499 and 4000 to 4499 let the client come back."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+CONNECTION_CLOSED = Disconnect(3000, "connection closed")
+SHUTDOWN = Disconnect(3001, "shutdown")
+INTERNAL_ERROR = Disconnect(3004, "internal error")
+CONNECTION_EXPIRED = Disconnect(3005, "connection expired")
+SUBSCRIPTION_END = Disconnect(3006, "subscription expired")
+NO_PONG = Disconnect(3012, "no pong")
+TOO_MANY_COMMANDS = Disconnect(3013, "too many requests")
+INVALID_TOKEN = Disconnect(3500, "invalid token")
+STALE = Disconnect(3502, "stale")
+FORCE_DISCONNECT = Disconnect(3503, "force disconnect")
+CONNECTION_LIMIT = Disconnect(3504, "connection limit")
+NO_MESSAGE_HANDLER = Disconnect(3508, "not available")
+
+UNSUBSCRIBED_BY_SERVER = (2000, "server unsubscribe")
+SUBSCRIPTION_EXPIRED = (2501, "subscription expired")
+
+
+def bad_command(reason: str) -> Disconnect:
+    return Disconnect(3501, f"bad request: {reason}")
+
+
+class Since(msgspec.Struct):
+    offset: int = 0
+    epoch: str = ""
+
+
+class ConnectRequest(msgspec.Struct):
+    token: str = ""
+    name: str = ""
+    version: str = ""
+
+
+class SubscribeRequest(msgspec.Struct):
+    channel: str = ""
+    token: str = ""
+    type: int = 0
+    delta: str = ""
+    tf: msgspec.Raw = NOTHING
+
+
+class UnsubscribeRequest(msgspec.Struct):
+    channel: str = ""
+
+
+class PublishRequest(msgspec.Struct):
+    channel: str = ""
+    data: msgspec.Raw = NOTHING
+
+
+class ChannelRequest(msgspec.Struct):
+    channel: str = ""
+
+
+class HistoryRequest(msgspec.Struct):
+    channel: str = ""
+    limit: int = 0
+    since: Since | None = None
+    reverse: bool = False
+
+
+class RpcRequest(msgspec.Struct):
+    method: str = ""
+    data: msgspec.Raw = NOTHING
+
+
+class SendRequest(msgspec.Struct):
+    data: msgspec.Raw = NOTHING
+
+
+class RefreshRequest(msgspec.Struct):
+    token: str = ""
+
+
+class SubRefreshRequest(msgspec.Struct):
+    channel: str = ""
+    token: str = ""
+
+
+class PingRequest(msgspec.Struct):
+    pass
+
+
+class Command(msgspec.Struct):
+    """One document from a client: an id and one method, or neither (a pong)."""
+
+    id: int = 0
+    connect: ConnectRequest | None = None
+    subscribe: SubscribeRequest | None = None
+    unsubscribe: UnsubscribeRequest | None = None
+    publish: PublishRequest | None = None
+    presence: ChannelRequest | None = None
+    presence_stats: ChannelRequest | None = None
+    history: HistoryRequest | None = None
+    rpc: RpcRequest | None = None
+    send: SendRequest | None = None
+    refresh: RefreshRequest | None = None
+    sub_refresh: SubRefreshRequest | None = None
+    ping: PingRequest | None = None
+
+    def method(self) -> str:
+        """The name of its one method, empty for a pong.
+
+        Raises:
+            Disconnect: it has several.
+        """
+        names = [name for name in METHODS if getattr(self, name) is not None]
+        if len(names) > 1:
+            raise bad_command(f"one command holds {' and '.join(names)}")
+        return names[0] if names else ""
+
+
+METHODS = tuple(field for field in Command.__struct_fields__ if field != "id")
+_decoder = msgspec.json.Decoder(Command)
+
+
+def decode_commands(message: bytes) -> list[Command]:
+    """The commands of one message, which are separated by newlines.
+
+    Raises:
+        Disconnect: the message is empty or holds something that is not a command.
+    """
+    documents = [line for line in message.split(b"\n") if line.strip()]
+    if not documents:
+        raise bad_command("empty message")
+    try:
+        return [_decoder.decode(document) for document in documents]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise bad_command(str(error)) from None
+
+
+def reply(command_id: int, method: str, result: bytes = b"{}") -> bytes:
+    return b'{"id":%d,"%s":%s}' % (command_id, method.encode(), result)
+
+
+def error_reply(command_id: int, error: CommandError) -> bytes:
+    return b'{"id":%d,"error":%s}' % (command_id, error_object(error))
+
+
+def error_object(error: CommandError) -> bytes:
+    body: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.temporary:
+        body["temporary"] = True
+    return msgspec.json.encode(body)
+
+
+def push(channel: str, what: str, body: bytes) -> bytes:
+    """An asynchronous event of a channel, other than a publication."""
+    return b'{"push":{"channel":%s,"%s":%s}}' % (msgspec.json.encode(channel), what.encode(), body)
+
+
+def result(**members: object) -> bytes:
+    """A result object without the members that are zero, as the protocol has it; raw bytes stay raw."""
+    return msgspec.json.encode(
+        {name: value for name, value in members.items() if value not in (None, "", 0, b"")}
+    )

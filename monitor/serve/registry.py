@@ -1,0 +1,57 @@
+"""Who is connected: found by id, by user, counted against the limit."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from monitor.health.health import Health
+
+if TYPE_CHECKING:
+    from monitor.serve.session import Session
+
+
+class Registry:
+    def __init__(self, limit: int, health: Health) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._users: dict[str, dict[str, Session]] = {}
+        self._limit = limit
+        self._health = health
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> "Iterator[Session]":
+        return iter(list(self._sessions.values()))
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._sessions) >= self._limit
+
+    @property
+    def user_count(self) -> int:
+        return len(self._users)
+
+    def add(self, session: "Session") -> None:
+        self._sessions[session.id] = session
+        self._health.clients = len(self._sessions)
+
+    def name_user(self, session: "Session") -> None:
+        """Make a session findable by its user, once the user is known."""
+        self._users.setdefault(session.user, {})[session.id] = session
+
+    def remove(self, session: "Session") -> None:
+        self._sessions.pop(session.id, None)
+        of_user = self._users.get(session.user, {})
+        of_user.pop(session.id, None)
+        if not of_user:
+            self._users.pop(session.user, None)
+        self._health.clients = len(self._sessions)
+
+    def get(self, client_id: str) -> "Session | None":
+        return self._sessions.get(client_id)
+
+    def of_user(self, user: str, client_id: str = "") -> "list[Session]":
+        """The sessions of a user, or the one of them that is named."""
+        sessions = self._users.get(user, {})
+        if client_id:
+            return [sessions[client_id]] if client_id in sessions else []
+        return list(sessions.values())

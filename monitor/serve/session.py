@@ -1,0 +1,368 @@
+"""One client's session: from the upgrade to the goodbye.
+
+One task reads; commands are carried out as they are read, without a wait in between, so that
+what a client asks for can't be overtaken. The last thing is a close frame with a code that
+says whether to come back.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import uniform
+from typing import Any
+
+import msgspec
+import orjson
+import trio
+
+from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Encoding
+from monitor.broadcast.hub import Hub
+from monitor.broadcast.item import Item
+from monitor.config import Lane, Settings
+from monitor.keys import Keys
+from monitor.serve import protocol
+from monitor.serve.access import Claims
+from monitor.serve.connection import Connection
+from monitor.serve.protocol import Command, CommandError, Disconnect
+from monitor.serve.registry import Registry
+from monitor.serve.timers import Timer, Timers
+from monitor.serve.websocket import Closing, Message, Pong, WebSocket
+from monitor.serve.window import Window
+
+_log = logging.getLogger("lanecast.session")
+
+GOODBYE_SECONDS = 1.0
+"""For what is queued, the close frame, and the peer's answer to it."""
+GRACE_SECONDS = 25
+"""Beyond a token's end, for a client to refresh it."""
+FLOOD_FACTOR = 10
+"""Over its command limit a client gets errors; over this many times the limit it is closed."""
+FAULTS = frozenset({1002, 1003, 1006, 1007, 1009, 3004, 3008, 3009, 3012, 3013, 3500, 3501, 3502})
+"""Closes that count as failed connections: by an error, or by us for cause."""
+
+_PING = Item(protocol.PING, Lane.IMMEDIATE)
+
+Handler = Callable[["Session", Any], tuple[Lane, bytes]]
+"""Carries out one command; returns its reply's lane and result."""
+Rpc = Callable[["Session", msgspec.Raw], bytes]
+"""Answers one remote call with JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all sessions share."""
+
+    settings: Settings
+    keys: Keys
+    hub: Hub
+    registry: Registry
+    timers: Timers
+    public_accounts: frozenset[str]
+    """Readable by everybody: the simulator's demonstration data."""
+    handlers: Mapping[str, Handler]
+    rpcs: Mapping[str, Rpc]
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What a session knows of one of its channels."""
+
+    info: bytes
+    """The protocol's client info, as presence shows it."""
+    is_server_side: bool = False
+    expiry: Timer | None = None
+
+
+class Session:
+    """A connected client, its identity, its subscriptions."""
+
+    __slots__ = (
+        "_close_frame",
+        "_connection",
+        "_goodbye",
+        "_ping_sent",
+        "_ping_timer",
+        "_scope",
+        "_timer",
+        "_websocket",
+        "_window",
+        "claims",
+        "client",
+        "connected_ms",
+        "house",
+        "id",
+        "name",
+        "rtt_ms",
+        "subscriptions",
+    )
+
+    def __init__(
+        self, house: House, connection: Connection, websocket: WebSocket, encoding: Encoding
+    ) -> None:
+        limits = house.settings.limits
+        self.id = str(uuid.uuid4())
+        self.house = house
+        self.claims: Claims | None = None
+        self.name = ""
+        self.connected_ms = time.time_ns() // 1_000_000
+        self.rtt_ms: float | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self._connection = connection
+        self._websocket = websocket
+        self._window = Window()
+        self._scope = trio.CancelScope()
+        self._goodbye: Disconnect | None = None
+        self._close_frame: bytes | None = None
+        self._ping_sent: float | None = None
+        self._ping_timer: Timer | None = None
+        self._timer = house.timers.after(limits.handshake_seconds, lambda: self.disconnect(protocol.STALE))
+        self.client = Client(
+            connection,
+            encoding,
+            house.hub.health,
+            outbox_bytes=limits.outbox_bytes,
+            write_seconds=limits.write_seconds,
+            spawn=house.hub.spawn,
+            lose=lambda code, reason: self.disconnect(Disconnect(code, reason)),
+        )
+
+    @property
+    def user(self) -> str:
+        return self.claims.user if self.claims else ""
+
+    @property
+    def is_operator(self) -> bool:
+        return self.claims is not None and self.claims.is_operator
+
+    @property
+    def address(self) -> str:
+        return self._connection.address
+
+    def info(self, channel_info: Any = None) -> bytes:
+        """What others are shown of this client, as JSON."""
+        info = {"user": self.user, "client": self.id}
+        if self.claims and self.claims.info is not None:
+            info["conn_info"] = self.claims.info
+        if channel_info is not None:
+            info["chan_info"] = channel_info
+        return orjson.dumps(info)
+
+    # From the upgrade to the goodbye
+
+    async def run(self) -> None:
+        """Serve the client until it or we end the connection; cancelled, say goodbye first."""
+        self.house.registry.add(self)
+        try:
+            with self._scope:
+                await self._read()
+        except OSError:
+            self._goodbye = self._goodbye or Disconnect(1006, "connection lost")
+        except Exception:
+            # A defect of ours: loud, but one client's connection and no other's.
+            _log.exception("the session of client %s failed", self.id)
+            self._goodbye = protocol.INTERNAL_ERROR
+        except trio.Cancelled:
+            self._goodbye = self._goodbye or protocol.SHUTDOWN
+            raise
+        finally:
+            self._stop()
+            with trio.CancelScope(shield=True):
+                await self._say_goodbye()
+            self._end()
+
+    async def _read(self) -> None:
+        self._receive(None)
+        while self._goodbye is None:
+            data = await self._connection.receive()
+            if not data:
+                self._goodbye = Disconnect(1006, "connection lost")
+                return
+            self._receive(data)
+
+    def _receive(self, data: bytes | None) -> None:
+        for event in self._websocket.receive(data):
+            match event:
+                case Message(message):
+                    self._carry_out(message)
+                case Pong(frame):
+                    self.client.offer(Item(frame, Lane.IMMEDIATE, is_control=True))
+                case Closing(code, reason, frame):
+                    self._close_frame = frame
+                    self._goodbye = Disconnect(code, reason)
+            if self._goodbye is not None:
+                return
+
+    def disconnect(self, goodbye: Disconnect) -> None:
+        """End the connection, from any task; returns at once."""
+        if self._goodbye is None:
+            self._goodbye = goodbye
+            self._scope.cancel()
+
+    def _stop(self) -> None:
+        """Take part in nothing more: no data may follow the close frame."""
+        self.house.hub.leave(self.client)
+        for timer in (self._timer, self._ping_timer, *(each.expiry for each in self.subscriptions.values())):
+            if timer is not None:
+                timer.cancel()
+
+    async def _say_goodbye(self) -> None:
+        assert self._goodbye is not None
+        is_answer = self._close_frame is not None
+        frame = self._close_frame or self._websocket.close(self._goodbye.code, self._goodbye.reason)
+        with trio.move_on_after(GOODBYE_SECONDS):
+            try:
+                tail = await self.client.drain()
+                await self._connection.send_all(tail + frame)
+                while not is_answer and await self._connection.receive():
+                    pass
+            except OSError:
+                pass
+
+    def _end(self) -> None:
+        assert self._goodbye is not None
+        self.client.close()
+        self._connection.close()
+        self.house.registry.remove(self)
+        totals = self.house.hub.health.totals
+        totals.closed[self._goodbye.code] += 1
+        totals.failed += self._goodbye.code in FAULTS
+
+    # Commands
+
+    def _carry_out(self, message: bytes) -> None:
+        try:
+            for command in protocol.decode_commands(message):
+                self._dispatch(command)
+        except Disconnect as goodbye:
+            self.disconnect(goodbye)
+
+    def _dispatch(self, command: Command) -> None:
+        method = command.method()
+        if not method and not command.id:
+            self._take_pong()
+            return
+        self._check_order(command, method)
+        try:
+            self._count_command()
+            lane, result = self.house.handlers[method](self, getattr(command, method))
+        except CommandError as error:
+            self.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error))
+            if method == "connect":
+                # What follows in the same message must not be answered: the client would take it as final.
+                raise Disconnect(protocol.CONNECTION_CLOSED.code, error.message) from None
+        else:
+            if method != "send":
+                self.send(lane, protocol.reply(command.id, method, result))
+
+    def _check_order(self, command: Command, method: str) -> None:
+        if self.claims is None and method != "connect":
+            raise protocol.bad_command("the first command must be connect")
+        if not method:
+            raise protocol.bad_command("a command needs a method")
+        if command.id < 1 and method != "send":
+            raise protocol.bad_command("a command needs an id of at least 1")
+
+    def _count_command(self) -> None:
+        limit = self.house.settings.limits.commands_per_second
+        recent = self._window.add()
+        if recent > limit * FLOOD_FACTOR:
+            raise protocol.TOO_MANY_COMMANDS
+        if recent > limit:
+            raise protocol.TOO_MANY_REQUESTS
+
+    def send(self, lane: Lane, document: bytes) -> None:
+        """Send a reply or a push that is this client's alone."""
+        self.client.offer(Item(document, lane))
+
+    # Identity and time
+
+    def begin(self, claims: Claims, name: str) -> None:
+        """The client said who it is."""
+        self._timer.cancel()
+        self.claims = claims
+        self.name = name
+        self.client.user = claims.user
+        self.house.registry.name_user(self)
+        self.renew(claims)
+        every = self.house.settings.limits.ping_seconds
+        self._ping_timer = self.house.timers.after(uniform(every / 2, every), self._ping)
+
+    def renew(self, claims: Claims) -> None:
+        """The client showed a new token."""
+        self.claims = claims
+        self.live_until(claims.expires_at)
+
+    def live_until(self, expires_at: int | None) -> None:
+        """Let the connection live until then (unix seconds) and a grace beyond; None is for ever."""
+        self._timer.cancel()
+        if expires_at is not None:
+            self._timer = self.house.timers.at(
+                expires_at + GRACE_SECONDS, lambda: self.disconnect(protocol.CONNECTION_EXPIRED)
+            )
+
+    def _ping(self) -> None:
+        limits = self.house.settings.limits
+        self._ping_sent = trio.current_time()
+        self.client.offer(_PING)
+        self._ping_timer = self.house.timers.after(limits.pong_seconds, self._expect_pong)
+
+    def _expect_pong(self) -> None:
+        if self._ping_sent is not None:
+            self.disconnect(protocol.NO_PONG)
+            return
+        limits = self.house.settings.limits
+        self._ping_timer = self.house.timers.after(limits.ping_seconds - limits.pong_seconds, self._ping)
+
+    def _take_pong(self) -> None:
+        if self._ping_sent is None:
+            raise protocol.bad_command("a pong without a ping")
+        self.rtt_ms = (trio.current_time() - self._ping_sent) * 1_000
+        self._ping_sent = None
+
+    # Subscriptions
+
+    def subscribe(
+        self, channel: str, info: bytes, *, is_server_side: bool, expires_at: int | None
+    ) -> bytes | None:
+        """Become a subscriber; returns the state to start from.
+
+        Raises:
+            UnknownChannel, TooMany.
+        """
+        whole = self.house.hub.subscribe(channel, self.client, info)
+        self.subscriptions[channel] = Subscription(info, is_server_side)
+        self.renew_subscription(channel, expires_at)
+        return whole
+
+    def renew_subscription(self, channel: str, expires_at: int | None) -> None:
+        """Let a subscription live until then, and a grace beyond; None is for ever."""
+        subscription = self.subscriptions[channel]
+        if subscription.expiry is not None:
+            subscription.expiry.cancel()
+            subscription.expiry = None
+        if expires_at is not None:
+            subscription.expiry = self.house.timers.at(
+                expires_at + GRACE_SECONDS, lambda: self._expire_subscription(channel)
+            )
+
+    def _expire_subscription(self, channel: str) -> None:
+        if self.subscriptions[channel].is_server_side:
+            self.disconnect(protocol.SUBSCRIPTION_END)
+        else:
+            self.force_unsubscribe(channel, *protocol.SUBSCRIPTION_EXPIRED)
+
+    def unsubscribe(self, channel: str) -> None:
+        subscription = self.subscriptions.pop(channel)
+        if subscription.expiry is not None:
+            subscription.expiry.cancel()
+        self.house.hub.unsubscribe(channel, self.client)
+
+    def force_unsubscribe(self, channel: str, code: int, reason: str) -> None:
+        """End a subscription and tell the client why; from 2500 on it subscribes again."""
+        lane = self.house.hub.namespace(channel).lane
+        self.unsubscribe(channel)
+        body = orjson.dumps({"code": code, "reason": reason})
+        self.send(lane, protocol.push(channel, "unsubscribe", body))

@@ -1,0 +1,59 @@
+"""What is to happen later, for thousands of connections with one task.
+
+A cancel scope or a task per connection for its next ping would cost more memory than the
+connection itself.
+"""
+
+import heapq
+import time
+from collections.abc import Callable
+from itertools import count
+
+import trio
+
+
+class Timer:
+    """A call that is due; `cancel` makes it void."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+class Timers:
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Timer]] = []
+        self._numbers = count()
+        self._changed = trio.Event()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Have `call` run in so many seconds; it must not wait, nor raise."""
+        timer = Timer(call)
+        entry = (trio.current_time() + seconds, next(self._numbers), timer)
+        heapq.heappush(self._due, entry)
+        if self._due[0] is entry:
+            self._changed.set()
+        return timer
+
+    def at(self, unix_seconds: float, call: Callable[[], None]) -> Timer:
+        return self.after(max(0.0, unix_seconds - time.time()), call)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Make the calls when they are due, until cancelled."""
+        task_status.started()
+        while True:
+            self._changed = trio.Event()
+            with trio.move_on_at(self._due[0][0] if self._due else trio.current_time() + 3_600):
+                await self._changed.wait()
+            self._call_due()
+
+    def _call_due(self) -> None:
+        now = trio.current_time()
+        while self._due and self._due[0][0] <= now:
+            timer = heapq.heappop(self._due)[2]
+            if timer.call is not None:
+                timer.call()
