@@ -5,14 +5,12 @@ port). Each command imports what it runs inside itself: `lanecast --help` must n
 Textual and an HTTP client that it does not use.
 """
 
-import errno
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,8 +25,6 @@ INTERRUPTED = 130
 
 _EXPECTED = (LanecastError, click.ClickException, click.Abort, KeyboardInterrupt)
 """Everything else is a mistake of ours and keeps its traceback."""
-
-_REFUSALS = {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}
 
 Decorator = Callable[[Any], Any]
 
@@ -168,7 +164,7 @@ def console(url: str | None, **given: Any) -> int:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port; 0 takes any free one.")
 @click.option("--speed", default="1", show_default=True, metavar="X|max", help="Times the recorded pace.")
-def venue(capture: Path, host: str, port: int, speed: str) -> int:
+def venue(capture: Path, host: str, port: int, speed: str) -> None:
     """Serve a recorded session as its venue would.
 
     Feeds connect to it by a setting of their base URL.
@@ -180,15 +176,16 @@ def venue(capture: Path, host: str, port: int, speed: str) -> int:
           --set feeds.binance.url=ws://127.0.0.1:9443 --set feeds.binance.rest_url=http://127.0.0.1:9443
     """
     times = _speed(speed)
-    from functools import partial
-
     import trio
 
     from monitor.venue.server import run_venue
 
-    with _listening_on(host, port):
-        trio.run(partial(run_venue, capture, host=host, port=port, speed=times))
-    return 0
+    async def stand_in() -> None:
+        async with trio.open_nursery() as nursery:
+            address = await nursery.start(partial(run_venue, capture, host=host, port=port, speed=times))
+            click.echo(f"{capture} is served on {address}")
+
+    trio.run(stand_in)
 
 
 @lanecast.command()
@@ -247,27 +244,7 @@ def _serve(given: dict[str, Any], *, console: bool) -> int:
     keys = load_keys(settings)
     from monitor import app
 
-    with _listening_on(settings.host, settings.port):
-        return app.run(settings, keys, console=console)
-
-
-@contextmanager
-def _listening_on(host: str, port: int) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, BaseExceptionGroup) as error:
-        reason = next((leaf.strerror for leaf in _leaves(error) if _is_refusal(leaf)), None)
-        if reason is None:
-            raise
-        raise ConfigError(
-            f"can't listen on {host} port {port}: {reason}; set another --port or --host"
-        ) from None
-
-
-def _is_refusal(error: BaseException) -> TypeGuard[OSError]:
-    if isinstance(error, socket.gaierror):
-        return True
-    return isinstance(error, OSError) and error.filename is None and error.errno in _REFUSALS
+    return app.run(settings, keys, console=console)
 
 
 def _settings(given: dict[str, Any]) -> "Settings":
