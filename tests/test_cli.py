@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from monitor.serve.access import Claims, read_token
@@ -196,3 +198,33 @@ def test_publish_without_a_server_is_one_sentence_and_exit_1(surroundings: dict[
     done = lanecast(surroundings, "publish", "a:b", "1", LANECAST_PORT=str(port))
     assert done.returncode == 1
     assert done.stderr.startswith(f"lanecast: no server answers at http://127.0.0.1:{port}/api/publish: ")
+
+
+@contextmanager
+def serving(surroundings: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "monitor", "serve", "--port", "0", "--log-level", "error"],
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        try:
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()
+
+
+def test_served_address_is_ready_takes_a_publication_and_ends_without_a_trace(
+    surroundings: dict[str, str],
+) -> None:
+    with serving(surroundings) as (process, url):
+        assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+        published = lanecast(surroundings, "publish", "dashboard:x", "{}", "--url", url)
+        assert (published.returncode, published.stderr) == (0, "")
+        stranger = lanecast(surroundings, "publish", "dashboard:x", "{}", "--url", url, LANECAST_API_KEY="k")
+        assert "refused the API key" in stranger.stderr
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
