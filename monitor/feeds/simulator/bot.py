@@ -30,7 +30,7 @@ from monitor.feeds.simulator.market import SimulatedMarket
 _FEE_DIVISOR = 10_000
 """The fee is a basis point of what was traded."""
 _FEE_DECIMALS = 4
-_STOP_STEPS = 4
+_STOP_STEPS = 6
 """How many first steps below the last safety order a cycle is given up."""
 _PAUSE_CHANCE = 0.05
 

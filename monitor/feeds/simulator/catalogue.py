@@ -149,7 +149,7 @@ def _contract(market: str, title: str, cents: int, share: float) -> MarketSpec:
         step=1,
         typical_size=60_000,
         levels=99,
-        volatility=0.35,
+        volatility=0.25,
         share=share,
         quote="USD",
     )
@@ -158,10 +158,10 @@ def _contract(market: str, title: str, cents: int, share: float) -> MarketSpec:
 MARKETS = tuple(_coin(*row) for row in _COINS) + tuple(_contract(*row) for row in _CONTRACTS)
 
 BOTS = (
-    BotSpec("bot-1", "Bitcoin, patient", "BTCUSDT", 200, 1.5, 16, 1.3, 14, 5),
-    BotSpec("bot-2", "Ether, steady", "ETHUSDT", 500, 1.4, 14, 1.2, 12, 5),
-    BotSpec("bot-3", "Solana, quick", "SOLUSDT", 1_000, 1.6, 10, 1.2, 10, 4),
-    BotSpec("bot-4", "Dogecoin, bold", "DOGEUSDT", 1_500, 2.0, 12, 1.4, 12, 4),
+    BotSpec("bot-1", "Bitcoin, patient", "BTCUSDT", 200, 1.5, 10, 1.3, 9, 6),
+    BotSpec("bot-2", "Ether, steady", "ETHUSDT", 500, 1.4, 9, 1.2, 8, 6),
+    BotSpec("bot-3", "Solana, quick", "SOLUSDT", 1_000, 1.6, 8, 1.2, 7, 5),
+    BotSpec("bot-4", "Dogecoin, bold", "DOGEUSDT", 1_500, 2.0, 9, 1.4, 8, 4),
     BotSpec("bot-5", "Fed watcher", "KXFED-27JAN-T3.75", 10_000, 1.5, 1, 1.0, 1, 4),
     BotSpec("bot-6", "Sunday games", "KXNFLGAME-26NOV22KCBUF-KC", 5_000, 1.5, 1, 1.0, 1, 5),
 )

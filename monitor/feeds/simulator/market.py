@@ -61,6 +61,30 @@ class Ladder:
         self.changed[self.index(depth)] = size
 
 
+class FairPrice:
+    """What a market is worth, in levels: noise and a passing trend around an anchor that drifts."""
+
+    def __init__(self, spec: MarketSpec, random: Random) -> None:
+        self.index = self._anchor = spec.price / spec.step
+        self._random = random
+        self._volatility = spec.volatility
+        self._lowest = 1.0 + _MARGIN_LEVELS
+        self._highest = float(spec.levels - _MARGIN_LEVELS)
+        self._trend = 0.0
+
+    def wander(self) -> None:
+        """Move by one trade."""
+        random, volatility = self._random, self._volatility
+        if random.random() < _TREND_CHANGE:
+            self._trend = random.gauss(0, _TREND_SHARE * volatility)
+        self._anchor = self._within_scale(self._anchor + random.gauss(0, volatility * 0.1))
+        pull = _PULL * (self._anchor - self.index)
+        self.index = self._within_scale(self.index + random.gauss(self._trend, volatility) + pull)
+
+    def _within_scale(self, index: float) -> float:
+        return max(self._lowest, min(self._highest, index))
+
+
 class SimulatedMarket:
     """A market's fair price, book and counters; all chance comes from the one `random`."""
 
@@ -69,10 +93,9 @@ class SimulatedMarket:
         self.last = spec.price
         self.volume = 0
         self._random = random
-        self._fair = self._anchor = spec.price / spec.step
-        self._trend = 0.0
+        self._fair = FairPrice(spec, random)
         self._trades = 0
-        self.bids, self.asks = self._quote()
+        self.bids, self.asks = self._ladders()
 
     @property
     def is_changed(self) -> bool:
@@ -92,9 +115,9 @@ class SimulatedMarket:
 
     def trade(self, time_ms: int) -> Trade:
         """Let the fair price wander, the quotes follow, and somebody take from the best level."""
-        self._wander()
-        self.follow()
-        lean = self._fair - (self.bids.best + self.asks.best) / 2
+        self._fair.wander()
+        self._follow()
+        lean = self._fair.index - (self.bids.best + self.asks.best) / 2
         is_buy = self._random.random() < 0.5 + max(-0.4, min(0.4, lean * 0.4))
         ladder = self.asks if is_buy else self.bids
         size = min(self._trade_size(), ladder.sizes[0])
@@ -104,21 +127,9 @@ class SimulatedMarket:
 
     def past_trade(self, time_ms: int) -> Trade:
         """A trade from before the book was there, at the fair price."""
-        for _ in range(4):
-            self._wander()
+        self._fair.wander()
         side = Side.BUY if self._random.random() < 0.5 else Side.SELL
-        return self._print(self._price(round(self._fair)), self._trade_size(), side, time_ms)
-
-    def follow(self) -> None:
-        """Bring the quotes to the fair price: none beyond it, and no wide gap around it."""
-        bid = floor(self._fair)
-        while self.bids.best > bid + 1 and len(self.bids.sizes) > 1:
-            self.bids.retreat()
-        while self.asks.best < bid and len(self.asks.sizes) > 1:
-            self.asks.retreat()
-        while self.asks.best - self.bids.best > 2:
-            self._tighten()
-        self._fill()
+        return self._print(self._price(round(self._fair.index)), self._trade_size(), side, time_ms)
 
     def churn(self) -> None:
         """Makers change their minds: a few levels get another size, mostly near the best."""
@@ -128,9 +139,10 @@ class SimulatedMarket:
             depth = min(int(self._random.expovariate(0.15)), len(ladder.sizes) - 1)
             ladder.resize(depth, self._level_size(depth))
 
-    def requote(self) -> None:
-        """Forget the book and quote anew around the fair price."""
-        self.bids, self.asks = self._quote()
+    def open_book(self) -> None:
+        """Quote around the fair price as it is now."""
+        self.bids, self.asks = self._ladders()
+        self._fill()
 
     def snapshot(self, time_ms: int) -> BookSnapshot:
         bids, asks = self._levels(self.bids), self._levels(self.asks)
@@ -155,25 +167,20 @@ class SimulatedMarket:
             self.volume,
         )
 
-    def _quote(self) -> tuple[Ladder, Ladder]:
-        bid = floor(self._fair)
-        ladders = Ladder(-1, bid, 1), Ladder(1, bid + 1, self.spec.levels)
-        for ladder in ladders:
-            while ladder.has_room():
-                ladder.grow(self._level_size(len(ladder.sizes)))
-        return ladders
+    def _ladders(self) -> tuple[Ladder, Ladder]:
+        bid = floor(self._fair.index)
+        return Ladder(-1, bid, 1), Ladder(1, bid + 1, self.spec.levels)
 
-    def _wander(self) -> None:
-        random, volatility = self._random, self.spec.volatility
-        if random.random() < _TREND_CHANGE:
-            self._trend = random.gauss(0, _TREND_SHARE * volatility)
-        self._anchor += random.gauss(0, volatility * 0.1)
-        move = random.gauss(self._trend, volatility) + _PULL * (self._anchor - self._fair)
-        self._fair = self._within_scale(self._fair + move)
-        self._anchor = self._within_scale(self._anchor)
-
-    def _within_scale(self, index: float) -> float:
-        return max(1 + _MARGIN_LEVELS, min(self.spec.levels - _MARGIN_LEVELS, index))
+    def _follow(self) -> None:
+        """Bring the quotes to the fair price: none beyond it, and no wide gap around it."""
+        bid = floor(self._fair.index)
+        while self.bids.best > bid + 1 and len(self.bids.sizes) > 1:
+            self.bids.retreat()
+        while self.asks.best < bid and len(self.asks.sizes) > 1:
+            self.asks.retreat()
+        while self.asks.best - self.bids.best > 2:
+            self._tighten()
+        self._fill()
 
     def _take(self, ladder: Ladder, size: int) -> None:
         rest = ladder.sizes[0] - size
@@ -185,7 +192,7 @@ class SimulatedMarket:
 
     def _tighten(self) -> None:
         middle = (self.bids.best + self.asks.best) / 2
-        ladder = self.bids if self._fair > middle else self.asks
+        ladder = self.bids if self._fair.index > middle else self.asks
         ladder.advance(self._level_size(0))
 
     def _fill(self) -> None:

@@ -26,7 +26,7 @@ _FIRST_ORDER_MS = 300
 _BOT_APART_MS = 350
 _PAST_STEP_MS = 15_000
 _PAST_STEPS = 20
-_PAST_TRADES = 1_500
+_PAST_TRADES = 1_200
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
 
@@ -65,7 +65,7 @@ class Simulation:
         yield from self._past_turnovers(now_ms)
         yield from self._past_trades(now_ms)
         for market in self._markets:
-            market.requote()
+            market.open_book()
             yield market.snapshot(now_ms)
             yield market.ticker(now_ms)
         for number, bot in enumerate(self._bots.values()):
@@ -165,4 +165,5 @@ class Simulation:
         expected = self._rate * traded_seconds * spec.share / self._shares[-1]
         trades = max(0, round(self._random.gauss(expected, 0.25 * expected + expected**0.5)))
         value = int(trades * spec.price * spec.typical_size * self._random.uniform(0.15, 0.3))
-        return Turnover(VENUE, spec.market, start_ms, bucket_seconds, trades, trades // 2, value)
+        buys = round(trades * self._random.uniform(0.4, 0.6))
+        return Turnover(VENUE, spec.market, start_ms, bucket_seconds, trades, buys, value)
