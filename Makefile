@@ -13,8 +13,9 @@ CHROMIUM := command -v chromium || command -v chromium-browser || command -v goo
 
 .PHONY: run test bench clean chromium
 
+# Ctrl-C is how it ends: neither the shell nor make is to report it as an error.
 run: $(VENV)/run.stamp
-	@$(BIN)/lanecast run
+	@trap : INT; $(BIN)/lanecast run || test $$? -eq 130
 
 test: $(VENV)/test.stamp chromium
 	$(BIN)/ruff check .
