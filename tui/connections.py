@@ -1,0 +1,85 @@
+"""Who is connected, and who is slow: lanes, bytes and round trip of each client.
+
+Sorting and filtering are the server's work: it knows all of them, this table some hundreds.
+"""
+
+from typing import ClassVar
+
+from tui.figures import UNKNOWN, bytes_text, count_text, ms_text, span_text
+from tui.model import Model, Part
+from tui.reports import ConnectionReport
+from tui.table import Cell, Column, Row, Table, Tone
+
+_STATES = {"ok": ("●", Tone.GOOD), "behind": ("▲", Tone.BAD), "connecting": ("◌", Tone.WARNING)}
+
+SORT_COLUMNS = (
+    "depth",
+    "outbox_bytes",
+    "rtt_ms",
+    "sent_bytes",
+    "channels",
+    "address",
+    "user",
+    "state",
+    "connected",
+)
+"""In the order in which a key goes through them; the server's names."""
+
+
+class ConnectionsTable(Table):
+    TITLE = "Connections"
+    SHOWS = frozenset({Part.CONNECTIONS, Part.LINK})
+    EMPTY = "none that match"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("state", "", 1, is_sortable=True),
+        Column("address", "address", 21, is_sortable=True),
+        Column("user", "user", 10, from_width=92, is_sortable=True),
+        Column("name", "client", 12, from_width=96, is_sortable=True),
+        Column("channels", "chan", 5, is_number=True, is_sortable=True),
+        Column("depth", "lanes i/h/n/l", 14, is_number=True, is_sortable=True),
+        Column("outbox_bytes", "waiting", 9, is_number=True, is_sortable=True),
+        Column("sent_bytes", "sent", 9, is_number=True, is_sortable=True),
+        Column("dropped", "dropped", 8, is_number=True, from_width=112, is_sortable=True),
+        Column("merged", "merged", 8, is_number=True, from_width=112, is_sortable=True),
+        Column("encoding", "coding", 7, from_width=120, is_sortable=True),
+        Column("connected", "since", 7, is_number=True, from_width=104, is_sortable=True),
+        Column("rtt_ms", "rtt ms", 7, is_number=True, is_sortable=True),
+        Column("names", "channels", 0, from_width=140),
+    )
+
+    def rows(self, model: Model, now: float) -> list[Row]:
+        if model.connections is None:
+            return []
+        return [connection_row(entry, now) for entry in model.connections["rows"]]
+
+    def title(self, model: Model) -> str:
+        if (refusal := model.refusals.get("ops.connections")) is not None:
+            return f"Connections · {refusal}"
+        report, wanted = model.connections, model.query.filter
+        shown = f" · {len(report['rows']):,} of {report['total']:,}" if report else ""
+        return self.TITLE + shown + (f" · matching {wanted!r}" if wanted else "")
+
+
+def connection_row(entry: ConnectionReport, now: float) -> Row:
+    """One line of the table; its key is the client's id."""
+    sign, tone = _STATES[entry["state"]]
+    waits = Tone.STRONG if any(entry["lanes"]) else Tone.DIM
+    return Row(
+        entry["id"],
+        (
+            Cell(sign, tone),
+            Cell(entry["address"]),
+            Cell(entry["user"] or UNKNOWN, Tone.PLAIN if entry["user"] else Tone.DIM),
+            Cell(entry["name"], Tone.DIM),
+            Cell(count_text(len(entry["channels"]))),
+            Cell("/".join(str(depth) for depth in entry["lanes"]), waits),
+            Cell(bytes_text(entry["outbox_bytes"]), waits),
+            Cell(bytes_text(entry["sent_bytes"])),
+            Cell(count_text(entry["dropped"]), Tone.WARNING if entry["dropped"] else Tone.DIM),
+            Cell(count_text(entry["merged"]), Tone.DIM),
+            Cell(entry["encoding"], Tone.DIM),
+            Cell(span_text(now - entry["connected"] / 1_000), Tone.DIM),
+            Cell(ms_text(entry["rtt_ms"])),
+            Cell(" ".join(entry["channels"]), Tone.DIM),
+        ),
+    )

@@ -1,0 +1,100 @@
+"""Each feed: its state, rate and freshness, what it lost and how often it came back.
+
+A feed opens to its subscriptions, because a live socket is not a live feed.
+"""
+
+from typing import ClassVar
+
+from tui.figures import age_text, count_text, rate_text
+from tui.model import Model, Part
+from tui.reports import FeedReport, FeedSubscriptionReport
+from tui.table import Cell, Column, Row, Table, Tone
+
+_STATES = {
+    "live": ("●", Tone.GOOD),
+    "fresh": ("●", Tone.GOOD),
+    "quiet": ("○", Tone.PLAIN),
+    "connecting": ("◌", Tone.WARNING),
+    "waiting": ("◌", Tone.WARNING),
+    "retrying": ("▲", Tone.WARNING),
+    "stale": ("✖", Tone.BAD),
+    "stopped": ("✖", Tone.BAD),
+}
+
+
+class FeedsTable(Table):
+    TITLE = "Feeds"
+    SHOWS = frozenset({Part.FEEDS})
+    EMPTY = "no feeds"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("sign", "", 1),
+        Column("name", "feed", 24),
+        Column("state", "state", 10),
+        Column("rate", "rate/s", 7, is_number=True),
+        Column("age", "age", 6, is_number=True),
+        Column("messages", "messages", 11, is_number=True, from_width=72),
+        Column("gaps", "gaps", 5, is_number=True),
+        Column("reconnects", "reconn", 6, is_number=True),
+        Column("garbage", "garbage", 7, is_number=True, from_width=88),
+        Column("error", "", 0),
+    )
+
+    def rows(self, model: Model, now: float) -> list[Row]:
+        rows = []
+        for feed in model.feeds:
+            is_open = feed["name"] in model.expanded_feeds
+            rows.append(feed_row(feed, is_open))
+            if is_open:
+                rows += [subscription_row(feed["name"], entry) for entry in feed["subscriptions"]]
+        return rows
+
+
+def feed_row(feed: FeedReport, is_open: bool) -> Row:
+    """One line for the whole feed; its key is the feed's name."""
+    sign, tone = _STATES[feed["state"]]
+    arrow = "▾" if is_open else "▸"
+    return Row(
+        feed["name"],
+        (
+            Cell(sign, tone),
+            Cell(f"{arrow} {feed['name']}"),
+            Cell(feed["state"], tone),
+            Cell(rate_text(feed["rate"])),
+            Cell(age_text(feed["age_ms"])),
+            Cell(count_text(feed["messages"])),
+            _trouble(feed["gaps"]),
+            _trouble(feed["reconnects"]),
+            _trouble(feed["garbage"]),
+            Cell(feed["error"], Tone.BAD) if feed["error"] else Cell(feed["url"], Tone.DIM),
+        ),
+    )
+
+
+def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
+    """One line below its feed; its key starts with the feed's name and a line feed."""
+    sign, tone = _STATES[entry["state"]]
+    nothing = Cell("")
+    return Row(
+        f"{feed_name}\n{entry['name']}",
+        (
+            Cell(sign, tone),
+            Cell(f"    {entry['name']}", Tone.DIM),
+            Cell(entry["state"], tone),
+            nothing,
+            Cell(age_text(entry["age_ms"])),
+            Cell(count_text(entry["messages"]), Tone.DIM),
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+        ),
+    )
+
+
+def _trouble(count: int) -> Cell:
+    return Cell(count_text(count), Tone.WARNING if count else Tone.DIM)
+
+
+def feed_of(key: str) -> str:
+    """The feed that a row of either sort belongs to."""
+    return key.partition("\n")[0]

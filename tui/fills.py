@@ -1,0 +1,49 @@
+"""The last order fills, newest first: what a trader wants to see the moment it happens."""
+
+from typing import ClassVar
+
+from tui.figures import clock_text
+from tui.model import Model, Part
+from tui.reports import FillReport
+from tui.table import Cell, Column, Row, Table, Tone
+
+_SIDES = {"buy": ("▲ buy", Tone.GOOD), "sell": ("▼ sell", Tone.BAD)}
+
+
+class FillsTable(Table):
+    TITLE = "Fills"
+    SHOWS = frozenset({Part.FILLS})
+    EMPTY = "no fill yet"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("time", "time", 8),
+        Column("market", "market", 0),
+        Column("side", "side", 6),
+        Column("size", "size", 10, is_number=True),
+        Column("price", "price", 11, is_number=True),
+        Column("filled", "of order", 15, is_number=True, from_width=84),
+        Column("role", "role", 12, from_width=70),
+        Column("bot", "bot", 10, from_width=104),
+        Column("fill", "fill", 12, from_width=120),
+    )
+
+    def rows(self, model: Model, now: float) -> list[Row]:
+        return [fill_row(fill) for fill in reversed(model.fills.values())]
+
+
+def fill_row(fill: FillReport) -> Row:
+    """One line of the table."""
+    side, tone = _SIDES[fill["side"]]
+    return Row(
+        f"{fill['market']} {fill['fill']}",
+        (
+            Cell(clock_text(fill["time"]), Tone.DIM),
+            Cell(fill["market"], Tone.STRONG),
+            Cell(side, tone),
+            Cell(fill["size"]),
+            Cell(fill["price"], Tone.STRONG),
+            Cell(f"{fill['filled']}/{fill['order_size']}", Tone.DIM),
+            Cell((fill["role"] or "").replace("_", " "), Tone.DIM),
+            Cell(fill["bot"], Tone.DIM),
+            Cell(fill["fill"], Tone.DIM),
+        ),
+    )

@@ -1,0 +1,125 @@
+"""The lines at the top: which server, how it is, and whether what is shown is still true."""
+
+from urllib.parse import urlsplit
+
+from textual.content import Content
+from textual.widgets import Static
+
+from monitor.client import LinkState
+from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, printable, rate_text, span_text
+from tui.model import Model
+from tui.reports import HealthReport
+
+VIEWS = ("overview", "connections", "feeds", "alerts", "fills")
+"""In the order of their number keys."""
+
+_LINKS = {
+    LinkState.CONNECTED: ("● connected", "bold $text-success"),
+    LinkState.CONNECTING: ("◌ connecting", "bold $text-warning"),
+    LinkState.DISCONNECTED: ("✖ disconnected", "bold $text-error"),
+}
+
+Parts = list[tuple[str, str]]
+
+
+class Header(Static):
+    """Two lines of figures."""
+
+    def show(self, model: Model) -> None:
+        """Write what changed."""
+        _update(self, Content.assemble(*identity(model), "\n", *vitals(model.health)))
+
+
+class Banner(Static):
+    """Why the figures are old, since when, and what happens next; not there while they are fresh."""
+
+    def show(self, model: Model, now: float) -> None:
+        """Appear, change or go."""
+        text = banner_text(model, now)
+        self.display = bool(text)
+        _update(self, Content(text))
+
+
+class ViewBar(Static):
+    """The views and their keys; each can be clicked."""
+
+    def show(self, current: str, model: Model) -> None:
+        """Mark the current view, and alerts that are active."""
+        _update(
+            self,
+            Content("  ").join(_tab(number, view, current, model) for number, view in enumerate(VIEWS, 1)),
+        )
+
+
+def _tab(number: int, view: str, current: str, model: Model) -> Content:
+    active = len(model.active_alerts) if view == "alerts" else 0
+    style = "bold $text-accent" if view == current else "$text-error" if active else "$text-muted"
+    text = f"{number} {view}" + (f" {active}" if active else "")
+    return Content.from_markup(f"[@click=app.view('{view}')]{text}[/]").stylize(style)
+
+
+def _update(widget: Static, content: Content) -> None:
+    if widget.content != content:
+        widget.update(content)
+
+
+def identity(model: Model) -> Parts:
+    """Which server, whether it is heard, and how its process is."""
+    health = model.health
+    word, style = _LINKS[model.link.state]
+    version = printable(health["version"]) if health else ""
+    address = urlsplit(health["address"] if health else model.url).netloc
+    parts: Parts = [(" lanecast ", "bold $text-accent"), (f"{version}  ", "$text-muted"), (word, style)]
+    parts += [("  ", ""), (printable(address), "bold"), (" ", "")]
+    if health is None:
+        return parts
+    process = health["process"]
+    return parts + _figures(
+        ("up", span_text(health["uptime_seconds"])),
+        ("cpu", f"{process['cpu_percent']:.0f}%"),
+        ("mem", bytes_text(process["memory_bytes"])),
+    )
+
+
+def vitals(health: HealthReport | None) -> Parts:
+    """Clients, what goes in and out, and how late the loop is."""
+    if health is None:
+        return [(f" clients {UNKNOWN}", "$text-muted")]
+    rates, loop = health["rates"], health["loop"]
+    return _figures(
+        ("clients", count_text(health["clients"])),
+        ("subs", count_text(health["subscriptions"])),
+        ("in", f"{rate_text(rates['published'])}/s"),
+        ("out", f"{rate_text(rates['sent'])}/s"),
+        ("", f"{bytes_text(rates['bytes'])}/s"),
+        ("lag", f"{ms_text(loop['lag_p99_ms'])}/{ms_text(loop['lag_max_ms'])} ms"),
+    )
+
+
+def _figures(*figures: tuple[str, str]) -> Parts:
+    parts: Parts = []
+    for name, text in figures:
+        parts += [(f" {name} " if name else " ", "$text-muted"), (text, "bold"), (" ", "")]
+    return parts
+
+
+def banner_text(model: Model, now: float) -> str:
+    """Empty while all is well."""
+    if model.health_is_late(now):
+        silence = span_text(now - model.health_at)
+        return f" ▲ no health report for {silence}: what is shown may be old · r reconnects"
+    refused = next((text for name, text in model.refusals.items() if name.startswith("ops")), "")
+    if model.is_connected:
+        return f" ✖ {printable(refused)}" if refused else ""
+    return _link_text(model, now)
+
+
+def _link_text(model: Model, now: float) -> str:
+    link = model.link
+    is_final = link.state is LinkState.DISCONNECTED
+    since = f"since {clock_text(int(model.link_since * 1_000))}, {span_text(now - model.link_since)}"
+    tries = f" · attempt {link.failures + 1}" if link.failures and not is_final else ""
+    code = f" (code {link.code})" if link.code else ""
+    why = f" · {printable(link.reason)}{code}" if link.reason else ""
+    words = "✖ disconnected" if is_final else "◌ not connected"
+    return f" {words} {since}{tries} · r tries {'again' if is_final else 'now'}{why}"

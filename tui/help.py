@@ -1,0 +1,42 @@
+"""The `?` screen: every key and sign on one page."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_KEYS = (
+    ("1 … 5", "overview, connections, feeds, alerts, fills"),
+    ("Tab, ⇧Tab", "next, previous list"),
+    ("↑ ↓ j k g G", "move; Page Up, Page Down, Home, End too"),
+    ("Enter", "open a connection; unfold a feed"),
+    ("/", "filter connections; Esc clears it"),
+    ("s, S", "sort connections: next column, other way"),
+    ("r", "reconnect now"),
+    ("Ctrl-P", "command palette"),
+    ("q, Ctrl-C", "quit"),
+)
+_SIGNS = (
+    ("● ▲ ✖", "well; near its limit or in trouble; over it or down"),
+    ("○ ◌", "a quiet feed; one that waits or connects"),
+    ("lanes", "depth waits now, peak was the most in a minute"),
+    ("dim", "old; the line at the top says since when"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [("escape,question_mark,q,enter", "dismiss", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One box."""
+        box = Static(Content("\n").join([*_lines(_KEYS), Content(""), *_lines(_SIGNS)]), id="help")
+        box.border_title = "Keys and signs"
+        box.border_subtitle = "Esc closes"
+        yield box
+
+
+def _lines(entries: tuple[tuple[str, str], ...]) -> list[Content]:
+    return [Content.assemble((f"{name:<14}", "bold $text-accent"), text) for name, text in entries]

@@ -1,0 +1,70 @@
+"""Each kind of event: how many, and how late at p50 and p99 against what was promised.
+
+The state is told by a sign and a word as well as by colour.
+"""
+
+from typing import ClassVar
+
+from tui.figures import UNKNOWN, count_text, ms_text, rate_text
+from tui.graph import gauge
+from tui.model import Model, Part
+from tui.reports import KindReport
+from tui.table import Cell, Column, Row, Table, Tone
+
+GAUGE_CELLS = 10
+
+_STATES = {
+    "ok": ("●", "ok", Tone.GOOD),
+    "warning": ("▲", "near", Tone.WARNING),
+    "over": ("✖", "OVER", Tone.BAD),
+    "none": ("·", "", Tone.DIM),
+}
+
+
+class KindsTable(Table):
+    TITLE = "Kinds"
+    SHOWS = frozenset({Part.HEALTH})
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("sign", "", 1),
+        Column("kind", "kind", 0),
+        Column("lane", "lane", 9, from_width=88),
+        Column("count", "count", 10, is_number=True),
+        Column("rate", "rate/s", 7, is_number=True),
+        Column("p50", "p50 ms", 7, is_number=True),
+        Column("p99", "p99 ms", 7, is_number=True),
+        Column("worst", "worst", 7, is_number=True, from_width=96),
+        Column("limit", "limit", 5, is_number=True),
+        Column("used", "p99 of limit", GAUGE_CELLS + 2, from_width=80),
+        Column("late", "late", 6, is_number=True),
+        Column("state", "state", 5),
+    )
+
+    def rows(self, model: Model, now: float) -> list[Row]:
+        """Those that have been seen first; the order is the server's otherwise."""
+        if model.health is None:
+            return []
+        return [kind_row(kind) for kind in sorted(model.health["kinds"], key=lambda kind: not kind["count"])]
+
+
+def kind_row(kind: KindReport) -> Row:
+    """One line of the table."""
+    sign, word, tone = _STATES[kind["state"]]
+    seen = Tone.PLAIN if kind["count"] else Tone.DIM
+    limit, p99 = kind["threshold_ms"], kind["p99_ms"]
+    return Row(
+        kind["kind"],
+        (
+            Cell(sign, tone),
+            Cell(kind["kind"], seen),
+            Cell(kind["lane"] or "", Tone.DIM),
+            Cell(count_text(kind["count"]), seen),
+            Cell(rate_text(kind["rate"]), seen),
+            Cell(ms_text(kind["p50_ms"]), seen),
+            Cell(ms_text(p99), Tone.PLAIN if tone is Tone.DIM else tone),
+            Cell(ms_text(kind["worst_ms"]), Tone.DIM),
+            Cell(UNKNOWN if limit is None else f"{limit:g}", Tone.DIM),
+            Cell("" if limit is None or p99 is None else gauge(p99 / limit, GAUGE_CELLS), tone),
+            Cell(count_text(kind["late"]), Tone.WARNING if kind["late"] else Tone.DIM),
+            Cell(word, tone),
+        ),
+    )

@@ -1,0 +1,136 @@
+"""What the console knows: the last reports, what the operator asked for, and what changed since drawn.
+
+The link writes, the screen reads at its own pace; so a burst from the server costs one redraw,
+and nothing queues between them.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from monitor.client import LinkState, Status
+from tui.reports import AlertReport, ConnectionsReport, FeedReport, FillReport, HealthReport
+
+FILLS_KEPT = 500
+CONNECTIONS_ASKED = 200
+HEALTH_LATE_SECONDS = 3.0
+"""A dozen reports missed: the server hangs although its socket is open."""
+
+
+class Part(StrEnum):
+    """What a screen may have to draw again."""
+
+    LINK = "link"
+    HEALTH = "health"
+    ALERTS = "alerts"
+    FEEDS = "feeds"
+    FILLS = "fills"
+    CONNECTIONS = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which connections are asked for, in the server's words."""
+
+    sort: str = "depth"
+    descending: bool = True
+    filter: str = ""
+    limit: int = CONNECTIONS_ASKED
+
+    def by(self, column: str) -> "Query":
+        """Sorted by another column, or the other way round when it is the same one."""
+        if column == self.sort:
+            return replace(self, descending=not self.descending)
+        return replace(self, sort=column, descending=column not in TEXT_COLUMNS)
+
+
+TEXT_COLUMNS = frozenset({"id", "user", "name", "address", "state", "encoding"})
+"""Sorted from A on at first; numbers from the largest."""
+
+
+@dataclass(slots=True)
+class Model:
+    """Times of this console's own clock are seconds since 1970."""
+
+    url: str
+    link: Status = field(default_factory=lambda: Status(LinkState.CONNECTING))
+    link_since: float = 0.0
+    health: HealthReport | None = None
+    health_at: float = 0.0
+    alerts: list[AlertReport] = field(default_factory=list)
+    feeds: list[FeedReport] = field(default_factory=list)
+    expanded_feeds: set[str] = field(default_factory=set)
+    connections: ConnectionsReport | None = None
+    query: Query = field(default_factory=Query)
+    fills: dict[tuple[str, str], FillReport] = field(default_factory=dict)
+    """By market and the venue's fill id, oldest first."""
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Why a channel or method is not shown, by its name."""
+    changed: set[Part] = field(default_factory=set)
+
+    def take_changes(self) -> set[Part]:
+        """What changed since the last call."""
+        changes, self.changed = self.changed, set()
+        return changes
+
+    def set_link(self, status: Status, now: float) -> None:
+        if not self.link_since or (status.state is LinkState.CONNECTED) != self.is_connected:
+            self.link_since = now
+        if status.state is LinkState.CONNECTED:
+            self.health_at = now
+            self.refusals.clear()
+        self.link = status
+        self.changed.add(Part.LINK)
+
+    def set_health(self, report: HealthReport, now: float) -> None:
+        self.health, self.health_at = report, now
+        self.changed.add(Part.HEALTH)
+
+    def set_alerts(self, alerts: list[AlertReport]) -> None:
+        """Those still active first, each group newest first."""
+        self.alerts = sorted(alerts, key=lambda alert: (alert["cleared"] is not None, -alert["raised"]))
+        self.changed.add(Part.ALERTS)
+
+    def set_feeds(self, feeds: list[FeedReport]) -> None:
+        self.feeds = feeds
+        self.changed.add(Part.FEEDS)
+
+    def set_connections(self, report: ConnectionsReport) -> None:
+        self.connections = report
+        self.changed.add(Part.CONNECTIONS)
+
+    def set_fills(self, fills: list[FillReport]) -> None:
+        """All that the server has, oldest first."""
+        self.fills.clear()
+        for fill in fills:
+            self.add_fill(fill)
+        self.changed.add(Part.FILLS)
+
+    def add_fill(self, fill: FillReport) -> None:
+        """Keep it, once; the oldest goes when there are too many."""
+        self.fills.setdefault((fill["market"], fill["fill"]), fill)
+        if len(self.fills) > FILLS_KEPT:
+            del self.fills[next(iter(self.fills))]
+        self.changed.add(Part.FILLS)
+
+    def refuse(self, name: str, reason: str) -> None:
+        self.refusals[name] = reason
+        self.changed.add(Part.LINK)
+
+    def toggle_feed(self, name: str) -> None:
+        self.expanded_feeds ^= {name}
+        self.changed.add(Part.FEEDS)
+
+    @property
+    def is_connected(self) -> bool:
+        return self.link.state is LinkState.CONNECTED
+
+    @property
+    def active_alerts(self) -> list[AlertReport]:
+        return [alert for alert in self.alerts if alert["cleared"] is None]
+
+    def is_stale(self, now: float) -> bool:
+        """Whether what is shown is older than it looks."""
+        return not self.is_connected or self.health_is_late(now)
+
+    def health_is_late(self, now: float) -> bool:
+        return self.is_connected and now - self.health_at > HEALTH_LATE_SECONDS
