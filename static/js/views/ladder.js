@@ -26,14 +26,14 @@ class SideRows {
       drawText(row.price, side.texts[at], shared.priceDecimals);
       drawText(row.size, side.sizes[at], shared.sizeDecimals);
       write(row.total, amount.format(total));
-      row.bar.style.transform = `scaleX(${(total / shared.deepest).toFixed(3)})`;
+      row.element.style.backgroundSize = `${((total / shared.deepest) * 100).toFixed(1)}% 100%`;
     });
   }
 }
 
 function makeLevel() {
-  const [price, size, total, bar] = ["price", "size", "total", "bar"].map((name) => make("span", name));
-  return { element: make("li", "", price, size, total, bar), price, size, total, bar };
+  const [price, size, total] = ["price", "size", "total"].map((name) => make("span", name));
+  return { element: make("li", "", price, size, total), price, size, total };
 }
 
 function drawText(cell, text, decimals) {

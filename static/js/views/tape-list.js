@@ -8,11 +8,17 @@ import { GAP, SELL } from "../state/tape.js";
 
 const ROW_PX = 20;
 const SPARE_ROWS = 4;
+/** Rows after which the strip starts anew: positions beyond millions of pixels lose their precision. */
+const STRIP_ROWS = 20_000;
 
 export class TapeList {
   isPaused = false;
   #list;
   #spacer = make("div", "spacer");
+  /** Holds the rows and is moved as one, so that a new trade repaints its own row and no other. */
+  #strip = make("div", "strip");
+  /** The row that begins at the strip's own top; older ones lie below it, newer ones above. */
+  #base = 0;
   #rows = [];
   #newer;
   #onMove;
@@ -28,7 +34,7 @@ export class TapeList {
     this.#newer = newer;
     this.#onMove = onMove;
     list.style.setProperty("--row-height", `${ROW_PX}px`);
-    list.append(this.#spacer);
+    list.append(this.#spacer, this.#strip);
     list.addEventListener("scroll", () => this.#scroll(list.scrollTop), { passive: true });
     newer.addEventListener("click", () => this.toNewest());
     new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect.height)).observe(list);
@@ -57,13 +63,15 @@ export class TapeList {
     this.#drawnEnd = end;
     this.#stretch(end - tape.start);
     this.#drawNewer(tape.end - end);
+    this.#moveStrip(end);
     const top = end - 1 - Math.floor(this.#scrollTop / ROW_PX) + SPARE_ROWS;
     for (let seq = top; seq > top - this.#rows.length; seq--) this.#drawRow(tape, seq, end);
   }
 
   /** Forget the place; the next drawing is of another tape. */
   reset() {
-    for (const row of this.#rows) row.seq = -1;
+    this.#base = 0;
+    this.#emptyRows();
     this.toNewest();
   }
 
@@ -79,8 +87,20 @@ export class TapeList {
     if (count === this.#rows.length) return;
     for (const row of this.#rows) row.element.remove();
     this.#rows = Array.from({ length: count }, makeRow);
-    this.#list.append(...this.#rows.map((row) => row.element));
+    this.#strip.append(...this.#rows.map((row) => row.element));
     this.#onMove();
+  }
+
+  #emptyRows() {
+    for (const row of this.#rows) row.seq = -1;
+  }
+
+  #moveStrip(end) {
+    if (Math.abs(end - this.#base) > STRIP_ROWS) {
+      this.#base = end;
+      this.#emptyRows();
+    }
+    this.#strip.style.transform = `translateY(${(end - 1 - this.#base) * ROW_PX}px)`;
   }
 
   #stretch(count) {
@@ -100,8 +120,9 @@ export class TapeList {
     const row = this.#rows[((seq % count) + count) % count];
     row.element.hidden = seq < tape.start || seq >= end;
     if (row.element.hidden) return;
-    row.element.style.transform = `translateY(${(end - 1 - seq) * ROW_PX}px)`;
-    if (row.seq !== seq) fillRow(row, tape, seq);
+    if (row.seq === seq) return;
+    row.element.style.top = `${(this.#base - seq) * ROW_PX}px`;
+    fillRow(row, tape, seq);
   }
 }
 
