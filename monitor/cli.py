@@ -111,6 +111,7 @@ class _InReadingOrder(click.Group):
 
 @click.group(
     cls=_InReadingOrder,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
     Examples:
@@ -123,8 +124,11 @@ class _InReadingOrder(click.Group):
     lanecast.toml; flags go over variables, variables over the file.""",
 )
 @click.version_option(__version__, message="lanecast %(version)s")
-def lanecast() -> None:
+@click.pass_context
+def lanecast(ctx: click.Context) -> None:
     """Deliver market and trading events to the people watching, in time."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @lanecast.command()
@@ -242,6 +246,7 @@ def _serve(given: dict[str, Any], *, console: bool) -> int:
 
     settings = _settings(given)
     keys = load_keys(settings)
+    # Only now: a wrong setting is told before the second that this import takes.
     from monitor import app
 
     return app.run(settings, keys, console=console)

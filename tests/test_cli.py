@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from monitor.cli import main
 from monitor.serve.access import Claims, read_token
 
 ROOT = Path(__file__).parent.parent
@@ -50,6 +51,10 @@ def test_help_lists_every_command_and_loads_none(surroundings: dict[str, str]) -
     assert not imported & {"trio", "pydantic", "textual", "httpx", "jwt"}
 
 
+def test_without_a_command_the_help_is_shown(surroundings: dict[str, str]) -> None:
+    assert lanecast(surroundings).stdout == lanecast(surroundings, "--help").stdout
+
+
 def test_version_is_told(surroundings: dict[str, str]) -> None:
     assert lanecast(surroundings, "--version").stdout.startswith("lanecast 0.")
 
@@ -73,14 +78,23 @@ def test_version_is_told(surroundings: dict[str, str]) -> None:
     ],
 )
 def test_mistake_is_one_sentence_and_exit_2(
-    surroundings: dict[str, str], arguments: list[str], sentence: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    sentence: str,
 ) -> None:
-    done = lanecast(surroundings, *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("lanecast: ")
-    assert sentence in done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANECAST_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(sys, "argv", ["lanecast", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith("lanecast: ")
+    assert sentence in said.err
 
 
 def test_wrong_variable_is_one_sentence_and_exit_2(surroundings: dict[str, str]) -> None:
