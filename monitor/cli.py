@@ -175,7 +175,7 @@ def venue(capture: Path, host: str, port: int, speed: str) -> None:
 
     \b
     Example:
-      lanecast venue spot_btcusdt.jsonl.gz --port 9443 --speed 10
+      lanecast venue spot_btcusdt_20240808.jsonl.gz --port 9443 --speed 10
       lanecast run --set feeds.binance.symbols=btcusdt \\
           --set feeds.binance.url=ws://127.0.0.1:9443 --set feeds.binance.rest_url=http://127.0.0.1:9443
     """

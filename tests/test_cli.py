@@ -18,6 +18,7 @@ from monitor.cli import main
 from monitor.serve.access import Claims, read_token
 
 ROOT = Path(__file__).parent.parent
+CAPTURE = ROOT.parent / "shared" / "captures" / "binance" / "spot_4sym_20211012.jsonl.gz"
 
 
 @pytest.fixture
@@ -215,9 +216,10 @@ def test_publish_without_a_server_is_one_sentence_and_exit_1(surroundings: dict[
 
 
 @contextmanager
-def serving(surroundings: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(surroundings: dict[str, str], *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server and the address at the end of its first line."""
     with subprocess.Popen(
-        [sys.executable, "-m", "monitor", "serve", "--port", "0", "--log-level", "error"],
+        [sys.executable, "-m", "monitor", *arguments, "--port", "0"],
         env=surroundings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -233,7 +235,7 @@ def serving(surroundings: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str
 def test_served_address_is_ready_takes_a_publication_and_ends_without_a_trace(
     surroundings: dict[str, str],
 ) -> None:
-    with serving(surroundings) as (process, url):
+    with serving(surroundings, "serve", "--log-level", "error") as (process, url):
         assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
         published = lanecast(surroundings, "publish", "dashboard:x", "{}", "--url", url)
         assert (published.returncode, published.stderr) == (0, "")
@@ -242,3 +244,13 @@ def test_served_address_is_ready_takes_a_publication_and_ends_without_a_trace(
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.skipif(not CAPTURE.exists(), reason="the recorded sessions are not here")
+def test_recorded_session_is_served_until_ctrl_c(surroundings: dict[str, str]) -> None:
+    with serving(surroundings, "venue", str(CAPTURE)) as (process, url):
+        host, _, port = url.removeprefix("ws://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10):
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (130, "")
