@@ -46,8 +46,18 @@ class Claims:
 
 
 class _Hmac(HMACAlgorithm):
-    def check_key_length(self, key: Any) -> str | None:
-        """Accept any length: `load_keys` has judged it, and a warning per token would flood the log."""
+    """Takes a key as it is: `load_keys` has judged it.
+
+    PyJWT's search of every key for PEM, DER and JWK guards against public keys taken for secrets,
+    which can't happen where HMAC is all there is, and costs twice what the check itself does.
+    """
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        if not key:
+            raise jwt.InvalidKeyError("it is empty")
+        return key.encode() if isinstance(key, str) else key
+
+    def check_key_length(self, key: Any) -> None:
         return None
 
 

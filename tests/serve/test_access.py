@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.config import DEFAULT_NAMESPACES
+from monitor.errors import ConfigError
 from monitor.serve.access import Claims, ExpiredToken, InvalidToken, allows, make_token, read_token
 
 TOKEN_KEY = "t" * 64
@@ -59,6 +60,13 @@ def test_hmac_algorithms_are_accepted(algorithm: str) -> None:
 def test_short_key_verifies_without_a_warning() -> None:
     text = make_token("secret", "a")
     assert read_token(text, token_key="secret", operator_key=OPERATOR_KEY, now=NOW).user == "a"
+
+
+def test_empty_key_signs_and_verifies_nothing() -> None:
+    with pytest.raises(ConfigError, match="the key can't sign tokens: it is empty"):
+        make_token("", "a")
+    with pytest.raises(InvalidToken):
+        read_token(make_token(TOKEN_KEY, "a"), token_key="", operator_key="", now=NOW)
 
 
 def test_unsigned_token_is_invalid() -> None:
