@@ -196,8 +196,8 @@ class Client:
                 return True
             self._rest = memoryview(b"")
             self._write(items, data)
-            if self._rest:
-                return False
+            if self._rest or self.is_closed:
+                return self.is_closed
             self._note_lateness(items)
             for item in items:
                 self._health.lanes[item.lane].remove(item.count, len(item.payload))

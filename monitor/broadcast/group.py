@@ -91,6 +91,6 @@ class SendGroup:
             for client in self._members[self._cursor : stop]:
                 client.offer(item)
             self._cursor = min(stop, len(self._members))
-            if clock_ns() > until_ns:
+            if clock_ns() >= until_ns:
                 return self._cursor == len(self._members)
         return True

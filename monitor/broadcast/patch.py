@@ -1,8 +1,8 @@
 """Patches of `state` channels: sections of keys with absolute values, `null` removes.
 
 Two patches merge into one that has the same effect as both in order, so a slow client can be
-given one change instead of many. Values stay the bytes that the publisher sent: parsing and
-re-serialising would change long numbers.
+given one change instead of many; for that, a section is an object always or never. Values stay
+the bytes that were sent: parsing and re-serialising would change long numbers.
 """
 
 import msgspec
@@ -28,7 +28,7 @@ def parse_patch(data: bytes) -> Sections:
 
 
 def _parse_section(raw: msgspec.Raw) -> "msgspec.Raw | dict[str, msgspec.Raw]":
-    return _outer.decode(raw) if bytes(raw[:1]) == b"{" else raw
+    return _outer.decode(raw) if bytes(raw).startswith(b"{") else raw
 
 
 def merge(older: Sections, newer: Sections) -> Sections:

@@ -1,0 +1,214 @@
+"""One client and its socket: at once where there is room, in order and bounded where there is none."""
+
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trio
+
+from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Plain
+from monitor.broadcast.item import Item, Publication
+from monitor.config import Delivery, Lane, Settings
+from monitor.health.health import Health
+from monitor.serve.connection import Connection
+from tests.broadcast.wire import FakeWire
+
+pytestmark = pytest.mark.trio
+BIG = 1 << 20
+
+
+def make_item(
+    number: int, lane: Lane = Lane.HIGH, delivery: Delivery = Delivery.STREAM, size: int = 0
+) -> Item:
+    data = b'{"n":%d,"pad":"%s"}' % (number, b"x" * size)
+    return Item.of(f"{lane.name}:{delivery}", b"", lane, delivery, (Publication(data, "message", 0),))
+
+
+@dataclass
+class Bench:
+    """A client on a fake wire."""
+
+    nursery: trio.Nursery
+    wire: FakeWire
+    outbox_bytes: int = BIG
+    write_seconds: float = 15.0
+    lost: list[tuple[int, str]] = field(default_factory=list)
+    health: Health = field(default_factory=lambda: Health(Settings()))
+
+    def __post_init__(self) -> None:
+        self.client = Client(
+            self.wire,
+            Plain(),
+            self.health,
+            outbox_bytes=self.outbox_bytes,
+            write_seconds=self.write_seconds,
+            spawn=self.nursery.start_soon,
+            lose=lambda code, reason: self.lost.append((code, reason)),
+        )
+
+    def numbers(self) -> list[int]:
+        return [int(message.split(b":")[2].split(b",")[0]) for message in self.wire.messages()]
+
+    def assert_balanced(self) -> None:
+        client, totals = self.client, self.health.totals
+        assert client.offered == client.sent + client.merged + client.dropped + client.pending
+        assert totals.offered == totals.sent + totals.merged + totals.dropped.total() + client.pending
+        assert sum(lane.depth for lane in self.health.lanes) == client.pending
+
+
+async def test_a_client_with_room_is_written_to_at_once(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire())
+    bench.client.offer(make_item(1))
+    assert bench.numbers() == [1]
+    assert not bench.client.is_behind
+    bench.assert_balanced()
+
+
+async def test_what_was_cut_goes_on_exactly_where_it_stopped(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire(room=5))
+    for number in range(10):
+        bench.client.offer(make_item(number))
+    assert bench.client.is_behind
+    bench.assert_balanced()
+    for _ in range(100):
+        bench.wire.make_room(7)
+        await trio.testing.wait_all_tasks_blocked()
+        bench.assert_balanced()
+    assert bench.numbers() == list(range(10))
+    assert not bench.client.is_behind
+    assert bench.lost == []
+
+
+async def test_higher_lanes_overtake_what_waits(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=0))
+    bench.client.offer(make_item(0))
+    for number, lane in ((1, Lane.LOW), (2, Lane.NORMAL), (3, Lane.IMMEDIATE)):
+        bench.client.offer(make_item(number, lane))
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0, 3, 2, 1]
+    bench.assert_balanced()
+
+
+async def test_several_pending_frames_leave_in_one_send(nursery: trio.Nursery) -> None:
+    wire = FakeWire(room=0)
+    bench = Bench(nursery, wire)
+    for number in range(20):
+        bench.client.offer(make_item(number))
+    sends: Counter[str] = Counter()
+    send_now = wire.send_now
+
+    def count_sends(data: bytes | memoryview) -> int:
+        sends["send"] += 1
+        return send_now(data)
+
+    wire.send_now = count_sends  # type: ignore[method-assign]
+    wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == list(range(20))
+    assert sends["send"] == 2
+
+
+async def test_one_who_never_reads_is_cut_at_the_byte_bound(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=0), outbox_bytes=5_000)
+    for number in range(100):
+        bench.client.offer(make_item(number, size=100))
+        assert bench.client.pending_bytes <= 5_200
+        bench.assert_balanced()
+    assert bench.lost == [(3008, "slow")]
+    assert bench.client.is_closed
+    assert bench.client.pending == 0
+
+
+async def test_one_whose_socket_takes_nothing_for_long_is_cut(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire(room=0), write_seconds=15)
+    bench.client.offer(make_item(1))
+    await trio.sleep(14)
+    assert bench.lost == []
+    await trio.sleep(2)
+    assert bench.lost == [(3008, "slow")]
+    bench.assert_balanced()
+
+
+async def test_one_who_leaves_mid_frame_is_lost_with_everything_named(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=5))
+    bench.client.offer(make_item(1))
+    bench.client.offer(make_item(2))
+    bench.wire.break_off()
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.lost == [(3009, "write error")]
+    assert bench.health.totals.dropped == {"disconnected": 2}
+    bench.assert_balanced()
+
+
+async def test_slow_client_keeps_only_the_latest_price(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=0))
+    bench.client.offer(make_item(0))
+    for number in range(1, 50):
+        bench.client.offer(make_item(number, delivery=Delivery.LATEST))
+        bench.assert_balanced()
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0, 49]
+    assert bench.client.merged == 48
+    bench.assert_balanced()
+
+
+async def test_leaving_a_channel_drops_only_its_own(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=0))
+    bench.client.offer(make_item(0))
+    bench.client.offer(make_item(1, Lane.NORMAL))
+    bench.client.offer(make_item(2, Lane.LOW))
+    bench.client.discard("NORMAL:stream")
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0, 2]
+    assert bench.health.totals.dropped == {"left": 1}
+    bench.assert_balanced()
+
+
+async def test_drain_hands_over_the_rest_of_a_frame_that_is_half_out(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=5), outbox_bytes=1_000)
+    bench.client.offer(make_item(1))
+    while not bench.client.is_closed:
+        bench.client.offer(make_item(2, size=100))
+    frame = make_item(1).frame(Plain())
+    assert await bench.client.drain() == frame[5:]
+
+
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+async def test_a_real_socket_behaves_as_the_fake_one(nursery: trio.Nursery) -> None:
+    ours, theirs = _tcp_pair()
+    wire: Any = Connection(ours, "pair")
+    bench = Bench(nursery, wire)
+    for number in range(3_000):
+        bench.client.offer(make_item(number, size=200))
+    assert bench.client.is_behind
+    received = FakeWire()
+    while len(received.messages()) < 3_000:
+        await trio.lowlevel.wait_readable(theirs)
+        received.send_now(theirs.recv(1 << 20))
+    bench.wire = received
+    assert bench.numbers() == list(range(3_000))
+    await trio.testing.wait_all_tasks_blocked()
+    bench.assert_balanced()
+    theirs.close()
+    while not bench.lost:
+        bench.client.offer(make_item(0, size=10_000))
+        await trio.lowlevel.checkpoint()
+    assert bench.lost == [(3009, "write error")]
+    wire.close()

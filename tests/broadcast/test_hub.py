@@ -1,0 +1,283 @@
+"""Publishing: who gets what, when, in which frames; and what a publisher is told."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+import trio
+
+from monitor.broadcast import group, hub
+from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Plain
+from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
+from monitor.config import Namespaces, Settings
+from monitor.health.health import Health
+from tests.broadcast.wire import FakeWire
+
+pytestmark = pytest.mark.trio
+
+NAMESPACES: dict[str, Any] = {
+    "news": {},
+    "tape": {"gather": True, "history_size": 3},
+    "price": {"gather": True, "delivery": "latest"},
+    "levels": {"gather": True, "delivery": "state"},
+    "urgent": {"lane": "immediate"},
+    "idle": {"lane": "low"},
+    "club": {"subscriber_limit": 1},
+}
+
+
+@dataclass
+class Stage:
+    """A hub with fake clients, and a clock that a test moves."""
+
+    settings: Settings
+    now_ns: int = 0
+    step_ns: int = 0
+    lost: list[tuple[int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.health = Health(self.settings, clock_ns=self.clock_ns)
+        self.hub = Hub(
+            self.settings, Namespaces(self.settings.namespaces), self.health, clock_ns=self.clock_ns
+        )
+
+    def clock_ns(self) -> int:
+        self.now_ns += self.step_ns
+        return self.now_ns
+
+    def join(self, *channels: str, room: int = 1 << 40) -> tuple[Client, FakeWire]:
+        wire = FakeWire(room)
+        client = Client(
+            wire,
+            Plain(),
+            self.health,
+            outbox_bytes=1 << 20,
+            write_seconds=15,
+            spawn=self.hub.spawn,
+            lose=lambda code, reason: self.lost.append((code, reason)),
+        )
+        for channel in channels:
+            self.hub.subscribe(channel, client, b"{}")
+        return client, wire
+
+
+async def start(nursery: trio.Nursery, **overrides: Any) -> Stage:
+    stage = Stage(Settings(namespaces=NAMESPACES, **overrides))
+    await nursery.start(stage.hub.run)
+    return stage
+
+
+def payloads(wire: FakeWire) -> list[Any]:
+    return [orjson.loads(document)["push"]["pub"]["data"] for document in wire.documents() if document]
+
+
+async def test_a_publication_reaches_its_subscribers_and_nobody_else(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    dashboards = [stage.join("news:dashboard")[1] for _ in range(50)]
+    others = [stage.join("news:experiment")[1] for _ in range(100)]
+    stage.hub.publish("news:dashboard", b'{"a": 1.10}')
+    expected = b'{"push":{"channel":"news:dashboard","pub":{"data":{"a": 1.10}}}}'
+    assert [wire.documents() for wire in dashboards] == [[expected]] * 50
+    assert all(not wire.data for wire in others)
+    assert stage.health.totals.sent == 50
+
+
+async def test_all_plain_subscribers_get_the_same_bytes_object(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    frames: list[bytes | memoryview] = []
+    for _ in range(3):
+        _, wire = stage.join("news:a")
+        wire.send_now = lambda data: frames.append(data) or len(data)  # type: ignore[method-assign,func-returns-value]
+    stage.hub.publish("news:a", b"{}")
+    assert len({id(frame) for frame in frames}) == 1
+
+
+async def test_a_tick_of_a_channel_leaves_in_one_frame(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery, tick_ms=20)
+    _, wire = stage.join("tape:x")
+    for number in range(5):
+        stage.hub.publish("tape:x", b"%d" % number)
+    assert not wire.data
+    await trio.sleep(0.019)
+    assert not wire.data
+    await trio.sleep(0.002)
+    assert len(wire.messages()) == 1
+    assert payloads(wire) == [0, 1, 2, 3, 4]
+
+
+async def test_a_tick_ends_early_at_its_message_count(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery, tick_messages=3)
+    _, wire = stage.join("tape:x")
+    for number in range(4):
+        stage.hub.publish("tape:x", b"%d" % number)
+    assert payloads(wire) == [0, 1, 2]
+    await trio.sleep(1)
+    assert payloads(wire) == [0, 1, 2, 3]
+
+
+async def test_gathered_frames_are_short_and_a_longer_document_goes_alone(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery, limits={"frame_bytes": 2_000})
+    _, wire = stage.join("tape:x")
+    for size in (600, 600, 600, 5_000, 10):
+        stage.hub.publish("tape:x", b'"%s"' % (b"x" * size))
+    await trio.sleep(1)
+    assert [len(payload) for payload in payloads(wire)] == [600, 600, 600, 5_000, 10]
+    lengths = [len(message) for message in wire.messages()]
+    assert [length > 2_000 for length in lengths] == [False, False, True, False]
+
+
+async def test_latest_and_state_merge_within_a_tick(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery)
+    _, wire = stage.join("price:x", "levels:x")
+    for number in range(3):
+        stage.hub.publish("price:x", b"%d" % number)
+        stage.hub.publish("levels:x", b'{"bids":{"%d":"1"}}' % number)
+    await trio.sleep(1)
+    assert sorted(payloads(wire), key=str) == [2, {"bids": {"0": "1", "1": "1", "2": "1"}}]
+
+
+async def test_a_subscriber_gets_the_whole_and_no_change_that_is_in_it(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery)
+    _, old = stage.join("levels:x")
+    stage.hub.publish("levels:x", b'{"bids":{"1":"5","2":"6"}}')
+    stage.hub.publish("levels:x", b'{"bids":{"2":null}}')
+    client, new = stage.join()
+    assert stage.hub.subscribe("levels:x", client, b"{}") == b'{"bids":{"1":"5"}}'
+    stage.hub.publish("levels:x", b'{"bids":{"3":"7"}}')
+    await trio.sleep(1)
+    assert payloads(old) == [{"bids": {"1": "5", "2": None}}, {"bids": {"3": "7"}}]
+    assert payloads(new) == [{"bids": {"3": "7"}}]
+
+
+async def test_who_leaves_gets_what_was_published_before_and_nothing_after(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    client, wire = stage.join("tape:x")
+    stage.hub.publish("tape:x", b"1")
+    stage.hub.unsubscribe("tape:x", client)
+    stage.hub.publish("tape:x", b"2")
+    assert payloads(wire) == [1]
+
+
+async def test_history_keeps_the_last_publications_with_their_offsets(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    positions = [stage.hub.publish("tape:x", b"%d" % number) for number in range(5)]
+    kept = stage.hub.stream("tape:x").read(0, since=None, limit=None, reverse=False)
+    assert [(publication.offset, publication.data) for publication in kept] == [
+        (3, b"2"),
+        (4, b"3"),
+        (5, b"4"),
+    ]
+    assert [position.offset for position in positions if position] == [1, 2, 3, 4, 5]
+    assert stage.hub.publish("news:x", b"1") is None
+
+
+async def test_a_channel_that_nobody_needs_is_forgotten(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    client, _ = stage.join("news:x")
+    stage.hub.leave(client)
+    for number in range(10):
+        stage.hub.publish(f"news:{number}", b"1")
+        stage.hub.stream(f"tape:{number}")
+    assert stage.health.channels == 0
+    assert stage.health.subscriptions == 0
+
+
+async def test_publish_returns_after_a_slice_and_the_rest_follows(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery)
+    wires = [stage.join("news:x")[1] for _ in range(3 * group.CLIENTS_PER_LOOK)]
+    stage.step_ns = hub.SLICE_NS
+    stage.hub.publish("news:x", b"1")
+    reached = sum(bool(wire.data) for wire in wires)
+    assert reached == group.CLIENTS_PER_LOOK
+    stage.hub.publish("news:x", b"2")
+    await trio.testing.wait_all_tasks_blocked()
+    assert all(payloads(wire) == [1, 2] for wire in wires)
+
+
+async def test_the_immediate_lane_overtakes_a_fan_out_under_way(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    order: list[str] = []
+    for name in ("idle:x", "urgent:x"):
+        for _ in range(4 * group.CLIENTS_PER_LOOK):
+            _, wire = stage.join(name)
+            wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
+    stage.step_ns = hub.SLICE_NS
+    stage.hub.publish("idle:x", b"1")
+    stage.hub.publish("urgent:x", b"1")
+    await trio.testing.wait_all_tasks_blocked()
+    looks = order[:: group.CLIENTS_PER_LOOK]
+    assert looks.index("urgent:x") == 1
+    assert looks[1:5] == ["urgent:x"] * 4
+
+
+async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"gather_bytes": 65_536})
+    for _ in range(2 * group.CLIENTS_PER_LOOK):
+        stage.join("news:x")
+    stage.step_ns = hub.SLICE_NS
+    message = b'"%s"' % (b"x" * 60_000)
+    stage.hub.publish("news:x", message)
+    with pytest.raises(TooBusy, match=r"news:x.*65536.*publish again later"):
+        stage.hub.publish("news:x", message)
+    stage.step_ns = 0
+    await trio.testing.wait_all_tasks_blocked()
+    stage.hub.publish("news:x", b"1")
+
+
+async def test_a_stalled_client_costs_the_others_nothing(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    stalled, _ = stage.join("news:x", room=10)
+    _, healthy = stage.join("news:x")
+    for number in range(100):
+        stage.hub.publish("news:x", b"%d" % number)
+        assert len(payloads(healthy)) == number + 1
+    assert stalled.pending == 100
+    assert stage.health.totals.offered == stage.health.totals.sent + stalled.pending
+
+
+async def test_latency_is_recorded_when_the_last_client_has_been_written_to(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    stage.join("news:x")
+    stage.now_ns = 200_000_000
+    stage.hub.publish("news:x", b"1", stamp_ns=50_000_000)
+    assert stage.health.kinds["message"].late == 1
+    stage.hub.publish("news:x", b"1", stamp_ns=150_000_000)
+    assert stage.health.kinds["message"].late == 1
+    assert stage.health.kinds["message"].count == 2
+
+
+async def test_a_limited_group_takes_no_more_subscribers(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    stage.join("club:x")
+    with pytest.raises(TooMany, match=r"club:x.*1 subscribers"):
+        stage.join("club:x")
+
+
+async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"channels": 2, "gather_bytes": 65_536})
+    with pytest.raises(UnknownChannel, match="nowhere:x"):
+        stage.hub.publish("nowhere:x", b"1")
+    with pytest.raises(BadPublication, match=r"levels:x.*object"):
+        stage.hub.publish("levels:x", b"1")
+    with pytest.raises(BadPublication, match="'gossip' is not configured"):
+        stage.hub.publish("news:x", b"1", kind="gossip")
+    stage.hub.publish("levels:x", b'{"s":{"1":"%s"}}' % (b"x" * 40_000))
+    with pytest.raises(BadPublication, match="limit is 65536"):
+        stage.hub.publish("levels:x", b'{"s":{"2":"%s"}}' % (b"x" * 40_000))
+    stage.hub.publish("tape:1", b"1")
+    with pytest.raises(TooMany, match=r"limits\.channels"):
+        stage.hub.publish("tape:2", b"1")

@@ -1,0 +1,134 @@
+"""The outbox against a plain list: order, merging, bounds, and that no lane starves."""
+
+import orjson
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.outbox import FULL, LOWEST_FIRST_EVERY, Outbox
+from monitor.config import Delivery, Lane
+
+LIMIT_BYTES = 2_000
+CHANNELS = {
+    "fills": (Lane.IMMEDIATE, Delivery.STREAM),
+    "status": (Lane.HIGH, Delivery.LATEST),
+    "trades": (Lane.NORMAL, Delivery.STREAM),
+    "book": (Lane.NORMAL, Delivery.STATE),
+    "hot": (Lane.LOW, Delivery.LATEST),
+}
+
+
+def make_item(channel: str, number: int) -> Item:
+    lane, delivery = CHANNELS[channel]
+    data = orjson.dumps({"s": {str(number % 3): number}})
+    return Item.of(channel, b"", lane, delivery, (Publication(data, "kind", number),))
+
+
+def _data(item: Item) -> list[bytes]:
+    return [publication.data for publication in item.publications]
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox = Outbox(LIMIT_BYTES)
+        self.model: list[Item] = []
+        self.number = 0
+        self.looks = 0
+
+    @rule(channel=st.sampled_from(sorted(CHANNELS)))
+    def offer(self, channel: str) -> None:
+        self.number += 1
+        item = make_item(channel, self.number)
+        mergeable = item.delivery is not Delivery.STREAM
+        place = next((i for i, each in enumerate(self.model) if mergeable and each.channel == channel), None)
+        expected = item if place is None else self.model[place].merged_into(item)
+        replaced_bytes = 0 if place is None else len(self.model[place].payload)
+        fits = self._bytes() - replaced_bytes + len(expected.payload) <= LIMIT_BYTES
+        offer = self.outbox.offer(item)
+        if not fits:
+            assert offer == FULL
+            return
+        assert offer.queued is not None
+        assert _data(offer.queued) == _data(expected)
+        assert (offer.replaced is None) == (place is None)
+        if place is None:
+            self.model.append(expected)
+        else:
+            self.model[place] = expected
+
+    @rule(limit=st.integers(0, 500))
+    def take(self, limit: int) -> None:
+        taken = self.outbox.take(limit)
+        assert bool(taken) == bool(self.model)
+        assert sum(len(item.payload) for item in taken[1:]) <= max(
+            0, limit - len(taken[0].payload) if taken else 0
+        )
+        for item in taken:
+            expected = self._next()
+            assert _data(item) == _data(expected)
+            self.model.remove(expected)
+
+    def _next(self) -> Item:
+        lowest_first = self.looks % LOWEST_FIRST_EVERY == LOWEST_FIRST_EVERY - 1
+        self.looks += 1
+        lane = (max if lowest_first else min)(item.lane for item in self.model)
+        return next(item for item in self.model if item.lane == lane)
+
+    @rule(channel=st.sampled_from(sorted(CHANNELS)))
+    def discard(self, channel: str) -> None:
+        gone = [item for item in self.model if item.channel == channel]
+        assert [_data(item) for item in self.outbox.discard(channel)] == [_data(item) for item in gone]
+        self.model = [item for item in self.model if item.channel != channel]
+
+    @rule()
+    def clear(self) -> None:
+        assert len(self.outbox.clear()) == len(self.model)
+        self.model = []
+
+    def _bytes(self) -> int:
+        return sum(len(item.payload) for item in self.model)
+
+    @invariant()
+    def balances(self) -> None:
+        assert self.outbox.bytes == self._bytes() <= LIMIT_BYTES
+        assert bool(self.outbox) == bool(self.model)
+        depths = [sum(item.count for item in self.model if item.lane == lane) for lane in Lane]
+        assert self.outbox.depths() == depths
+
+
+OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestOutbox = OutboxMachine.TestCase
+
+
+def test_slow_client_keeps_only_the_latest_whole() -> None:
+    outbox = Outbox(LIMIT_BYTES)
+    for number in range(1, 4):
+        outbox.offer(make_item("hot", number))
+    assert [_data(item) for item in outbox.take(LIMIT_BYTES)] == [[b'{"s":{"0":3}}']]
+
+
+def test_changes_of_different_keys_merge_into_one() -> None:
+    outbox = Outbox(LIMIT_BYTES)
+    outbox.offer(make_item("book", 1))
+    outbox.offer(make_item("book", 2))
+    assert [_data(item) for item in outbox.take(LIMIT_BYTES)] == [[b'{"s":{"1":1,"2":2}}']]
+
+
+def test_a_busy_immediate_lane_does_not_starve_the_low_one() -> None:
+    outbox = Outbox(1 << 20)
+    outbox.offer(make_item("hot", 1))
+    sent: list[str] = []
+    for number in range(2 * LOWEST_FIRST_EVERY):
+        outbox.offer(make_item("fills", number))
+        outbox.offer(make_item("fills", number))
+        sent += [item.channel for item in outbox.take(0)]
+    assert sent.index("hot") < LOWEST_FIRST_EVERY
+
+
+def test_an_item_longer_than_the_limit_of_a_send_goes_alone() -> None:
+    outbox = Outbox(1 << 20)
+    outbox.offer(make_item("fills", 1))
+    outbox.offer(make_item("fills", 2))
+    assert len(outbox.take(1)) == 1
