@@ -25,7 +25,8 @@ test: $(VENV)/test.stamp chromium
 	$(BIN)/pytest
 
 bench: $(VENV)/test.stamp
-	$(BIN)/python -m benchmarks
+	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do \
+		echo "== $$file" && $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
