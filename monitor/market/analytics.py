@@ -45,7 +45,9 @@ class Series:
             self._advance(start_ms)
         elif start_ms < self._oldest_ms():
             return
-        bucket = self._buckets.setdefault(start_ms, Bucket())
+        bucket = self._buckets.get(start_ms)
+        if bucket is None:
+            bucket = self._buckets[start_ms] = Bucket()
         bucket.trades += trades
         bucket.buys += buys
         bucket.value += value
@@ -83,8 +85,8 @@ class Analytics:
 
     def add_trade(self, time_ms: int, is_buy: bool, value: int) -> None:
         self._newest_ms = max(self._newest_ms, time_ms)
-        for series in (self.hour, self.day):
-            series.add(time_ms, 1, int(is_buy), value)
+        self.hour.add(time_ms, 1, is_buy, value)
+        self.day.add(time_ms, 1, is_buy, value)
 
     def add_turnover(self, start_ms: int, seconds: int, trades: int, buys: int, value: int) -> None:
         """Count a past bucket into the series that has buckets of its length."""

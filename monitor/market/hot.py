@@ -5,6 +5,7 @@ nothing is counted again, and only markets with a trade in the window are ranked
 """
 
 from collections import deque
+from dataclasses import dataclass
 from heapq import nlargest
 from operator import itemgetter
 from typing import Any
@@ -17,8 +18,12 @@ SHOWN = 12
 _STEP_MS = 15_000
 _STEPS = 20
 
-Activity = tuple[int, int]
-"""(trades, turnover at QUOTE_DECIMALS)"""
+
+@dataclass(slots=True, order=True)
+class Activity:
+    trades: int = 0
+    value: int = 0
+    """Turnover at QUOTE_DECIMALS."""
 
 
 class HotMarkets:
@@ -26,7 +31,7 @@ class HotMarkets:
 
     def __init__(self) -> None:
         self.version = 0
-        self._time_ms: int | None = None
+        self._time_ms = 0
         self._totals: dict[Market, Activity] = {}
         self._steps: deque[tuple[int, dict[Market, Activity]]] = deque()
 
@@ -37,15 +42,22 @@ class HotMarkets:
         newest, counts = self._steps[-1]
         if step <= newest - _STEPS:
             return
-        _count(counts, market, 1, value)
-        _count(self._totals, market, 1, value)
-        self._time_ms = max(time_ms, self._time_ms or 0)
+        for counted in (counts, self._totals):
+            activity = counted.get(market)
+            if activity is None:
+                activity = counted[market] = Activity()
+            activity.trades += 1
+            activity.value += value
+        self._time_ms = max(time_ms, self._time_ms)
         self.version += 1
 
     def sections(self) -> Sections:
         """The busiest first: by trades, then by turnover."""
         ranked = nlargest(SHOWN, self._totals.items(), key=itemgetter(1))
-        return {"time": self._time_ms, "markets": [_row(market, *activity) for market, activity in ranked]}
+        return {
+            "time": self._time_ms or None,
+            "markets": [_row(market, activity) for market, activity in ranked],
+        }
 
     def _slide(self, step: int) -> None:
         steps = self._steps
@@ -53,26 +65,25 @@ class HotMarkets:
             return
         steps.append((step, {}))
         while steps[0][0] <= step - _STEPS:
-            for market, (trades, value) in steps.popleft()[1].items():
-                _count(self._totals, market, -trades, -value)
+            self._forget(steps.popleft()[1])
+
+    def _forget(self, counts: dict[Market, Activity]) -> None:
+        for market, activity in counts.items():
+            total = self._totals[market]
+            total.trades -= activity.trades
+            total.value -= activity.value
+            if not total.trades:
+                del self._totals[market]
 
 
-def _count(counts: dict[Market, Activity], market: Market, trades: int, value: int) -> None:
-    old_trades, old_value = counts.get(market, (0, 0))
-    if old_trades + trades:
-        counts[market] = old_trades + trades, old_value + value
-    else:
-        del counts[market]
-
-
-def _row(market: Market, trades: int, value: int) -> dict[str, Any]:
+def _row(market: Market, activity: Activity) -> dict[str, Any]:
     line = market.sparkline
     return {
         "market": market.key,
         "title": market.title,
         "price": line.last_text(),
         "change": line.change(),
-        "volume": quote_text(value),
-        "trades": trades,
+        "volume": quote_text(activity.value),
+        "trades": activity.trades,
         "points": line.texts(),
     }

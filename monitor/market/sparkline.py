@@ -29,14 +29,15 @@ class Sparkline:
         """Take a trade's price; True when the line has to be published again."""
         slot = time_ms // POINT_MS
         if slot > self._slot:
-            self._points.append(price)
             self._slot = slot
+            self._points.append(price)
+            is_moved = self._is_moved()
         else:
             self._points[-1] = price
-        if not self._has_moved():
-            return False
-        self._published = list(self._points)
-        return True
+            is_moved = _is_far(price, self._published[-1])
+        if is_moved:
+            self._published = list(self._points)
+        return is_moved
 
     def texts(self) -> list[str]:
         return [decimal_text(price, self._decimals) for price in self._points]
@@ -49,13 +50,13 @@ class Sparkline:
         first, last = self._points[0], self._points[-1]
         return round((last - first) / first, 4) if first else 0.0
 
-    def _has_moved(self) -> bool:
+    def _is_moved(self) -> bool:
         points, published = self._points, self._published
-        return len(points) != len(published) or any(
-            abs(now - then) * _MOVE_DIVISOR >= then
-            for now, then in zip(points, published, strict=True)
-            if now != then
-        )
+        return len(points) != len(published) or any(map(_is_far, points, published))
+
+
+def _is_far(now: int, then: int) -> bool:
+    return now != then and abs(now - then) * _MOVE_DIVISOR >= then
 
 
 class SparklineBoard:
