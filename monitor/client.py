@@ -295,7 +295,9 @@ class Client:
     async def _say_goodbye(self) -> None:
         self._reconnect = False
         if self._connection is not None:
-            await self._connection.close()
+            self._connection.end(Disconnected(0, "closed by this client"))
+            while self.status.state is not LinkState.DISCONNECTED:
+                await self._changed.wait()
 
 
 def websocket_url(url: str) -> str:

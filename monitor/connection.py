@@ -199,9 +199,6 @@ class Connection:
         self._answers_pings = answers_pings
         self._silence_seconds = ping_seconds + PING_MARGIN_SECONDS if ping_seconds else math.inf
 
-    async def close(self) -> None:
-        await self._websocket.aclose()
-
 
 def _documents(message: str | bytes) -> Iterator[dict[str, Any]]:
     # Not splitlines(): JSON strings may hold the other line ends raw.

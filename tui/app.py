@@ -33,6 +33,7 @@ from tui.lanes import LanesTable
 from tui.link import Link
 from tui.model import Model, Part, Query
 from tui.table import Table
+from tui.terminal import Terminal
 
 DRAW_SECONDS = 0.25
 CLOCK_SECONDS = 1.0
@@ -58,7 +59,7 @@ class Console(App[None]):
     ]
 
     def __init__(self, model: Model, link: Link) -> None:
-        super().__init__()
+        super().__init__(driver_class=Terminal)
         self.model = model
         self._link = link
         self.trio_token: trio.lowlevel.TrioToken | None = None
