@@ -26,6 +26,8 @@ LATE_AT_LEAST = 2
 """A single late one among a hundred or fewer is the p99 already, and no reason to call anybody."""
 LAG_LIMIT_MS = 10.0
 """p99 over 10 s: all that is promised for an order fill; critical at five times that."""
+LAG_AT_LEAST = 100
+"""Probes, half of a window's; with fewer the one stall of a start would be the p99."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
 
@@ -93,8 +95,10 @@ def _find_late(name: str, threshold_ns: int, last_minute: Histogram) -> Iterator
 
 def find_lag(last_10s: Summary) -> Iterator[Finding]:
     """An event loop that wakes its tasks too late."""
-    if last_10s.p99_ns is not None and last_10s.p99_ns > LAG_LIMIT_MS * NS_PER_MS:
-        lag_ms = last_10s.p99_ns / NS_PER_MS
+    if last_10s.p99_ns is None or last_10s.count < LAG_AT_LEAST:
+        return
+    lag_ms = last_10s.p99_ns / NS_PER_MS
+    if lag_ms > LAG_LIMIT_MS:
         yield Finding(
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
