@@ -61,18 +61,19 @@ class FrontDoor:
             task_status.started()
 
     async def _accept(self, listener: socket.socket, serving: trio.Nursery) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(listener)
-            try:
-                for _ in range(ACCEPTS_PER_TURN):
-                    accepted, address = listener.accept()
-                    self._totals.connections += 1
-                    serving.start_soon(self._serve, Connection(accepted, _address(address)))
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                _log.warning("can't accept a connection: %s; trying again", error)
-                await trio.sleep(OUT_OF_DESCRIPTORS_SECONDS)
+        with listener:
+            while True:
+                await trio.lowlevel.wait_readable(listener)
+                try:
+                    for _ in range(ACCEPTS_PER_TURN):
+                        accepted, address = listener.accept()
+                        self._totals.connections += 1
+                        serving.start_soon(self._serve, Connection(accepted, _address(address)))
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    _log.warning("can't accept a connection: %s; trying again", error)
+                    await trio.sleep(OUT_OF_DESCRIPTORS_SECONDS)
 
     async def _serve(self, connection: Connection) -> None:
         try:

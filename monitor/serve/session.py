@@ -210,14 +210,14 @@ class Session:
 
     async def _say_goodbye(self) -> None:
         assert self._goodbye is not None
-        is_answer = self._close_frame is not None
         frame = self._close_frame or self._websocket.close(self._goodbye.code, self._goodbye.reason)
         with trio.move_on_after(GOODBYE_SECONDS):
             try:
                 tail = await self.client.drain()
                 await self._connection.send_all(tail + frame)
-                while not is_answer and await self._connection.receive():
-                    pass
+                # To close over unread bytes would take the close frame from the peer.
+                while not self._websocket.is_closed and (data := await self._connection.receive()):
+                    self._websocket.skip(data)
             except OSError:
                 pass
 
