@@ -4,6 +4,7 @@ Memory is judged by its growth over ten minutes, less what new clients may take:
 arrives is no leak.
 """
 
+import time
 from collections import deque
 
 import psutil
@@ -33,14 +34,14 @@ class MemoryGrowth:
 
 
 class ProcessMeter:
-    """Memory and CPU of this process; `cpu_percent` is None until a second has passed."""
+    """Memory and CPU of this process: at first over its whole start, then over the last second."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()
         self.pid = self._process.pid
         self.memory_bytes: int = self._process.memory_info().rss
-        self.cpu_percent: float | None = None
+        self.cpu_percent: float = self._since_start_percent()
         self.growth = MemoryGrowth()
 
     def read(self, clients: int) -> None:
@@ -48,3 +49,7 @@ class ProcessMeter:
         self.memory_bytes = self._process.memory_info().rss
         self.cpu_percent = self._process.cpu_percent()
         self.growth.read(self.memory_bytes, clients)
+
+    def _since_start_percent(self) -> float:
+        times = self._process.cpu_times()
+        return round(100 * (times.user + times.system) / (time.time() - self._process.create_time()), 1)

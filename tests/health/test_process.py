@@ -1,5 +1,8 @@
 import os
 
+import psutil
+import pytest
+
 from monitor.health.process import CLIENT_BYTES, MemoryGrowth, ProcessMeter
 
 MIB = 2**20
@@ -19,10 +22,15 @@ def test_memory_that_new_clients_may_take_is_no_growth() -> None:
     assert growth.bytes == 0
 
 
-def test_the_process_is_this_one_and_its_cpu_unknown_at_first() -> None:
+def test_the_process_is_this_one_and_its_cpu_known_from_the_start() -> None:
     meter = ProcessMeter()
     assert meter.pid == os.getpid()
     assert meter.memory_bytes > MIB
-    assert meter.cpu_percent is None
+    assert meter.cpu_percent > 0
+
+
+def test_a_reading_takes_in_memory_and_its_growth() -> None:
+    meter = ProcessMeter()
     meter.read(clients=0)
-    assert meter.cpu_percent is not None
+    assert meter.memory_bytes == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+    assert meter.growth.bytes == 0
