@@ -1,0 +1,161 @@
+"""What all venues' messages have in common, without a socket.
+
+A dialect turns one message into events, and says what it wants of the connection as commands.
+Whatever a venue sends, `receive` returns: what can't be understood is counted and, at most once
+in 5 s a cause, logged, so that one bad message never costs the feed.
+"""
+
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from monitor.errors import FeedError
+from monitor.events import Event
+from monitor.health.feeds import FeedHealth
+
+logger = logging.getLogger("lanecast.feeds")
+
+DIGITS_LIMIT = 30
+"""No price or size of any venue has more; int() of an endless text would hold the loop."""
+POWERS: list[int] = [10**exponent for exponent in range(DIGITS_LIMIT + 1)]
+
+
+class Garbage(FeedError):
+    """A message that can't be what the venue documents; its text is the cause it is counted under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Say this on the socket."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Get the snapshot of this market over HTTP."""
+
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Leave this connection for a new one."""
+
+    cause: str
+
+
+Command = Send | Fetch | Reconnect
+
+
+class Dialect(ABC):
+    """One venue's language over the life of a feed; `commands` is emptied by whoever runs it."""
+
+    pace_seconds: float = 0.1
+    """Least time between two messages that we send."""
+    lifetime_seconds: float = math.inf
+    """How old a connection may get before we renew it ourselves."""
+
+    def __init__(self, health: FeedHealth) -> None:
+        self.health = health
+        self.commands: deque[Command] = deque()
+
+    @abstractmethod
+    def connect(self) -> list[Event]:
+        """Forget the last connection and ask for the subscriptions."""
+
+    @abstractmethod
+    def decode(self, message: Any, received_ns: int) -> Sequence[Event]:
+        """The events of one parsed message; may raise Garbage or what a wrong shape raises."""
+
+    def disconnect(self, cause: str) -> list[Event]:
+        """What a lost connection makes of what is shown."""
+        return []
+
+    def judge(self, now_ns: int) -> list[Event]:
+        """What the passing of time changes; called about once a second."""
+        return []
+
+    def receive(self, message: str | bytes, received_ns: int) -> Sequence[Event]:
+        """The events of one message, none when it is garbage; never raises on venue input."""
+        self.health.hear(received_ns)
+        try:
+            return self.decode(orjson.loads(message), received_ns)
+        except orjson.JSONDecodeError:
+            cause = "not json"
+        except Garbage as garbage:
+            cause = str(garbage)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            cause = f"wrong shape ({type(error).__name__})"
+        self._refuse(cause, message, received_ns)
+        return ()
+
+    def complain(self, cause: str, detail: str) -> None:
+        """Log what the venue refuses to do for us, and show it as the feed's error."""
+        self.health.error = f"{cause}: {detail}"
+        if self.health.may_say(cause, time.monotonic_ns()):
+            logger.warning("%s: %s: %.300s", self.health.name, cause, detail)
+
+    def _refuse(self, cause: str, message: str | bytes, received_ns: int) -> None:
+        if self.health.count_garbage(cause, received_ns):
+            logger.warning("%s: garbage, %s: %.120r", self.health.name, cause, message)
+
+
+class Seen:
+    """The last `limit` keys, to deliver nothing twice."""
+
+    __slots__ = ("_keys", "_limit")
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._keys: dict[object, None] = {}
+        self._limit = limit
+
+    def add(self, key: object) -> bool:
+        """False when the key was there already."""
+        if key in self._keys:
+            return False
+        self._keys[key] = None
+        if len(self._keys) > self._limit:
+            del self._keys[next(iter(self._keys))]
+        return True
+
+
+def scaled(text: str, decimals: int) -> int:
+    """`"61837.63"` at 8 decimals is 6183763000000; garbage when a digit would be lost."""
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    missing = decimals - len(fraction)
+    if missing < 0 or not digits.isdigit() or not digits.isascii() or len(digits) > DIGITS_LIMIT:
+        raise Garbage(f"not a decimal number of at most {decimals} decimals")
+    return int(digits) * POWERS[missing]
+
+
+def signed(text: str, decimals: int) -> int:
+    """As `scaled`, with a leading minus allowed."""
+    return -scaled(text[1:], decimals) if text.startswith("-") else scaled(text, decimals)
+
+
+def whole(value: object) -> int:
+    """The value when it is a whole number of JSON, which true and 1.0 are not."""
+    if type(value) is not int:
+        raise Garbage("not a whole number")
+    return value
+
+
+def plain(text: str) -> str:
+    """A decimal text without trailing zeros; garbage when it is none."""
+    if not text.removeprefix("-").replace(".", "", 1).isdecimal() or not text.isascii():
+        raise Garbage("not a decimal number")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def wall_ms() -> int:
+    """The time of day in ms since 1970, for messages that carry none."""
+    return time.time_ns() // 1_000_000

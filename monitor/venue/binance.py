@@ -1,0 +1,308 @@
+"""Binance spot as a stand-in: combined and raw streams, the depth snapshot, user data.
+
+The snapshot is the recorded one brought up to where the replay stands for the client that
+subscribed to that book last (all recorded levels unless `limit` asks for fewer). So a client that
+subscribes and then asks can always sync by the documented rules, however fast the replay ran.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Sequence, Set
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from monitor.broadcast.frames import text_frame
+from monitor.venue.script import (
+    Answer,
+    Conversation,
+    Line,
+    Recording,
+    Request,
+    Script,
+    Venue,
+    encode,
+    line,
+    require_lines,
+)
+
+ACCOUNT = "(account)"
+"""The one stream of the user data connection."""
+STREAMS_LIMIT = 1_024
+USER_EVENTS = frozenset(
+    ("executionReport", "outboundAccountPosition", "balanceUpdate", "listStatus", "externalLockUpdate")
+)
+_SUFFIXES = {"depthUpdate": "depth@100ms", "24hrMiniTicker": "miniTicker", "24hrTicker": "ticker"}
+_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_LISTEN_PATH = re.compile(r"/(ws|stream)(?:/(.*))?")
+
+
+class BinanceVenue(Venue):
+    """Spot; `name` and the paths differ on futures."""
+
+    name = "Binance spot"
+    depth_path = "/api/v3/depth"
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.script = require_lines(self.name, list(_read_lines(recording)))
+        self.snapshots = _read_snapshots(recording, self.script)
+
+    def accept(self, request: Request) -> Conversation | Answer:
+        if request.path == "/ws-api/v3":
+            return Account()
+        return self.listen(request.path, request)
+
+    def listen(self, path: str, request: Request, carried: Set[str] | None = None) -> Conversation | Answer:
+        """The conversation of `/ws…` or `/stream…`; `carried` are the streams to be had there."""
+        match = _LISTEN_PATH.fullmatch(path)
+        if match is None:
+            return Answer(404, encode({"code": 404, "msg": f"no such path {request.path}"}))
+        names = match[2] or request.query.get("streams", "") if match[1] == "stream" else match[2] or ""
+        streams = [name for name in names.split("/") if name]
+        return Streams(
+            streams, self.script.streams if carried is None else carried, is_combined=match[1] == "stream"
+        )
+
+    def get(self, request: Request) -> Answer:
+        if request.path == self.depth_path:
+            return self._depth(request)
+        if request.path == self.depth_path.replace("depth", "ping"):
+            return Answer(200, b"{}")
+        if request.path == self.depth_path.replace("depth", "time"):
+            return Answer(200, encode({"serverTime": time.time_ns() // 1_000_000}))
+        return Answer(404, encode({"code": 404, "msg": f"no such path {request.path}"}))
+
+    def _depth(self, request: Request) -> Answer:
+        symbol, limit = request.query.get("symbol", ""), request.query.get("limit", "")
+        if not symbol:
+            return _error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+        if symbol not in self.snapshots:
+            return _error(-1121, "Invalid symbol.")
+        if not re.fullmatch(r"\d{0,20}", limit, re.ASCII):
+            return _error(
+                -1100, "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'."
+            )
+        snapshot = dict(bring_up(self.snapshots[symbol], self._said(symbol)))
+        for side in ("bids", "asks"):
+            snapshot[side] = snapshot[side][: int(limit) if limit else None]
+        return Answer(200, encode(snapshot))
+
+    def _said(self, symbol: str) -> list[Line]:
+        """The depth updates that the latest subscriber of this book has been sent."""
+        for conversation in reversed(self.conversations):
+            for stream in conversation.streams if isinstance(conversation, Streams) else ():
+                if stream.startswith(f"{symbol.lower()}@depth"):
+                    return self.script.before(stream, conversation.position)
+        return []
+
+
+class Streams(Conversation):
+    """Market streams on `/ws` (bare) or `/stream` (wrapped)."""
+
+    def __init__(self, streams: Sequence[str], carried: Set[str], *, is_combined: bool) -> None:
+        super().__init__()
+        self.streams = dict.fromkeys(streams)
+        self._carried = carried
+        self._is_combined = is_combined
+        self.is_ready = bool(streams)
+
+    def render(self, line: Line) -> bytes | None:
+        if line.stream not in self.streams or line.stream not in self._carried:
+            return None
+        return line.frame if self._is_combined else text_frame(_unwrap(line))
+
+    def command(self, text: str) -> list[bytes]:
+        try:
+            request = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            return [encode({"code": 3, "msg": f"Invalid JSON: {error}"})]
+        if not isinstance(request, dict):
+            return [encode({"code": 2, "msg": "Invalid request: must be an object", "id": None})]
+        return [encode({**self._obey(request), "id": request.get("id")})]
+
+    def _obey(self, request: dict[str, Any]) -> dict[str, Any]:
+        method, params = request.get("method"), request.get("params", [])
+        if method is None:
+            return _invalid("missing field `method`")
+        if method not in _METHODS:
+            return _invalid(f"unknown variant `{method}`, expected one of {', '.join(_METHODS)}")
+        identity = request.get("id")
+        if isinstance(identity, bool) or not isinstance(identity, int | str | None):
+            return _invalid("request ID must be an integer, a string or null")
+        if not isinstance(params, list):
+            return _invalid("params must be a list")
+        if method == "LIST_SUBSCRIPTIONS":
+            return {"result": list(self.streams)}
+        if method.endswith("PROPERTY"):
+            return self._property(method, params)
+        return self._subscribe(method, params)
+
+    def _subscribe(self, method: str, params: list[Any]) -> dict[str, Any]:
+        if not all(isinstance(name, str) for name in params):
+            return _invalid("stream names must be strings")
+        if method == "UNSUBSCRIBE":
+            for name in params:
+                self.streams.pop(name, None)
+            return {"result": None}
+        if len(self.streams | dict.fromkeys(params)) > STREAMS_LIMIT:
+            return _invalid("too many parameters")
+        self.streams |= dict.fromkeys(params)
+        self.is_ready = bool(self.streams)
+        return {"result": None}
+
+    def _property(self, method: str, params: list[Any]) -> dict[str, Any]:
+        if not params or params[0] != "combined":
+            return {"code": 0, "msg": "Unknown property"}
+        if method == "GET_PROPERTY":
+            return {"result": self._is_combined}
+        if len(params) != 2 or not isinstance(params[1], bool):
+            return {"code": 1, "msg": "Invalid value type: expected Boolean"}
+        self._is_combined = params[1]
+        return {"result": None}
+
+
+class Account(Conversation):
+    """The WebSocket API, as far as user data needs it; a signature is asked for, not verified."""
+
+    def render(self, line: Line) -> bytes | None:
+        return line.frame if line.stream == ACCOUNT else None
+
+    def command(self, text: str) -> list[bytes]:
+        try:
+            request = orjson.loads(text)
+            identity, method, params = request["id"], request["method"], request.get("params", {})
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            return [encode({"id": None, **_failure(400, -1135, "JSON Request is invalid.")})]
+        if not isinstance(params, dict):
+            return [encode({"id": identity, **_failure(400, -1135, "params must be an object.")})]
+        return [encode({"id": identity, **self._obey(method, params)})]
+
+    def _obey(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        match method:
+            case "ping":
+                return _success({})
+            case "time":
+                return _success({"serverTime": time.time_ns() // 1_000_000})
+            case "session.subscriptions":
+                return _success([{"subscriptionId": 0}] if self.is_ready else [])
+            case "userDataStream.unsubscribe":
+                self.is_ready = False
+                return _success({})
+            case "userDataStream.subscribe.signature":
+                return self._subscribe(params)
+        return _failure(400, -1000, f"Unknown method {method!r}.")
+
+    def _subscribe(self, params: dict[str, Any]) -> dict[str, Any]:
+        for name in ("apiKey", "timestamp", "signature"):
+            if not params.get(name):
+                return _failure(
+                    400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+                )
+        age_ms = abs(time.time_ns() // 1_000_000 - int(params["timestamp"]))
+        if age_ms > int(params.get("recvWindow", 5_000)):
+            return _failure(400, -1021, "Timestamp for this request is outside of the recvWindow.")
+        if self.is_ready:
+            return _failure(409, -2035, "User Data Stream subscription already active.")
+        self.is_ready = True
+        return _success({"subscriptionId": 0})
+
+
+def bring_up(snapshots: Sequence[dict[str, Any]], said: Sequence[Line]) -> dict[str, Any]:
+    """The newest snapshot that the updates have reached, with the later ones applied; else the first."""
+    updates = [orjson.loads(line.payload)["data"] for line in said]
+    reached = [snap for snap in snapshots if updates and snap["lastUpdateId"] <= updates[-1]["u"]]
+    if not reached:
+        return snapshots[0]
+    base = reached[-1]
+    later = [update for update in updates if update["u"] > base["lastUpdateId"]]
+    if not later:
+        return base
+    return {
+        **base,
+        "lastUpdateId": later[-1]["u"],
+        "bids": _apply(base["bids"], (update["b"] for update in later), is_bid=True),
+        "asks": _apply(base["asks"], (update["a"] for update in later), is_bid=False),
+    }
+
+
+def _apply(side: list[list[str]], changes: Iterable[list[list[str]]], *, is_bid: bool) -> list[list[str]]:
+    book = {Decimal(price): [price, size] for price, size in side}
+    for pairs in changes:
+        for price, size in pairs:
+            book[Decimal(price)] = [price, size]
+    return [book[price] for price in sorted(book, reverse=is_bid) if Decimal(book[price][1])]
+
+
+def _read_lines(recording: Recording) -> Iterable[Line]:
+    for seconds, raw in recording.inbound():
+        message = orjson.loads(raw)
+        if isinstance(message, dict):
+            yield from _read_line(seconds, raw, message)
+
+
+def _read_line(seconds: float, raw: str, message: dict[str, Any]) -> Iterable[Line]:
+    event = message.get("event") or message.get("data") or message
+    kind = event.get("e") if isinstance(event, dict) else None
+    if kind in USER_EVENTS:
+        yield line(seconds, ACCOUNT, encode({"subscriptionId": 0, "event": event}))
+    elif "stream" in message and "data" in message:
+        yield line(seconds, message["stream"], _rewrap(message, raw))
+    elif isinstance(message.get("s"), str) and ("u" in message or kind):
+        name = _name_stream(message)
+        yield line(seconds, name, _wrap(name, raw.strip().encode()))
+
+
+def _name_stream(event: dict[str, Any]) -> str:
+    """The stream that a bare event came from."""
+    kind = event.get("e", "bookTicker")
+    suffix = f"kline_{event['k']['i']}" if kind == "kline" else _SUFFIXES.get(kind, kind)
+    return f"{event['s'].lower()}@{suffix}"
+
+
+def _wrap(stream: str, data: bytes) -> bytes:
+    return b'{"stream":"%b","data":%b}' % (stream.encode(), data)
+
+
+def _rewrap(message: dict[str, Any], raw: str) -> bytes:
+    """The recorded bytes when they are wrapped as Binance wraps them, so that they can be unwrapped."""
+    payload = raw.strip().encode()
+    is_usual = payload.startswith(_wrap(message["stream"], b"")[:-1]) and len(message) == 2
+    return payload if is_usual else _wrap(message["stream"], encode(message["data"]))
+
+
+def _unwrap(line: Line) -> bytes:
+    return line.payload[len(_wrap(line.stream, b"")) - 1 : -1]
+
+
+def _read_snapshots(recording: Recording, script: Script) -> dict[str, list[dict[str, Any]]]:
+    """By symbol, oldest first; a body without address is of the session's only book."""
+    books = sorted({stream.partition("@")[0].upper() for stream in script.streams if "@depth" in stream})
+    snapshots: dict[str, list[dict[str, Any]]] = {}
+    for body in recording.rest:
+        snapshot = orjson.loads(body.raw)
+        if not isinstance(snapshot, dict) or "lastUpdateId" not in snapshot:
+            continue
+        symbols = parse_qs(urlsplit(body.url or "").query).get("symbol", books[:1])
+        snapshots.setdefault(symbols[0] if symbols else "", []).append(snapshot)
+    return {
+        symbol: sorted(found, key=lambda snap: snap["lastUpdateId"]) for symbol, found in snapshots.items()
+    }
+
+
+def _error(code: int, message: str) -> Answer:
+    return Answer(400, encode({"code": code, "msg": message}))
+
+
+def _invalid(why: str) -> dict[str, Any]:
+    return {"code": 2, "msg": f"Invalid request: {why}"}
+
+
+def _success(result: object) -> dict[str, Any]:
+    return {"status": 200, "result": result}
+
+
+def _failure(status: int, code: int, message: str) -> dict[str, Any]:
+    return {"status": status, "error": {"code": code, "msg": message}}
