@@ -177,7 +177,7 @@ class Namespaces:
         """The channel's namespace, None for an unknown one. The cache is bounded: clients choose channels."""
 
     def _find(self, channel: str) -> Namespace | None:
-        name, colon, rest = channel.partition(":")
+        name, colon, rest = channel.removeprefix("$").partition(":")
         if not colon:
             return self._namespaces.get("")
         finer = f"{name}:{rest.partition('.')[0]}"

@@ -30,16 +30,20 @@ def history(
         limit: 0 gives the position only, -1 all that is kept.
         limit_max: more are not given, whatever was asked; None gives all.
     """
-    if not find_namespace(hub, channel).history_size:
+    size = find_namespace(hub, channel).history_size
+    if not size:
         raise protocol.NOT_AVAILABLE
     if reverse and since is not None and since.offset == 0:
         raise protocol.bad_request("reverse needs a since.offset above 0")
     kept = hub.stream(channel)
     if since is not None and since.epoch and since.epoch != kept.epoch:
         raise protocol.UNRECOVERABLE_POSITION
-    wanted = limit_max if limit < 0 else limit if limit_max is None else min(limit, limit_max)
+    most = size if limit_max is None else limit_max
     publications = kept.read(
-        hub.now_ns(), since=since.offset if since else None, limit=wanted, reverse=reverse
+        hub.now_ns(),
+        since=since.offset if since else None,
+        limit=most if limit < 0 else min(limit, most),
+        reverse=reverse,
     )
     return msgspec.json.encode(
         {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.serve.session import Session
 
 CLIENT_HISTORY_LIMIT = 300
+TTL_MAX_SECONDS = 365 * 86_400
 
 Outcome = tuple[Lane, bytes]
 
@@ -69,7 +70,7 @@ def _read(session: "Session", token: str) -> Claims:
 def _expiry(expires_at: int | None) -> dict[str, Any]:
     if expires_at is None:
         return {}
-    return {"expires": True, "ttl": max(1, int(expires_at - time.time()))}
+    return {"expires": True, "ttl": min(max(1, int(expires_at - time.time())), TTL_MAX_SECONDS)}
 
 
 def _number(value: float) -> float:

@@ -173,6 +173,8 @@ def decode_commands(message: bytes) -> list[Command]:
     if not documents:
         raise bad_command("empty message")
     try:
+        # A payload is passed on unread: in others' text frames it would end their connections.
+        message.decode()
         return [_decoder.decode(document) for document in documents]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise bad_command(str(error)) from None

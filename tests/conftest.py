@@ -1,0 +1,24 @@
+"""The fixtures that several packages share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from trio.testing import MockClock
+
+from tests.serve.running import Server, running
+
+IDLE_SECONDS = 0.005
+"""Of real time without any work: by then what is on its way through the loopback has arrived."""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    """A server in the test's own loop, with the simulator off; for Trio tests."""
+    async with running() as server:
+        yield server
+
+
+@pytest.fixture
+def jumping_clock() -> MockClock:
+    """Lets a Trio test with real sockets skip the time in which nothing happens."""
+    return MockClock(autojump_threshold=IDLE_SECONDS)
