@@ -11,13 +11,15 @@ import psutil
 
 CLIENT_BYTES = 64 * 1024
 """What one client may take before it counts as growth: four times an idle connection's budget."""
+WARM_UP_SECONDS = 600
+"""Histories and five-minute windows fill first: that is no leak either."""
 _SECONDS_PER_READING = 60
 _READINGS = 11
 """The first and the last are ten minutes apart."""
 
 
 class MemoryGrowth:
-    """Memory now beside memory up to ten minutes ago."""
+    """Memory now beside memory up to ten minutes ago; 0 until the program is warm."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -26,10 +28,12 @@ class MemoryGrowth:
 
     def read(self, memory_bytes: int, clients: int) -> None:
         """Take in one reading; called once a second."""
-        unexplained = memory_bytes - clients * CLIENT_BYTES
-        if self._seconds % _SECONDS_PER_READING == 0:
-            self._readings.append(unexplained)
         self._seconds += 1
+        if self._seconds < WARM_UP_SECONDS:
+            return
+        unexplained = memory_bytes - clients * CLIENT_BYTES
+        if (self._seconds - WARM_UP_SECONDS) % _SECONDS_PER_READING == 0:
+            self._readings.append(unexplained)
         self.bytes = unexplained - self._readings[0]
 
 
