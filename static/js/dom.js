@@ -14,6 +14,12 @@ export function write(element, text) {
   if (node.data !== text) node.data = text;
 }
 
+/** Set a text that begins with its sign, and its colour by the sign. */
+export function writeSigned(element, text) {
+  write(element, text);
+  tag(element, "trend", { "+": "up", "−": "down" }[text[0]] ?? "flat");
+}
+
 /** Set `data-name` of an element; null removes it. */
 export function tag(element, name, value) {
   if (value === null) delete element.dataset[name];

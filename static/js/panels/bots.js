@@ -1,5 +1,5 @@
 /** Each bot's status and where its martingale cycle stands. */
-import { make, tag, write } from "../dom.js";
+import { make, tag, write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { NONE, centsText, delayText, marketText, wordsText } from "../text.js";
@@ -45,7 +45,6 @@ function fillRow(row, [id, bot]) {
   tag(row.element, "market", bot.market);
   tag(row.element, "status", bot.status);
   tag(row.phase, "phase", bot.phase);
-  tag(row.profit, "trend", Number(bot.profit) < 0 ? "down" : "up");
   row.profit.title = bot.profit;
   write(row.name, bot.name);
   write(row.market, marketText(bot.market));
@@ -57,7 +56,7 @@ function fillRow(row, [id, bot]) {
   write(row.target, bot.take_profit_price ?? NONE);
   write(row.safetyDelay, delayText(bot.safety_order_delay_ms));
   write(row.targetDelay, delayText(bot.take_profit_delay_ms));
-  write(row.profit, centsText(Number(bot.profit)));
+  writeSigned(row.profit, centsText(Number(bot.profit)));
 }
 
 function drawSteps(element, done, all) {

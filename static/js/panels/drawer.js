@@ -1,5 +1,5 @@
 /** One market in full, beside the panels: its ticker, its line, the top of its book and its own trades. */
-import { tag, write } from "../dom.js";
+import { write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { NONE, marketText, percentText, shortText } from "../text.js";
 import { Ladder, drawBadge } from "../views/ladder.js";
@@ -67,12 +67,12 @@ export class DrawerPanel extends Panel {
     return false;
   }
 
-  #drawQuote(ticker, points) {
-    const change = changeOf(points);
+  /** The line ends in the last price: its own points come only when one has moved far. */
+  #drawQuote(ticker, history) {
+    const points = ticker?.last ? [...history, ticker.last] : history;
     write(this.#part("market"), this.#market);
-    write(this.#part("last"), ticker?.last ?? points.at(-1) ?? NONE);
-    write(this.#part("change"), points.length ? percentText(change) : "");
-    tag(this.#part("change"), "trend", change < 0 ? "down" : "up");
+    write(this.#part("last"), points.at(-1) ?? NONE);
+    writeSigned(this.#part("change"), points.length ? percentText(changeOf(points)) : "");
     write(this.#part("bid"), quoteText(ticker?.bid, ticker?.bid_size));
     write(this.#part("ask"), quoteText(ticker?.ask, ticker?.ask_size));
     write(this.#part("volume"), ticker?.volume ? shortText(Number(ticker.volume)) : NONE);

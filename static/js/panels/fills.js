@@ -34,6 +34,7 @@ function fillRow(row, fill) {
   row.element.dataset.fillId = fill.fill;
   row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size} filled, fee ${fill.fee} ${fill.fee_asset}`;
   tag(row.element, "market", fill.market);
+  row.market.title = fill.market;
   row.element.classList.toggle("is-live", fill.isLive);
   tag(row.element, "side", fill.side);
   write(row.time, clockText(fill.time));
@@ -44,7 +45,7 @@ function fillRow(row, fill) {
   write(row.delay, delayText(fill.delay_ms));
 }
 
-/** `buy safety order`, of a fill or an order; without a role only the side. */
+/** `buy safety`, of a fill or an order; without a role only the side. */
 export function orderText({ side, role }) {
-  return role ? `${side} ${wordsText(role)}` : side;
+  return role ? `${side} ${wordsText(role).replace(" order", "")}` : side;
 }

@@ -1,17 +1,17 @@
 /** The markets where most happens, each with its last prices as a line. */
-import { make, write } from "../dom.js";
+import { make, write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { marketText, percentText, shortText, wholeText } from "../text.js";
-import { drawSparkline, trendOf } from "../views/sparkline.js";
+import { drawSparkline } from "../views/sparkline.js";
 
 const LINE_HEIGHT = 20;
 
 export class HotPanel extends Panel {
-  #rows = new Rows(this.element.querySelector("tbody"), makeRow, (row, market) => this.#fill(row, market));
+  #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
 
   get channels() {
-    return ["market:hot", "market:sparkline"];
+    return ["market:hot"];
   }
 
   draw() {
@@ -21,20 +21,17 @@ export class HotPanel extends Panel {
     return false;
   }
 
-  #fill(row, market) {
-    const points = this.state("market:sparkline").sections.points?.get(market.market) ?? market.points;
-    row.element.dataset.market = market.market;
-    row.element.title = market.title || market.market;
-    row.change.dataset.trend = trendOf(["1", 1 + market.change]);
-    write(row.name, marketText(market.market));
-    write(row.price, market.price);
-    write(row.change, percentText(market.change));
-    write(row.volume, shortText(Number(market.volume)));
-    write(row.trades, wholeText(market.trades));
-    if (row.points === points) return;
-    row.points = points;
-    drawSparkline(row.sparkline, points, LINE_HEIGHT);
-  }
+}
+
+function fillRow(row, market) {
+  row.element.dataset.market = market.market;
+  row.element.title = market.title || market.market;
+  writeSigned(row.change, percentText(market.change));
+  write(row.name, marketText(market.market));
+  write(row.price, market.price);
+  write(row.volume, shortText(Number(market.volume)));
+  write(row.trades, wholeText(market.trades));
+  drawSparkline(row.sparkline, market.points, LINE_HEIGHT);
 }
 
 function makeRow() {
@@ -44,7 +41,7 @@ function makeRow() {
   const sparkline = makeSparkline();
   const element = make("tr", "", name, make("td", "trend", sparkline), price, change, volume, trades);
   element.dataset.testid = "hot-row";
-  return { element, name, price, change, volume, trades, sparkline, points: null };
+  return { element, name, price, change, volume, trades, sparkline };
 }
 
 function makeSparkline() {

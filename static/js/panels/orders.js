@@ -34,6 +34,7 @@ function fillRow(row, order) {
   row.element.dataset.orderId = order.order;
   row.element.title = `order ${order.order}, ${order.order_type}, ${order.status}`;
   tag(row.element, "market", order.market);
+  row.market.title = order.market;
   tag(row.element, "side", order.side);
   write(row.order, orderText(order));
   write(row.market, marketText(order.market));

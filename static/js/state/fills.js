@@ -1,5 +1,5 @@
 /** The fills of an account, newest first, each once: a whole and a recovery may repeat what is known. */
-const KEPT_FILLS = 200;
+const KEPT_FILLS = 100;
 
 export class Fills {
   list = [];

@@ -9,7 +9,7 @@ export function drawSparkline(svg, points, height) {
 }
 
 /** `up`, `down` or `flat`, over all the points. */
-export function trendOf(points) {
+function trendOf(points) {
   const change = changeOf(points);
   if (change === 0) return "flat";
   return change > 0 ? "up" : "down";

@@ -140,6 +140,7 @@ function fillRow(row, tape, seq) {
   row.element.dataset.seq = seq;
   tag(row.element, "side", side === GAP ? "gap" : side === SELL ? "sell" : "buy");
   tag(row.element, "market", tape.markets[slot] || null);
+  row.market.title = tape.markets[slot];
   write(row.time, clockText(tape.times[slot]));
   write(row.market, side === GAP ? "" : marketText(tape.markets[slot]));
   write(row.price, side === GAP ? `${wholeText(Number(tape.sizes[slot]))} not received` : tape.prices[slot]);
