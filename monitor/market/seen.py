@@ -3,6 +3,7 @@
 Venues repeat themselves after a reconnect; a fill shown twice is a position believed twice.
 """
 
+from collections import OrderedDict
 from collections.abc import Hashable
 
 
@@ -11,7 +12,8 @@ class SeenIds:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._ids: dict[Hashable, None] = {}
+        self._ids: OrderedDict[Hashable, None] = OrderedDict()
+        # A plain dict walks over all it has deleted at its front to find the oldest.
 
     def add(self, key: Hashable) -> bool:
         """Remember an id; False when it was known."""
@@ -19,5 +21,5 @@ class SeenIds:
             return False
         self._ids[key] = None
         if len(self._ids) > self._limit:
-            del self._ids[next(iter(self._ids))]
+            self._ids.popitem(last=False)
         return True

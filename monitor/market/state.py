@@ -106,8 +106,6 @@ class MarketState:
                 return self._account_view(channel, namespace, name)
         return None
 
-    # Views
-
     def _market_view(self, channel: str, namespace: str, key: str) -> View | None:
         venue, _, market = key.partition(".")
         if not (venue and market):
@@ -146,8 +144,6 @@ class MarketState:
     def _interval(self, channel: str) -> Callable[[], float]:
         seconds = self._interval_ms(channel) / 1_000
         return lambda: seconds
-
-    # Events
 
     def _market(self, event: Any) -> Market:
         key = f"{event.venue}.{event.market}"

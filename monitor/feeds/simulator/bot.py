@@ -69,6 +69,7 @@ class PaperBot:
         self._profit = 0
         self._status = "stopped"
         self._cycle = 0
+        self._step = 0
         self._begin()
 
     @property
@@ -96,15 +97,12 @@ class PaperBot:
         if self._is_given_up(trade.price):
             yield from self._give_up(trade.time_ms)
 
-    # The cycle
-
     def _begin(self) -> None:
         self._open: dict[str, Order] = {}
         self._position = self._bought = self._spent = 0
-        self._earned = self._fees = 0
+        self._earned = self._traded = 0
         self._base_price = self._take_profit_price = 0
         self._safety_filled = self._safety_placed = 0
-        self._step = 0
 
     def _start_cycle(self, now_ms: int) -> Iterator[Event]:
         self._begin()
@@ -136,7 +134,7 @@ class PaperBot:
         if order.status == "FILLED":
             del self._open[order.order_id]
         value = price * size
-        self._fees += value
+        self._traded += value
         if order.side is Side.BUY:
             self._position += size
             self._bought += size
@@ -158,7 +156,7 @@ class PaperBot:
         yield from self._cancel(OrderRole.SAFETY, now_ms)
         if self._position:
             return
-        profit = (self._earned - self._spent) * _FEE_DIVISOR - self._fees
+        profit = (self._earned - self._spent) * _FEE_DIVISOR - self._traded
         self._profit += profit
         self._completed += 1
         yield self._cycle_event("completed", now_ms, profit=self._money(profit))
@@ -237,8 +235,6 @@ class PaperBot:
         yield placed
         self._later(self._random.uniform(3, 25), lambda at_ms: self._fill_at_market(order, at_ms))
 
-    # Orders
-
     def _place(
         self,
         role: OrderRole,
@@ -269,8 +265,6 @@ class PaperBot:
     def _money(self, scaled: int) -> str:
         places = self._decimals + _FEE_DECIMALS
         return format(Decimal(scaled).scaleb(-places).normalize(), "f")
-
-    # Events
 
     def _fill_event(self, order: Order, price: int, size: int, now_ms: int) -> OrderFill:
         return OrderFill(

@@ -15,7 +15,9 @@ DEPTH = 60
 _PULL = 0.004
 """How much of its distance to the anchor the fair price gives back with each trade."""
 _TREND_SHARE = 0.12
+"""A trend's strength beside the noise of one trade; over its life it moves more than the noise."""
 _TREND_CHANGE = 1 / 150
+"""How likely a trade is to begin another trend."""
 _MARGIN_LEVELS = 6
 """The fair price stays this far from both ends of the scale."""
 

@@ -27,8 +27,8 @@ _BOT_APART_MS = 350
 _PAST_STEP_MS = 15_000
 _PAST_STEPS = 20
 _PAST_TRADES = 1_200
-_MINUTE_MS = 60_000
-_HOUR_MS = 3_600_000
+_PAST_BUCKETS = ((60, 60), (3_600, 24))
+"""(seconds, how many) of the turnovers told at the start: an hour by minutes, a day by hours."""
 
 Action = Callable[[int], Iterator[Event]]
 
@@ -103,8 +103,6 @@ class Simulation:
     def _pick(self) -> SimulatedMarket:
         return self._markets[bisect(self._shares, self._random.random() * self._shares[-1])]
 
-    # What happens
-
     def _trade(self, now_ms: int) -> Iterator[Event]:
         self._later(self._random.expovariate(self._rate) * 1_000, self._trade)
         market = self._pick()
@@ -142,21 +140,19 @@ class Simulation:
         )
         self._shares = list(accumulate(shares))
 
-    # What was
-
     def _past_trades(self, now_ms: int) -> Iterator[Event]:
         for step in range(_PAST_STEPS, 0, -1):
             for _ in range(_PAST_TRADES // _PAST_STEPS):
                 yield self._pick().past_trade(now_ms - step * _PAST_STEP_MS)
 
     def _past_turnovers(self, now_ms: int) -> Iterator[Event]:
-        minute_ms, hour_ms = now_ms - now_ms % _MINUTE_MS, now_ms - now_ms % _HOUR_MS
         for market in self._markets:
-            for minute in range(59, 0, -1):
-                yield self._turnover(market, minute_ms - minute * _MINUTE_MS, 60, 60)
-            for hour in range(23, 0, -1):
-                yield self._turnover(market, hour_ms - hour * _HOUR_MS, 3_600, 3_600)
-            yield self._turnover(market, hour_ms, 3_600, (now_ms - hour_ms) / 1_000)
+            for bucket_seconds, count in _PAST_BUCKETS:
+                bucket_ms = bucket_seconds * 1_000
+                start_ms = now_ms - now_ms % bucket_ms
+                for age in range(count - 1, 0, -1):
+                    yield self._turnover(market, start_ms - age * bucket_ms, bucket_seconds, bucket_seconds)
+                yield self._turnover(market, start_ms, bucket_seconds, (now_ms - start_ms) / 1_000)
 
     def _turnover(
         self, market: SimulatedMarket, start_ms: int, bucket_seconds: int, traded_seconds: float
