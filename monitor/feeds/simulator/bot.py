@@ -88,7 +88,7 @@ class PaperBot:
         yield from self._start_cycle(now_ms)
 
     def on_trade(self, trade: Trade) -> Iterator[Event]:
-        """Fill what this trade's price reaches; a part of it where the trade was small."""
+        """Fill what this trade's price reaches, now and then only half of it."""
         for order in list(self._open.values()):
             if order.order_type == "LIMIT" and _reaches(trade.price, order):
                 rest = order.size - order.filled
