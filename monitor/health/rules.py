@@ -26,8 +26,8 @@ LATE_AT_LEAST = 2
 """A single late one among a hundred or fewer is the p99 already, and no reason to call anybody."""
 LAG_LIMIT_MS = 10.0
 """p99 over 10 s: all that is promised for an order fill; critical at five times that."""
-LAG_AT_LEAST = 100
-"""Probes, half of a window's; with fewer the one stall of a start would be the p99."""
+LAG_AT_LEAST = 190
+"""Probes, nearly a whole window's; with fewer the stalls of a start would be the p99."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
 
