@@ -33,9 +33,13 @@ class BookSide:
         return len(self._keys)
 
     def replace(self, levels: Iterable[Level]) -> None:
-        self._sizes = {price: size for price, size in levels if size}
-        sign = self._sign
-        self._keys = sorted(price * sign for price in self._sizes)
+        sizes = dict(levels)
+        if 0 in sizes.values():
+            sizes = {price: size for price, size in sizes.items() if size}
+        self._sizes = sizes
+        # Venues send their levels in order; to see that is all that sorting does then.
+        prices = sorted(sizes, reverse=self._sign < 0)
+        self._keys = prices if self._sign > 0 else [-price for price in prices]
 
     def set(self, levels: Iterable[Level]) -> bool:
         """Set absolute sizes, 0 removes; True when a shown level changed."""
