@@ -32,24 +32,23 @@ _EMPTY = b"{}"
 _TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
 
 
-class PublishParams(msgspec.Struct):
+class PayloadParams(msgspec.Struct):
+    """What is published, to one channel or to several."""
+
+    data: msgspec.Raw = protocol.NOTHING
+    b64data: str = ""
+    kind: str | None = None
+    skip_history: bool = False
+    tags: dict[str, str] = {}
+    idempotency_key: str = ""
+
+
+class PublishParams(PayloadParams):
     channel: str = ""
-    data: msgspec.Raw = protocol.NOTHING
-    b64data: str = ""
-    kind: str | None = None
-    skip_history: bool = False
-    tags: dict[str, str] = {}
-    idempotency_key: str = ""
 
 
-class BroadcastParams(msgspec.Struct):
+class BroadcastParams(PayloadParams):
     channels: list[str] = []
-    data: msgspec.Raw = protocol.NOTHING
-    b64data: str = ""
-    kind: str | None = None
-    skip_history: bool = False
-    tags: dict[str, str] = {}
-    idempotency_key: str = ""
 
 
 class SessionParams(msgspec.Struct):
@@ -156,10 +155,7 @@ class Api:
             return b'{"error":%s}' % protocol.error_object(error)
 
     def _publish(self, params: PublishParams) -> bytes:
-        return self._once(
-            params.idempotency_key and f"{params.channel}\n{params.idempotency_key}",
-            lambda: self._publish_to(params.channel, params),
-        )
+        return self._publish_once(params.channel, params)
 
     def _broadcast(self, params: BroadcastParams) -> bytes:
         if not params.channels:
@@ -167,23 +163,23 @@ class Api:
         return b'{"responses":[%s]}' % b",".join([self._respond(name, params) for name in params.channels])
 
     def _respond(self, channel: str, params: BroadcastParams) -> bytes:
-        key = params.idempotency_key and f"{channel}\n{params.idempotency_key}"
         try:
-            return b'{"result":%s}' % self._once(key, lambda: self._publish_to(channel, params))
+            return b'{"result":%s}' % self._publish_once(channel, params)
         except CommandError as error:
             return b'{"error":%s}' % protocol.error_object(error)
 
-    def _once(self, key: str, publish: Callable[[], bytes]) -> bytes:
-        """The first result again, for a key that was seen before."""
-        if not key:
-            return publish()
+    def _publish_once(self, channel: str, params: PayloadParams) -> bytes:
+        """Publish, or give the first result again for an idempotency key that was seen before."""
+        if not params.idempotency_key:
+            return self._publish_to(channel, params)
+        key = f"{channel}\n{params.idempotency_key}"
         if key not in self._seen:
-            self._seen[key] = publish()
+            self._seen[key] = self._publish_to(channel, params)
             if len(self._seen) > IDEMPOTENCY_KEYS_MAX:
                 self._seen.popitem(last=False)
         return self._seen[key]
 
-    def _publish_to(self, channel: str, params: PublishParams | BroadcastParams) -> bytes:
+    def _publish_to(self, channel: str, params: PayloadParams) -> bytes:
         channels.find_namespace(self._hub, channel)
         try:
             position = self._hub.publish(
@@ -305,7 +301,7 @@ def _decode(params: type[Any], body: bytes) -> Any:
         raise HttpError(400, f"the body does not fit: {error}") from None
 
 
-def _payload(params: PublishParams | BroadcastParams) -> bytes:
+def _payload(params: PayloadParams) -> bytes:
     if params.b64data:
         return _base64_payload(params.b64data)
     if not params.data:

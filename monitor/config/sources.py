@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
+from monitor.config.validation import KeyPath, suggestion
 from monitor.errors import ConfigError
-from monitor.validation import KeyPath, suggestion
 
 PREFIX = "LANECAST_"
 

@@ -1,14 +1,12 @@
 """Every setting, its default, its bounds, and the one sentence said when it is wrong.
 
 Flags, environment (`LANECAST_…`, `__` between levels) and `lanecast.toml` set the same keys;
-the earlier of these wins. A namespace decides how its channels are delivered; a kind is what
-a latency is promised for.
+the earlier of these wins.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-from functools import lru_cache
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +15,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -33,47 +30,17 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.config.namespaces import (
+    DEFAULT_KINDS,
+    DEFAULT_NAMESPACES,
+    Kind,
+    Namespace,
+    NamespaceName,
+    Section,
+)
+from monitor.config.sources import merge, place, read_environment, read_file, read_overrides
+from monitor.config.validation import describe, suggestion
 from monitor.errors import ConfigError
-from monitor.sources import merge, place, read_environment, read_file, read_overrides
-from monitor.validation import describe, suggestion
-
-
-class Lane(IntEnum):
-    """The four priorities; a lower number always leaves first."""
-
-    IMMEDIATE = 0
-    HIGH = 1
-    NORMAL = 2
-    LOW = 3
-
-
-class Delivery(StrEnum):
-    """The one way in which a namespace delivers."""
-
-    STREAM = "stream"
-    """Every publication, never merged."""
-    LATEST = "latest"
-    """Each publication is whole; a pending one is replaced."""
-    STATE = "state"
-    """Publications are changes by key; two pending ones merge into one."""
-
-
-class Access(StrEnum):
-    """Who may subscribe."""
-
-    PUBLIC = "public"
-    ACCOUNT = "account"
-    """A token whose `sub` is the name after the colon."""
-    OPERATOR = "operator"
-
-
-def _lane(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return Lane[value.upper()]
-        except KeyError:
-            raise ValueError(f"must be one of {', '.join(lane.name.lower() for lane in Lane)}") from None
-    return value
 
 
 def _texts(value: object) -> object:
@@ -83,105 +50,6 @@ def _texts(value: object) -> object:
 
 Texts = Annotated[list[str], NoDecode, BeforeValidator(_texts)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class Kind(_Section):
-    threshold_ms: Annotated[float, Field(gt=0, le=60_000)] | None = None
-    """Promised from publish to the last client's socket; None promises nothing."""
-
-
-class Namespace(_Section):
-    lane: Annotated[Lane, BeforeValidator(_lane)] = Lane.NORMAL
-    delivery: Delivery = Delivery.STREAM
-    kind: str = "message"
-    """The kind of a publication that names none."""
-    access: Access = Access.PUBLIC
-    gather: bool = False
-    """Gather publications for one tick, so that they leave in one shared frame."""
-    interval_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
-    """Least time between two publications of market state; 0 is every tick."""
-    history_size: Annotated[int, Field(ge=0, le=100_000)] = 0
-    history_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
-    """0 keeps what `history_size` allows for as long as the server runs."""
-    publish: bool = False
-    """Subscribers may publish."""
-    presence: bool = False
-    subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """0 is unlimited."""
-
-
-def _namespace_name(name: str) -> str:
-    if "." in name or name.count(":") > 1:
-        raise ValueError("must be what stands before a channel's colon, or the channel up to its first dot")
-    return name
-
-
-NamespaceName = Annotated[str, AfterValidator(_namespace_name)]
-
-
-def _market(**changes: Any) -> Namespace:
-    return Namespace(**{"gather": True, **changes})
-
-
-DEFAULT_NAMESPACES: dict[str, Namespace] = {
-    "orders": Namespace(lane=Lane.IMMEDIATE, kind="order_update", access=Access.ACCOUNT, history_size=1_000),
-    "bots": Namespace(lane=Lane.IMMEDIATE, kind="bot_status", access=Access.ACCOUNT, history_size=1_000),
-    "botstate": Namespace(
-        lane=Lane.HIGH, kind="bot_state", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
-    ),
-    "open_orders": Namespace(
-        lane=Lane.HIGH, kind="open_orders", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
-    ),
-    "trades": _market(kind="trade", history_size=300),
-    "ticker": _market(kind="ticker", delivery=Delivery.LATEST),
-    "book": _market(kind="book", delivery=Delivery.STATE, interval_ms=100),
-    "market:hot": _market(lane=Lane.LOW, kind="hot_markets", delivery=Delivery.LATEST, interval_ms=5_000),
-    "market:analytics": _market(lane=Lane.LOW, kind="analytics", delivery=Delivery.STATE, interval_ms=2_000),
-    "market:sparkline": _market(lane=Lane.LOW, kind="sparkline", delivery=Delivery.STATE, interval_ms=1_000),
-    "ops": Namespace(lane=Lane.HIGH, kind="ops", access=Access.OPERATOR, delivery=Delivery.LATEST),
-    "experiment": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
-    "session": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
-    "dashboard": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
-}
-"""Keyed by what stands before the colon, or by the channel up to a dot for a finer rule."""
-
-DEFAULT_KINDS: dict[str, Kind] = {
-    "order_fill": Kind(threshold_ms=10),
-    "order_update": Kind(threshold_ms=25),
-    "bot_status": Kind(threshold_ms=50),
-    "bot_cycle": Kind(threshold_ms=50),
-    "bot_lifecycle": Kind(threshold_ms=100),
-    "bot_state": Kind(threshold_ms=100),
-    "open_orders": Kind(threshold_ms=100),
-    "trade": Kind(threshold_ms=100),
-    "ticker": Kind(threshold_ms=100),
-    "book": Kind(threshold_ms=100),
-    "message": Kind(threshold_ms=100),
-    "hot_markets": Kind(),
-    "analytics": Kind(),
-    "sparkline": Kind(),
-    "ops": Kind(),
-}
-
-
-class Namespaces:
-    """Which namespace a channel belongs to."""
-
-    def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
-        self._namespaces = namespaces
-        self.find: Callable[[str], Namespace | None] = lru_cache(maxsize=65_536)(self._find)
-        """The channel's namespace, None for an unknown one. The cache is bounded: clients choose channels."""
-
-    def _find(self, channel: str) -> Namespace | None:
-        name, colon, rest = channel.removeprefix("$").partition(":")
-        if not colon:
-            return self._namespaces.get("")
-        finer = f"{name}:{rest.partition('.')[0]}"
-        return self._namespaces.get(finer) or self._namespaces.get(name)
 
 
 class Preset(StrEnum):
@@ -213,7 +81,7 @@ _SAVER_KINDS = {"trade": Kind(threshold_ms=400)}
 """A trade that is gathered for 250 ms can't keep a promise of 100."""
 
 
-class Limits(_Section):
+class Limits(Section):
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     channels: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Channels that have subscribers, history or a state."""
@@ -245,7 +113,7 @@ class Limits(_Section):
         return self
 
 
-class SimulatorSettings(_Section):
+class SimulatorSettings(Section):
     enabled: bool | None = None
     """None: on unless a venue is configured."""
     rate: Annotated[float, Field(gt=0, le=100_000)] = 20
@@ -253,13 +121,13 @@ class SimulatorSettings(_Section):
     seed: int = 1
 
 
-class BinanceSettings(_Section):
+class BinanceSettings(Section):
     symbols: Annotated[Texts, Field(min_length=1, max_length=200)]
     url: str = "wss://stream.binance.com:9443"
     rest_url: str = "https://api.binance.com"
 
 
-class BinanceAccountSettings(_Section):
+class BinanceAccountSettings(Section):
     account: Annotated[str, Field(min_length=1, max_length=100)]
     """Whose `orders:` channel the events go to."""
     api_key: SecretStr
@@ -267,7 +135,7 @@ class BinanceAccountSettings(_Section):
     url: str = "wss://ws-api.binance.com:443"
 
 
-class KalshiSettings(_Section):
+class KalshiSettings(Section):
     markets: Annotated[Texts, Field(min_length=1, max_length=10_000)]
     key_id: str
     private_key_file: HomePath
@@ -277,7 +145,7 @@ class KalshiSettings(_Section):
     url: str = "wss://external-api-ws.kalshi.com"
 
 
-class FeedsSettings(_Section):
+class FeedsSettings(Section):
     binance: BinanceSettings | None = None
     binance_account: BinanceAccountSettings | None = None
     kalshi: KalshiSettings | None = None

@@ -1,0 +1,151 @@
+"""Namespaces decide how their channels are delivered; kinds are what a latency is promised for.
+
+A channel's namespace is the word before its colon, or, for a finer rule, the channel up to its
+first dot. Each delivers in exactly one way, so nobody has to guess what a publication means.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum, StrEnum
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Lane(IntEnum):
+    """The four priorities; a lower number always leaves first."""
+
+    IMMEDIATE = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+class Delivery(StrEnum):
+    """The one way in which a namespace delivers."""
+
+    STREAM = "stream"
+    """Every publication, never merged."""
+    LATEST = "latest"
+    """Each publication is whole; a pending one is replaced."""
+    STATE = "state"
+    """Publications are changes by key; two pending ones merge into one."""
+
+
+class Access(StrEnum):
+    """Who may subscribe."""
+
+    PUBLIC = "public"
+    ACCOUNT = "account"
+    """A token whose `sub` is the name after the colon."""
+    OPERATOR = "operator"
+
+
+def _lane(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return Lane[value.upper()]
+        except KeyError:
+            raise ValueError(f"must be one of {', '.join(lane.name.lower() for lane in Lane)}") from None
+    return value
+
+
+class Section(BaseModel):
+    """A part of the settings: an unknown key in it is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Kind(Section):
+    threshold_ms: Annotated[float, Field(gt=0, le=60_000)] | None = None
+    """Promised from publish to the last client's socket; None promises nothing."""
+
+
+class Namespace(Section):
+    lane: Annotated[Lane, BeforeValidator(_lane)] = Lane.NORMAL
+    delivery: Delivery = Delivery.STREAM
+    kind: str = "message"
+    """The kind of a publication that names none."""
+    access: Access = Access.PUBLIC
+    gather: bool = False
+    """Gather publications for one tick, so that they leave in one shared frame."""
+    interval_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    """Least time between two publications of market state; 0 is every tick."""
+    history_size: Annotated[int, Field(ge=0, le=100_000)] = 0
+    history_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
+    """0 keeps what `history_size` allows for as long as the server runs."""
+    publish: bool = False
+    """Subscribers may publish."""
+    presence: bool = False
+    subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """0 is unlimited."""
+
+
+def _namespace_name(name: str) -> str:
+    if "." in name or name.count(":") > 1:
+        raise ValueError("must be what stands before a channel's colon, or the channel up to its first dot")
+    return name
+
+
+NamespaceName = Annotated[str, AfterValidator(_namespace_name)]
+
+
+def _market(**changes: Any) -> Namespace:
+    return Namespace(**{"gather": True, **changes})
+
+
+DEFAULT_NAMESPACES: dict[str, Namespace] = {
+    "orders": Namespace(lane=Lane.IMMEDIATE, kind="order_update", access=Access.ACCOUNT, history_size=1_000),
+    "bots": Namespace(lane=Lane.IMMEDIATE, kind="bot_status", access=Access.ACCOUNT, history_size=1_000),
+    "botstate": Namespace(
+        lane=Lane.HIGH, kind="bot_state", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
+    ),
+    "open_orders": Namespace(
+        lane=Lane.HIGH, kind="open_orders", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
+    ),
+    "trades": _market(kind="trade", history_size=300),
+    "ticker": _market(kind="ticker", delivery=Delivery.LATEST),
+    "book": _market(kind="book", delivery=Delivery.STATE, interval_ms=100),
+    "market:hot": _market(lane=Lane.LOW, kind="hot_markets", delivery=Delivery.LATEST, interval_ms=5_000),
+    "market:analytics": _market(lane=Lane.LOW, kind="analytics", delivery=Delivery.STATE, interval_ms=2_000),
+    "market:sparkline": _market(lane=Lane.LOW, kind="sparkline", delivery=Delivery.STATE, interval_ms=1_000),
+    "ops": Namespace(lane=Lane.HIGH, kind="ops", access=Access.OPERATOR, delivery=Delivery.LATEST),
+    "experiment": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
+    "session": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
+    "dashboard": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
+}
+"""Keyed by what stands before the colon, or by the channel up to a dot for a finer rule."""
+
+DEFAULT_KINDS: dict[str, Kind] = {
+    "order_fill": Kind(threshold_ms=10),
+    "order_update": Kind(threshold_ms=25),
+    "bot_status": Kind(threshold_ms=50),
+    "bot_cycle": Kind(threshold_ms=50),
+    "bot_lifecycle": Kind(threshold_ms=100),
+    "bot_state": Kind(threshold_ms=100),
+    "open_orders": Kind(threshold_ms=100),
+    "trade": Kind(threshold_ms=100),
+    "ticker": Kind(threshold_ms=100),
+    "book": Kind(threshold_ms=100),
+    "message": Kind(threshold_ms=100),
+    "hot_markets": Kind(),
+    "analytics": Kind(),
+    "sparkline": Kind(),
+    "ops": Kind(),
+}
+
+
+class Namespaces:
+    """Which namespace a channel belongs to."""
+
+    def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
+        self._namespaces = namespaces
+        self.find: Callable[[str], Namespace | None] = lru_cache(maxsize=65_536)(self._find)
+        """The channel's namespace, None for an unknown one. The cache is bounded: clients choose channels."""
+
+    def _find(self, channel: str) -> Namespace | None:
+        name, colon, rest = channel.removeprefix("$").partition(":")
+        if not colon:
+            return self._namespaces.get("")
+        finer = f"{name}:{rest.partition('.')[0]}"
+        return self._namespaces.get(finer) or self._namespaces.get(name)
