@@ -7,7 +7,11 @@ import { ageText, decimalsOf, paddingOf } from "../text.js";
 
 const amount = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
 
+const LEVEL_PX = 19;
+
 class SideRows {
+  /** Levels that fit without scrolling; the bars are drawn to their depth. */
+  inView = 0;
   #rows;
 
   constructor(name, levels) {
@@ -15,6 +19,8 @@ class SideRows {
     this.element = make("ol", `side ${name}`, ...this.#rows.map((row) => row.element));
     this.element.tabIndex = 0;
     this.element.setAttribute("aria-label", name);
+    this.element.style.setProperty("--level-height", `${LEVEL_PX}px`);
+    new ResizeObserver(([{ contentRect }]) => (this.inView = Math.ceil(contentRect.height / LEVEL_PX))).observe(this.element);
   }
 
   draw(side, shared) {
@@ -26,7 +32,7 @@ class SideRows {
       drawText(row.price, side.texts[at], shared.priceDecimals);
       drawText(row.size, side.sizes[at], shared.sizeDecimals);
       write(row.total, amount.format(total));
-      row.element.style.backgroundSize = `${((total / shared.deepest) * 100).toFixed(1)}% 100%`;
+      row.element.style.backgroundSize = `${Math.min(100, (total / shared.deepest) * 100).toFixed(1)}% 100%`;
     });
   }
 }
@@ -64,7 +70,7 @@ export class Ladder {
     const shared = {
       priceDecimals: mostDecimals(sides.map((side) => side.texts), this.#levels),
       sizeDecimals: mostDecimals(sides.map((side) => side.sizes), this.#levels),
-      deepest: Math.max(...sides.map((side) => sumOf(side.sizes, this.#levels))) || 1,
+      deepest: Math.max(sumOf(bids.sizes, this.#bids.inView), sumOf(asks.sizes, this.#asks.inView)) || 1,
     };
     this.#asks.draw(asks, shared);
     this.#bids.draw(bids, shared);
@@ -72,11 +78,13 @@ export class Ladder {
   }
 }
 
-/** Write what a book is worth, and its age, into `badge`. */
+/** Write what a book is worth, and its age, into `badge`; the age is not read aloud, it never rests. */
 export function drawBadge(badge, book) {
+  const [status, age] = badge.children;
   const sinceMs = book.status === "SYNCED" ? book.arrivedMs : book.since;
   tag(badge, "status", book.status);
-  write(badge, book.status ? `${book.status} ${sinceMs ? ageText(Date.now() - sinceMs) : ""}` : "");
+  write(status, book.status ?? "");
+  write(age, sinceMs ? ageText(Date.now() - sinceMs) : "");
 }
 
 function mostDecimals(columns, levels) {

@@ -1,0 +1,294 @@
+"""The page as a viewer meets it: a real server, its simulator, a real browser."""
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from monitor.serve.access import make_token
+from tests.page.conftest import PATIENCE_MS, OpenPage, Served, serve
+
+ALL_PANELS = {
+    "trades:all",
+    "market:hot",
+    "market:analytics.hour",
+    "botstate:paper",
+    "orders:paper",
+    "open_orders:paper",
+}
+
+HIDE_TAB = """(isHidden) => {
+  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+PLACES = """(list) => Object.fromEntries(
+  [...list.querySelectorAll("[data-seq]:not([hidden])")]
+    .map((row) => [row.dataset.seq, Math.round(row.getBoundingClientRect().top)]))"""
+
+
+def wait_until(page: Page, claim: Callable[[], bool]) -> None:
+    """Look again and again until `claim` holds; the browser goes on meanwhile."""
+    deadline = time.monotonic() + PATIENCE_MS / 1_000
+    while not claim():
+        assert time.monotonic() < deadline, "it never came true"
+        page.wait_for_timeout(50)
+
+
+def tape_of(page: Page) -> Locator:
+    return page.get_by_test_id("tape")
+
+
+def newest_row(page: Page) -> int:
+    return max(map(int, tape_of(page).evaluate(PLACES)))
+
+
+def wait_for_newer(page: Page) -> None:
+    expect(page.get_by_test_id("newer")).to_have_text(re.compile(r"^↑ \d\d+ newer$"))
+
+
+def fill(fill_id: str) -> dict[str, object]:
+    return {
+        "type": "order_fill",
+        "market": "sim.BTCUSDT",
+        "order": "o-1",
+        "fill": fill_id,
+        "side": "buy",
+        "price": "61837.63",
+        "size": "0.5",
+        "filled": "0.5",
+        "order_size": "0.5",
+        "status": "FILLED",
+        "fee": "0",
+        "fee_asset": "",
+        "maker": True,
+        "client_order": "",
+        "bot": "bot-1",
+        "role": "safety_order",
+        "delay_ms": 42,
+        "time": time.time_ns() // 1_000_000,
+    }
+
+
+def test_trades_flow_on_top_of_the_history(page: Page) -> None:
+    expect(tape_of(page).get_by_test_id("tape-row").locator("visible=true").nth(10)).to_be_visible()
+    first = newest_row(page)
+    wait_until(page, lambda: newest_row(page) > first)
+
+
+def test_book_is_synced_and_in_order(page: Page) -> None:
+    expect(page.get_by_test_id("book-badge")).to_have_text(re.compile(r"^SYNCED \d"))
+    expect(page.locator("#book .asks li").nth(9)).to_be_visible()
+    bids, asks = page.locator("#book").evaluate(
+        """(book) => ["bids", "asks"].map((side) =>
+             [...book.querySelectorAll(`.${side} li:not([hidden]) .price`)]
+               .map((cell) => Number(cell.textContent)))"""
+    )
+    assert asks == sorted(asks)
+    assert bids == sorted(bids, reverse=True)
+    assert bids[0] < asks[0]
+
+
+def test_bots_show_where_their_cycles_stand(page: Page) -> None:
+    bots = page.get_by_test_id("bot-row")
+    expect(bots).to_have_count(6)
+    expect(bots.first.locator(".turns")).to_have_text(re.compile(r"^#\d+$"))
+    expect(bots.first.locator(".phase")).to_have_text(
+        re.compile("^(base order|safety order|take profit|completed)$")
+    )
+    expect(bots.first.locator(".safety")).to_have_text(re.compile(r"^\d/\d$"))
+    for delay in ("safety-delay", "target-delay"):
+        expect(bots.first.locator(f".{delay}")).to_have_text(re.compile(r"^(\u2013|[\d.]+ m?s)$"))
+
+
+def test_hot_markets_come_with_their_lines(page: Page) -> None:
+    expect(page.get_by_test_id("hot-row")).to_have_count(12)
+    expect(page.locator("#hot path.line").first).to_have_attribute("d", re.compile("^M0.0 .*L100.0 "))
+
+
+def test_chart_shows_the_hour_or_the_day(page: Page, served: Served) -> None:
+    expect(page.locator("#analytics canvas")).to_be_visible()
+    page.get_by_role("button", name="Day").click()
+    expect(page.get_by_role("button", name="Day")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#analytics canvas")).to_be_visible()
+    wait_until(page, lambda: "market:analytics.day" in served.channels())
+
+
+def test_counters_and_readings_are_filled(page: Page) -> None:
+    expect(page.locator("[data-counter=trades]")).to_have_text(re.compile(r"^\d+,\d{3}$"))
+    expect(page.locator("[data-counter=bots]")).to_have_text("6 of 6")
+    expect(page.get_by_test_id("round-trip")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+    expect(page.get_by_test_id("event-age")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+
+
+def test_fill_is_shown_as_it_happens_and_only_once(page: Page, served: Served) -> None:
+    expect(page.get_by_test_id("fill-row").first).to_be_visible()
+    for fill_id in ("seen-1", "seen-1", "seen-2"):
+        served.call("publish", channel="orders:paper", data=fill(fill_id))
+    expect(page.locator("[data-fill-id=seen-2]")).to_be_visible()
+    shown = page.locator("[data-fill-id=seen-1]")
+    expect(shown).to_have_count(1)
+    expect(shown.locator("td").nth(1)).to_have_text("buy safety")
+    expect(shown.locator("td").nth(3)).to_have_text("61837.63")
+    expect(shown.locator("td").nth(5)).to_have_text("42 ms")
+
+
+def test_open_orders_are_listed(page: Page) -> None:
+    expect(page.get_by_test_id("order-row").first).to_be_visible()
+
+
+def test_paused_tape_keeps_its_place_until_it_goes_on(page: Page) -> None:
+    wait_until(page, lambda: len(tape_of(page).evaluate(PLACES)) > 20)
+    page.keyboard.press("p")
+    expect(page.get_by_test_id("pause")).to_have_text("Go on")
+    places = tape_of(page).evaluate(PLACES)
+    wait_for_newer(page)
+    assert tape_of(page).evaluate(PLACES) == places
+    page.keyboard.press("p")
+    expect(page.get_by_test_id("newer")).to_be_hidden()
+    assert newest_row(page) > max(map(int, places))
+
+
+def test_scrolled_tape_keeps_its_place_until_it_is_back_on_top(page: Page) -> None:
+    wait_until(page, lambda: len(tape_of(page).evaluate(PLACES)) > 20)
+    tape_of(page).evaluate("(list) => list.scrollTo(0, 500)")
+    wait_for_newer(page)
+    places = tape_of(page).evaluate(PLACES)
+    counted = page.get_by_test_id("newer").text_content() or ""
+    expect(page.get_by_test_id("newer")).not_to_have_text(counted)
+    assert tape_of(page).evaluate(PLACES) == places
+    page.get_by_test_id("newer").click()
+    expect(page.get_by_test_id("newer")).to_be_hidden()
+
+
+def test_drawer_opens_and_closes_by_keyboard(page: Page, served: Served) -> None:
+    rows = page.get_by_test_id("hot-row")
+    expect(rows).to_have_count(12)
+    rows.first.focus()
+    page.keyboard.press("ArrowDown")
+    market = page.evaluate("document.activeElement.dataset.market")
+    page.keyboard.press("Enter")
+    drawer = page.get_by_test_id("drawer")
+    expect(drawer.get_by_role("heading", level=2)).to_be_focused()
+    expect(drawer.locator("[data-drawer=market]")).to_have_text(market)
+    expect(page.get_by_test_id("drawer-badge")).to_contain_text("SYNCED")
+    expect(page.get_by_test_id("drawer-tape").get_by_test_id("tape-row").first).to_be_visible()
+    own = {f"{kind}:{market}" for kind in ("ticker", "book", "trades")}
+    wait_until(page, lambda: own <= served.channels())
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    wait_until(page, lambda: f"ticker:{market}" not in served.channels())
+    assert page.evaluate("document.activeElement.dataset.market") == market
+
+
+def test_found_market_opens_and_goes_to_the_book(page: Page) -> None:
+    expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
+    page.keyboard.press("/")
+    page.keyboard.type("solus")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-drawer=market]")).to_have_text("sim.SOLUSDT")
+    page.get_by_role("button", name="Show in book").click()
+    expect(page.get_by_test_id("drawer")).to_be_hidden()
+    expect(page.get_by_test_id("book-market")).to_have_text("SOLUSDT")
+    page.reload()
+    expect(page.get_by_test_id("book-market")).to_have_text("SOLUSDT")
+
+
+def test_desk_subscribes_to_what_its_panels_show(page: Page, served: Served) -> None:
+    book = page.get_by_test_id("book-market")
+    expect(book).not_to_have_text("\N{EN DASH}")
+    wait_until(page, lambda: served.channels() == {*ALL_PANELS, f"book:sim.{book.text_content()}"})
+
+
+def test_phone_subscribes_to_what_is_scrolled_into_view(open_page: OpenPage, served: Served) -> None:
+    phone = open_page(width=390, height=700, has_touch=True, is_mobile=True)
+    expect(phone.get_by_test_id("fill-row").first).to_be_visible()
+    below = {"trades:all", "open_orders:paper"}
+    wait_until(phone, lambda: served.channels() & {"orders:paper", *below} == {"orders:paper"})
+    phone.locator("#tape").scroll_into_view_if_needed()
+    wait_until(phone, lambda: "trades:all" in served.channels())
+    phone.locator("#orders").scroll_into_view_if_needed()
+    wait_until(phone, lambda: "open_orders:paper" in served.channels())
+    wait_until(phone, lambda: "orders:paper" not in served.channels())
+
+
+def test_phone_drawer_covers_and_silences_the_panels(open_page: OpenPage, served: Served) -> None:
+    phone = open_page(width=390, height=700)
+    phone.get_by_test_id("fill-row").first.click()
+    expect(phone.get_by_test_id("drawer")).to_be_visible()
+    wait_until(phone, lambda: "orders:paper" not in served.channels())
+    wait_until(phone, lambda: any(name.startswith("ticker:") for name in served.channels()))
+
+
+def test_hidden_tab_receives_nothing_and_comes_back(page: Page, served: Served) -> None:
+    wait_until(page, lambda: served.channels() >= ALL_PANELS)
+    page.evaluate(HIDE_TAB, True)
+    wait_until(page, lambda: served.channels() == set())
+    before = newest_row(page)
+    page.evaluate(HIDE_TAB, False)
+    wait_until(page, lambda: served.channels() >= ALL_PANELS)
+    wait_until(page, lambda: newest_row(page) > before)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_page_is_as_the_system_prefers_until_the_viewer_chooses(open_page: OpenPage, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    other = {"dark": "light", "light": "dark"}[scheme]
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", scheme)
+    ground = "getComputedStyle(document.getElementById('tape')).backgroundColor"
+    as_preferred = page.evaluate(ground)
+    page.keyboard.press("t")
+    expect(root).to_have_attribute("data-theme", other)
+    assert page.evaluate(ground) != as_preferred
+    page.reload()
+    expect(root).to_have_attribute("data-theme", other)
+
+
+def test_help_tells_the_keys(page: Page) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_token_of_the_address_names_the_account_and_leaves_the_address(
+    open_page: OpenPage, served: Served
+) -> None:
+    token = make_token((served.data_dir / "token.key").read_text().strip(), "ann")
+    page = open_page(f"/#token={token}")
+    expect(page.locator("#account")).to_have_text("ann")
+    expect(page.locator("#bots .notice")).to_have_text("no bots of ann")
+    assert page.url == f"{served.url}/"
+    wait_until(page, lambda: "orders:ann" in served.channels())
+    page.locator("#account").click()
+    page.get_by_role("button", name="Demonstration account").click()
+    expect(page.get_by_test_id("bot-row")).to_have_count(6)
+
+
+def test_wide_lists_never_make_a_phone_scroll_sideways(open_page: OpenPage) -> None:
+    phone = open_page(width=360, height=700)
+    expect(phone.get_by_test_id("fill-row").first).to_be_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_lost_server_is_said_and_found_again(browser: Browser, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    context = browser.new_context()
+    page = context.new_page()
+    with serve(tmp_path, port) as server:
+        page.goto(server.url)
+        expect(page.get_by_test_id("connection")).to_have_text("connected")
+        wait_until(page, lambda: newest_row(page) > 0)
+    expect(page.get_by_test_id("connection")).to_have_text(re.compile(r"^connecting · .*\d+ failed$"))
+    with serve(tmp_path, port):
+        before = newest_row(page)
+        expect(page.get_by_test_id("connection")).to_have_text("connected")
+        wait_until(page, lambda: newest_row(page) > before)
+    context.close()
