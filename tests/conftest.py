@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from tests.serve.running import Server, running
 
-IDLE_SECONDS = 0.005
+IDLE_SECONDS = 0.001
 """Of real time without any work: by then what is on its way through the loopback has arrived."""
 
 

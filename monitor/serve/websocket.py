@@ -105,7 +105,9 @@ class _Inflate(Extension):
         except zlib.error:
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
         self._room -= len(inflated)
-        return CloseReason.MESSAGE_TOO_BIG if self._room < 0 else inflated
+        # What follows the end of a stream is kept by zlib, as long as the message goes on.
+        is_too_big = self._room < len(self._inflater.unused_data)
+        return CloseReason.MESSAGE_TOO_BIG if is_too_big else inflated
 
 
 def accepts_deflate(offers: str) -> bool:

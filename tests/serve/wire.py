@@ -219,6 +219,7 @@ class Client(Wire):
         while (got := await self.frame()).opcode != CLOSE:
             pass
         await self.send(frame(CLOSE, got.payload[:2]))
+        await self.stream.send_eof()
         assert await self.take_all() == b""
         return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
 
