@@ -34,7 +34,7 @@ class AlertsTable(Table):
 def alert_row(alert: AlertReport, now: float) -> Row:
     """One line of the table; a cleared alert is shown calmly."""
     cleared = alert["cleared"]
-    sign, tone = _SEVERITIES[alert["severity"]]
+    sign, tone = _SEVERITIES.get(alert["severity"], ("?", Tone.WARNING))
     if cleared is not None:
         sign, tone = "✓", Tone.DIM
     lasted = (cleared if cleared is not None else now * 1_000) - alert["raised"]

@@ -62,7 +62,7 @@ class ConnectionsTable(Table):
 
 def connection_row(entry: ConnectionReport, now: float) -> Row:
     """One line of the table; its key is the client's id."""
-    sign, tone = _STATES[entry["state"]]
+    sign, tone = _STATES.get(entry["state"], ("?", Tone.PLAIN))
     waits = Tone.STRONG if any(entry["lanes"]) else Tone.DIM
     return Row(
         entry["id"],

@@ -20,6 +20,7 @@ _STATES = {
     "stale": ("✖", Tone.BAD),
     "stopped": ("✖", Tone.BAD),
 }
+_OTHER = ("?", Tone.PLAIN)
 
 
 class FeedsTable(Table):
@@ -51,7 +52,7 @@ class FeedsTable(Table):
 
 def feed_row(feed: FeedReport, is_open: bool) -> Row:
     """One line for the whole feed; its key is the feed's name."""
-    sign, tone = _STATES[feed["state"]]
+    sign, tone = _STATES.get(feed["state"], _OTHER)
     arrow = "▾" if is_open else "▸"
     return Row(
         feed["name"],
@@ -72,7 +73,7 @@ def feed_row(feed: FeedReport, is_open: bool) -> Row:
 
 def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
     """One line below its feed; its key starts with the feed's name and a line feed."""
-    sign, tone = _STATES[entry["state"]]
+    sign, tone = _STATES.get(entry["state"], _OTHER)
     nothing = Cell("")
     return Row(
         f"{feed_name}\n{entry['name']}",

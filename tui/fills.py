@@ -42,7 +42,7 @@ def fill_row(fill: FillReport) -> Row:
             Cell(fill["size"]),
             Cell(fill["price"], Tone.STRONG),
             Cell(f"{fill['filled']}/{fill['order_size']}", Tone.DIM),
-            Cell((fill["role"] or "").replace("_", " "), Tone.DIM),
+            Cell(fill["role"].replace("_", " "), Tone.DIM),
             Cell(fill["bot"], Tone.DIM),
             Cell(fill["fill"], Tone.DIM),
         ),

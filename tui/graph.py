@@ -19,10 +19,10 @@ class Graph:
     top: int
 
     def draw(self, width: int) -> str:
-        """One value a cell where they fit, two in braille where they don't; the newest at the right."""
+        """One value a cell where they fit, two in braille where they don't; the newest last."""
         if width >= len(self.values):
-            return self._blocks().rjust(width)
-        return self._braille()[-width:].rjust(width) if width > 0 else ""
+            return self._blocks().ljust(width)
+        return self._braille()[-width:].ljust(width) if width > 0 else ""
 
     def _levels(self, steps: int) -> list[int]:
         """0 for nothing, then 1 to `steps - 1`."""

@@ -27,14 +27,14 @@ class KindsTable(Table):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
         Column("kind", "kind", 0),
-        Column("lane", "lane", 9, from_width=88),
+        Column("lane", "lane", 9, from_width=84),
         Column("count", "count", 10, is_number=True),
         Column("rate", "rate/s", 7, is_number=True),
         Column("p50", "p50 ms", 7, is_number=True),
         Column("p99", "p99 ms", 7, is_number=True),
-        Column("worst", "worst", 7, is_number=True, from_width=96),
+        Column("worst", "worst", 7, is_number=True, from_width=104),
         Column("limit", "limit", 5, is_number=True),
-        Column("used", "p99 of limit", GAUGE_CELLS + 2, from_width=80),
+        Column("used", "p99 of limit", GAUGE_CELLS + 2, from_width=96),
         Column("late", "late", 6, is_number=True),
         Column("state", "state", 5),
     )
@@ -48,7 +48,7 @@ class KindsTable(Table):
 
 def kind_row(kind: KindReport) -> Row:
     """One line of the table."""
-    sign, word, tone = _STATES[kind["state"]]
+    sign, word, tone = _STATES.get(kind["state"], ("?", kind["state"], Tone.PLAIN))
     seen = Tone.PLAIN if kind["count"] else Tone.DIM
     limit, p99 = kind["threshold_ms"], kind["p99_ms"]
     return Row(

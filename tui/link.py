@@ -13,6 +13,7 @@ import trio
 from monitor.client import Client, Disconnected, Publication, Status, open_client
 from monitor.errors import PeerError
 from tui.model import Model, Query
+from tui.reports import fill_of, fills_of
 
 CLIENT_NAME = "console"
 ORDERS_CHANNEL = "orders:paper"
@@ -105,9 +106,9 @@ class Link:
 
     def _take_orders(self, publication: Publication) -> None:
         if publication.is_whole:
-            self._model.set_fills((publication.data or {}).get("fills", []))
-        elif publication.data.get("type") == "order_fill":
-            self._model.add_fill(publication.data)
+            self._model.set_fills(fills_of(publication.data))
+        elif (fill := fill_of(publication.data)) is not None:
+            self._model.add_fill(fill)
 
     async def _poll_connections(self, client: Client) -> None:
         while True:

@@ -4,6 +4,7 @@ The link writes, the screen reads at its own pace; so a burst from the server co
 and nothing queues between them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -98,7 +99,7 @@ class Model:
         self.connections = report
         self.changed.add(Part.CONNECTIONS)
 
-    def set_fills(self, fills: list[FillReport]) -> None:
+    def set_fills(self, fills: Iterable[FillReport]) -> None:
         """All that the server has, oldest first."""
         self.fills.clear()
         for fill in fills:

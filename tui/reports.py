@@ -1,9 +1,12 @@
-"""The documents of the operator interface, as ARCHITECTURE.md promises them.
+"""The documents that the console is shown, as ARCHITECTURE.md promises them.
 
-Only their types: what a field means is said there. Times are ms since 1970, None is unknown.
+The server makes the `ops:` ones, so their types are enough. Orders can come from any publisher:
+a fill is shown only when it is one, for a console must not fall over a stranger's JSON.
+Times are ms since 1970, None is unknown.
 """
 
-from typing import Literal, TypedDict
+from collections.abc import Iterable
+from typing import Any, Literal, TypedDict, cast
 
 Lane = Literal["immediate", "high", "normal", "low"]
 
@@ -136,15 +139,32 @@ class FillReport(TypedDict):
     """An `order_fill` of `orders:{account}`; prices and sizes are decimal texts."""
 
     market: str
-    order: str
     fill: str
     side: Literal["buy", "sell"]
     price: str
     size: str
     filled: str
     order_size: str
-    status: str
     bot: str
-    role: str | None
-    delay_ms: int | None
+    role: str
     time: int
+
+
+_FILL_TEXTS = frozenset(FillReport.__annotations__) - {"time"}
+
+
+def fill_of(event: Any) -> FillReport | None:
+    """The fill that a publication of an orders channel holds, if it does; what is left out is empty."""
+    if not isinstance(event, dict) or event.get("type") != "order_fill":
+        return None
+    fill = {name: event.get(name) or "" for name in _FILL_TEXTS} | {"time": event.get("time", 0)}
+    is_sound = fill["side"] in {"buy", "sell"} and isinstance(fill["time"], int)
+    if not is_sound or not all(isinstance(fill[name], str) for name in _FILL_TEXTS):
+        return None
+    return cast(FillReport, fill)
+
+
+def fills_of(whole: Any) -> Iterable[FillReport]:
+    """Those in the state of an orders channel, oldest first."""
+    events = whole.get("fills", ()) if isinstance(whole, dict) else ()
+    return (fill for event in events if (fill := fill_of(event)) is not None)

@@ -1,0 +1,142 @@
+"""Reports as a server makes them, each field changeable."""
+
+from typing import Any
+
+from tui.reports import (
+    AlertReport,
+    ConnectionReport,
+    FeedReport,
+    FillReport,
+    HealthReport,
+    KindReport,
+    LaneReport,
+)
+
+NOON_MS = 1_795_176_000_000
+"""Some day's."""
+
+
+def lane(**changes: Any) -> LaneReport:
+    base: LaneReport = {
+        "lane": "normal",
+        "depth": 0,
+        "bytes": 0,
+        "peak": 0,
+        "history": [0] * 60,
+        "rate": 0.0,
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def kind(**changes: Any) -> KindReport:
+    base: KindReport = {
+        "kind": "order_fill",
+        "lane": "immediate",
+        "threshold_ms": 10.0,
+        "count": 12,
+        "rate": 1.5,
+        "p50_ms": 0.5,
+        "p99_ms": 3.0,
+        "worst_ms": 4.0,
+        "late": 0,
+        "state": "ok",
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def health(**changes: Any) -> HealthReport:
+    base: HealthReport = {
+        "time": NOON_MS,
+        "uptime_seconds": 75.0,
+        "version": "0.1.0",
+        "address": "http://127.0.0.1:8000",
+        "pid": 1,
+        "clients": 1_204,
+        "subscriptions": 3_312,
+        "channels": 7,
+        "rates": {"published": 220.0, "sent": 12_300.0, "merged": 0.0, "dropped": 0.0, "bytes": 1.2e6},
+        "totals": {
+            "published": 1,
+            "sent": 1,
+            "merged": 0,
+            "dropped": 0,
+            "late": 0,
+            "bytes": 1,
+            "connections": 1,
+            "failed": 0,
+        },
+        "lanes": [lane(lane=name) for name in ("immediate", "high", "normal", "low")],
+        "kinds": [kind(), kind(kind="trade", lane="normal", threshold_ms=100.0)],
+        "loop": {"lag_p99_ms": 0.4, "lag_max_ms": 2.1},
+        "process": {"memory_bytes": 66_000_000, "cpu_percent": 12.3},
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def alert(**changes: Any) -> AlertReport:
+    base: AlertReport = {
+        "id": 1,
+        "name": "latency:order_fill",
+        "severity": "critical",
+        "message": "order_fill is late",
+        "value": 12.0,
+        "limit": 10.0,
+        "raised": NOON_MS,
+        "cleared": None,
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def feed(**changes: Any) -> FeedReport:
+    base: FeedReport = {
+        "name": "binance",
+        "venue": "binance",
+        "state": "live",
+        "url": "wss://stream.binance.com:9443",
+        "rate": 212.0,
+        "messages": 4_000,
+        "age_ms": 120,
+        "gaps": 0,
+        "reconnects": 0,
+        "garbage": 0,
+        "error": None,
+        "subscriptions": [{"name": "btcusdt@trade", "state": "fresh", "age_ms": 12, "messages": 99}],
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def connection(**changes: Any) -> ConnectionReport:
+    base: ConnectionReport = {
+        "id": "c1",
+        "user": "desk",
+        "name": "js",
+        "address": "127.0.0.1:40001",
+        "state": "ok",
+        "channels": ["trades:all"],
+        "lanes": [0, 0, 0, 0],
+        "outbox_bytes": 0,
+        "sent": 10,
+        "sent_bytes": 1_400,
+        "merged": 0,
+        "dropped": 0,
+        "rtt_ms": 0.4,
+        "encoding": "plain",
+        "connected": NOON_MS,
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def fill(**changes: Any) -> FillReport:
+    base: FillReport = {
+        "market": "sim.BTCUSDT",
+        "fill": "f1",
+        "side": "buy",
+        "price": "61837.63",
+        "size": "0.5",
+        "filled": "0.5",
+        "order_size": "1",
+        "bot": "bot-1",
+        "role": "safety_order",
+        "time": NOON_MS,
+    }
+    return base | changes  # type: ignore[return-value]

@@ -1,0 +1,93 @@
+"""What the console hears of a whole server."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from monitor.client import LinkState
+from monitor.serve.access import make_token
+from tests.serve.running import KEYS, Server
+from tests.tui.reports import fill
+from tui.link import Link
+from tui.model import Model, Query
+
+OPERATOR = make_token(KEYS.operator, "console")
+
+
+@asynccontextmanager
+async def linked(server: Server, token: str = OPERATOR) -> AsyncIterator[tuple[Link, Model]]:
+    model = Model(f"http://127.0.0.1:{server.port}")
+    link = Link(model, token)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link.run)
+        yield link, model
+        nursery.cancel_scope.cancel()
+
+
+async def until(claim: Callable[[], object]) -> None:
+    with trio.fail_after(10):
+        while not claim():  # noqa: ASYNC110 - the model has no event, its reader looks at its own pace
+            await trio.sleep(0.005)
+
+
+@pytest.mark.trio
+async def test_operator_hears_health_alerts_and_feeds(server: Server) -> None:
+    async with linked(server) as (_, model):
+        await until(lambda: model.health)
+        assert model.is_connected
+        assert model.health is not None
+        assert [lane["lane"] for lane in model.health["lanes"]] == ["immediate", "high", "normal", "low"]
+        assert "order_fill" in {kind["kind"] for kind in model.health["kinds"]}
+        assert model.health["address"] == model.url
+        assert model.refusals == {}
+
+
+@pytest.mark.trio
+async def test_fill_published_by_a_backend_is_shown_once(server: Server) -> None:
+    event = {"type": "order_fill", **fill()}
+    async with linked(server) as (_, model):
+        await until(lambda: model.health)
+        for payload in (event, event, {"type": "order_fill"}, {**event, "fill": "f2"}):
+            await server.publish("orders:paper", payload)
+        await until(lambda: len(model.fills) == 2)
+
+
+@pytest.mark.trio
+async def test_connections_come_while_they_are_asked_for(server: Server) -> None:
+    async with linked(server) as (link, model):
+        link.ask_connections(Query(filter="console"))
+        await until(lambda: model.connections)
+        assert model.connections is not None
+        (row,) = model.connections["rows"]
+        assert (row["user"], row["state"], len(row["lanes"])) == ("console", "ok", 4)
+        assert "ops:health" in row["channels"]
+
+
+@pytest.mark.trio
+async def test_operator_can_disconnect_a_client(server: Server) -> None:
+    async with linked(server) as (link, model):
+        link.ask_connections(Query())
+        await until(lambda: model.connections)
+        assert model.connections is not None
+        link.disconnect(model.connections["rows"][0]["id"])
+        await until(lambda: model.link.reason)
+        assert model.link.state is LinkState.DISCONNECTED
+        link.reconnect()
+        await until(lambda: model.is_connected)
+
+
+@pytest.mark.trio
+async def test_stranger_is_told_what_he_may_not_see(server: Server) -> None:
+    async with linked(server, token="") as (_, model):
+        await until(lambda: "ops:health" in model.refusals)
+        assert "permission denied" in model.refusals["ops:health"]
+        assert model.health is None
+
+
+@pytest.mark.trio
+async def test_forged_token_stays_on_show_until_a_new_try(server: Server) -> None:
+    async with linked(server, token="forged") as (_, model):
+        await until(lambda: model.link.state is LinkState.DISCONNECTED)
+        assert model.link.code == 3500

@@ -1,0 +1,163 @@
+"""What a line of each table says, cell by cell."""
+
+import pytest
+
+from monitor.client import LinkState, Status
+from tests.tui.reports import NOON_MS, alert, connection, feed, fill, health, kind, lane
+from tui.alerts import AlertsTable, alert_row
+from tui.connection import details
+from tui.connections import SORT_COLUMNS, ConnectionsTable, connection_row
+from tui.feeds import FeedsTable, feed_of, feed_row, subscription_row
+from tui.fills import FillsTable, fill_row
+from tui.graph import Graph
+from tui.header import banner_text, identity, vitals
+from tui.kinds import KindsTable, kind_row
+from tui.lanes import LanesTable, lane_row
+from tui.model import HEALTH_LATE_SECONDS, Model
+from tui.table import Cell, Row, Table, Tone
+
+NOON = NOON_MS / 1_000
+
+
+def cells(table: type[Table], row: Row) -> dict[str, Cell]:
+    return {column.key: cell for column, cell in zip(table.COLUMNS, row.cells, strict=True)}
+
+
+def texts(table: type[Table], row: Row) -> dict[str, object]:
+    return {key: cell.content for key, cell in cells(table, row).items()}
+
+
+def plain(parts: list[tuple[str, str]]) -> str:
+    return "".join(text for text, _ in parts)
+
+
+def test_lane_is_drawn_against_its_own_peak() -> None:
+    row = cells(LanesTable, lane_row(lane(depth=3, bytes=420, peak=40, history=[40, 3])))
+    assert (row["depth"], row["bytes"].content) == (Cell("3", Tone.STRONG), "420 B")
+    assert row["history"].content == Graph((40, 3), 40)
+
+
+def test_small_depths_are_not_blown_up() -> None:
+    assert cells(LanesTable, lane_row(lane(peak=2)))["history"].content == Graph((0,) * 60, 10)
+
+
+@pytest.mark.parametrize(
+    ("state", "sign", "tone"),
+    [
+        ("ok", "●", Tone.GOOD),
+        ("warning", "▲", Tone.WARNING),
+        ("over", "✖", Tone.BAD),
+        ("none", "·", Tone.DIM),
+    ],
+)
+def test_state_of_a_kind_is_told_by_sign_and_tone(state: str, sign: str, tone: Tone) -> None:
+    row = cells(KindsTable, kind_row(kind(state=state)))
+    assert row["sign"] == Cell(sign, tone)
+    assert row["state"].tone is tone
+
+
+def test_kind_without_a_threshold_has_no_gauge() -> None:
+    row = texts(KindsTable, kind_row(kind(threshold_ms=None, p99_ms=None, state="none", lane=None)))
+    assert (row["limit"], row["p99"], row["used"], row["lane"]) == ("-", "-", "", "")
+
+
+def test_state_that_is_not_known_is_shown_as_it_is_called() -> None:
+    assert texts(KindsTable, kind_row(kind(state="paused")))["state"] == "paused"
+    assert texts(FeedsTable, feed_row(feed(state="napping"), False))["state"] == "napping"
+
+
+def test_kinds_that_were_seen_come_first() -> None:
+    model = Model("")
+    model.health = health(kinds=[kind(kind="a", count=0), kind(kind="b"), kind(kind="c")])
+    assert [row.key for row in KindsTable().rows(model, NOON)] == ["b", "c", "a"]
+
+
+def test_active_alert_ages_and_a_cleared_one_does_not() -> None:
+    active = texts(AlertsTable, alert_row(alert(), NOON + 75))
+    assert (active["sign"], active["cleared"], active["lasted"]) == ("✖", "active", "1m15s")
+    cleared = texts(AlertsTable, alert_row(alert(cleared=NOON_MS + 5_000), NOON + 75))
+    assert (cleared["sign"], cleared["lasted"]) == ("✓", "5s")
+
+
+def test_feed_in_trouble_says_why_and_how_often() -> None:
+    row = cells(FeedsTable, feed_row(feed(state="retrying", gaps=2, error="reset by peer"), False))
+    assert row["gaps"] == Cell("2", Tone.WARNING)
+    assert row["error"] == Cell("reset by peer", Tone.BAD)
+    assert row["sign"] == Cell("▲", Tone.WARNING)
+
+
+def test_open_feed_is_followed_by_its_subscriptions() -> None:
+    model = Model("", feeds=[feed(), feed(name="kalshi")], expanded_feeds={"binance"})
+    keys = [row.key for row in FeedsTable().rows(model, NOON)]
+    assert keys == ["binance", "binance\nbtcusdt@trade", "kalshi"]
+    assert {feed_of(key) for key in keys[:2]} == {"binance"}
+
+
+def test_subscription_shows_its_own_freshness() -> None:
+    entry = feed()["subscriptions"][0]
+    entry.update({"state": "stale", "age_ms": 43_000})
+    row = texts(FeedsTable, subscription_row("binance", entry))
+    assert (row["sign"], row["state"], row["age"]) == ("✖", "stale", "43s")
+
+
+def test_newest_fill_is_on_top() -> None:
+    model = Model("")
+    model.set_fills([fill(fill="1"), fill(fill="2")])
+    assert [row.key for row in FillsTable().rows(model, NOON)] == ["sim.BTCUSDT 2", "sim.BTCUSDT 1"]
+
+
+def test_side_of_a_fill_is_told_by_sign_and_word() -> None:
+    assert texts(FillsTable, fill_row(fill(side="sell")))["side"] == "▼ sell"
+
+
+def test_connection_shows_all_four_lanes() -> None:
+    row = texts(ConnectionsTable, connection_row(connection(lanes=[1, 0, 12, 3], user=""), NOON + 60))
+    assert (row["depth"], row["user"], row["connected"]) == ("1/0/12/3", "-", "1m00s")
+
+
+def test_details_leave_nothing_of_a_connection_out() -> None:
+    shown = dict(details(connection(channels=["a:b", "c:d"], rtt_ms=None)))
+    assert (shown["channels"], shown["round trip"]) == ("a:b, c:d", "- ms")
+
+
+def test_title_says_how_many_connections_match() -> None:
+    model = Model("", connections={"total": 1_200, "rows": [connection()]})
+    model.query = model.query.by("user")
+    assert ConnectionsTable().title(model) == "Connections · 1 of 1,200"
+    model.refuse("ops.connections", "permission denied")
+    assert ConnectionsTable().title(model) == "Connections · permission denied"
+
+
+def test_columns_that_sort_are_the_servers_names() -> None:
+    sortable = {column.key for column in ConnectionsTable.COLUMNS if column.is_sortable}
+    assert set(SORT_COLUMNS) <= sortable
+
+
+def test_head_names_server_and_figures() -> None:
+    model = Model("http://127.0.0.1:8000")
+    assert "clients -" in plain(vitals(None))
+    assert "connecting" in plain(identity(model))
+    words = " ".join(plain(vitals(health())).split())
+    assert words == "clients 1,204 subs 3,312 in 220/s out 12.3k/s 1.2 MB/s lag 0.40/2.1 ms"
+
+
+def test_banner_says_since_when_why_and_what_to_do() -> None:
+    model = Model("http://127.0.0.1:8000")
+    model.set_link(Status(LinkState.CONNECTED), NOON)
+    assert banner_text(model, NOON) == ""
+    assert "no health report for 4s" in banner_text(model, NOON + 1 + HEALTH_LATE_SECONDS)
+    model.set_link(Status(LinkState.CONNECTING, "shutdown", 3001, failures=1), NOON + 5)
+    text = banner_text(model, NOON + 8)
+    assert ", 3s · attempt 2 · r tries now · shutdown (code 3001)" in text
+    model.set_link(Status(LinkState.DISCONNECTED, "invalid token", 3500), NOON + 9)
+    assert "disconnected since" in banner_text(model, NOON + 9)
+    assert "r tries again · invalid token (code 3500)" in banner_text(model, NOON + 9)
+
+
+def test_banner_says_what_an_operator_may_not_see() -> None:
+    model = Model("")
+    model.set_link(Status(LinkState.CONNECTED), NOON)
+    model.refuse("orders:paper", "unknown channel")
+    assert banner_text(model, NOON) == ""
+    model.refuse("ops:health", "subscribe ops:health was refused: permission denied (code 103)")
+    assert "ops:health was refused" in banner_text(model, NOON)
