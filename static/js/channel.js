@@ -37,10 +37,16 @@ export class Channel {
       onEvent(context.data);
       this.#notify();
     });
+    this.#subscription.on("subscribing", () => this.#notify());
     this.#subscription.on("unsubscribed", ({ code, reason }) => {
       this.refusal = code === 0 ? null : reason;
       this.#notify();
     });
+  }
+
+  /** Whether the state is what the server says now; a lost connection or a pause leaves it behind. */
+  get isLive() {
+    return this.#subscription.state === "subscribed";
   }
 
   get isWatched() {

@@ -43,6 +43,10 @@ export class Panel {
     return this.watched.get(name).state;
   }
 
+  isLive(name) {
+    return this.watched.get(name).isLive;
+  }
+
   /** Say why there is nothing to see: `text`, unless a channel was refused; "" when there is something. */
   notice(text) {
     const refused = [...this.watched.values()].find((channel) => channel.refusal !== null);

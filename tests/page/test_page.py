@@ -44,7 +44,7 @@ def tape_of(page: Page) -> Locator:
 
 
 def newest_row(page: Page) -> int:
-    return max(map(int, tape_of(page).evaluate(PLACES)))
+    return max(map(int, tape_of(page).evaluate(PLACES)), default=-1)
 
 
 def wait_for_newer(page: Page) -> None:
@@ -285,10 +285,12 @@ def test_lost_server_is_said_and_found_again(browser: Browser, tmp_path: Path) -
     with serve(tmp_path, port) as server:
         page.goto(server.url)
         expect(page.get_by_test_id("connection")).to_have_text("connected")
-        wait_until(page, lambda: newest_row(page) > 0)
+        expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
     expect(page.get_by_test_id("connection")).to_have_text(re.compile(r"^connecting · .*\d+ failed$"))
+    expect(page.get_by_test_id("book-badge")).to_contain_text("STALE")
     with serve(tmp_path, port):
         before = newest_row(page)
         expect(page.get_by_test_id("connection")).to_have_text("connected")
         wait_until(page, lambda: newest_row(page) > before)
+        expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
     context.close()

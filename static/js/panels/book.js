@@ -32,7 +32,7 @@ export class BookPanel extends Panel {
 
   #draw(book) {
     this.#ladder.draw(book);
-    drawBadge(this.#badge, book);
+    drawBadge(this.#badge, book, this.isLive(this.channels[0]));
     write(this.#picker, marketText(this.#market));
     this.notice(book.bids.length + book.asks.length ? "" : "no levels");
   }

@@ -61,7 +61,7 @@ export class DrawerPanel extends Panel {
     const [ticker, book, sparklines, trades] = this.channels.map((name) => this.state(name));
     this.#drawQuote(ticker.value, sparklines.sections.points?.get(this.#market) ?? []);
     this.#ladder.draw(book);
-    drawBadge(this.#badge, book);
+    drawBadge(this.#badge, book, this.isLive(`book:${this.#market}`));
     this.#tape.draw(trades);
     this.notice("");
     return false;

@@ -78,12 +78,16 @@ export class Ladder {
   }
 }
 
-/** Write what a book is worth, and its age, into `badge`; the age is not read aloud, it never rests. */
-export function drawBadge(badge, book) {
-  const [status, age] = badge.children;
-  const sinceMs = book.status === "SYNCED" ? book.arrivedMs : book.since;
-  tag(badge, "status", book.status);
-  write(status, book.status ?? "");
+/**
+ * Write what a book is worth, and its age, into `badge`: whatever it was, it is STALE once the page
+ * no longer hears of it. The age is not read aloud, it never rests.
+ */
+export function drawBadge(badge, book, isLive) {
+  const [statusText, age] = badge.children;
+  const status = isLive || !book.status ? book.status : "STALE";
+  const sinceMs = isLive && status !== "SYNCED" ? book.since : book.arrivedMs;
+  tag(badge, "status", status);
+  write(statusText, status ?? "");
   write(age, sinceMs ? ageText(Date.now() - sinceMs) : "");
 }
 
