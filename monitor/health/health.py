@@ -231,9 +231,11 @@ def _publish(
     samples: int,
     alerts_changed: bool,
 ) -> None:
-    if watched(report.HEALTH):
-        publish(report.HEALTH, report.encode(health.report()))
-    if alerts_changed or not samples:
-        publish(report.ALERTS, report.encode(report.alerts_report(health)))
-    if samples % ROTATIONS_PER_SECOND == 0 and watched(report.FEEDS):
-        publish(report.FEEDS, report.encode(report.feeds_report(health)))
+    due = {
+        report.HEALTH: True,
+        report.ALERTS: alerts_changed,
+        report.FEEDS: samples % ROTATIONS_PER_SECOND == 0,
+    }
+    for channel, is_due in due.items():
+        if is_due and watched(channel) and (document := report.ops_document(health, channel)):
+            publish(channel, document)

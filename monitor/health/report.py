@@ -3,6 +3,7 @@
 A figure that is not known is null, never a zero that looks like one.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ ALERTS = "ops:alerts"
 FEEDS = "ops:feeds"
 
 
-def encode(document: dict[str, Any]) -> bytes:
-    """The document as JSON."""
-    return orjson.dumps(document)
+def ops_document(health: "Health", channel: str) -> bytes | None:
+    """An `ops:` channel's document as things stand now, as JSON; None if there is no such channel."""
+    report = _REPORTS.get(channel)
+    return None if report is None else orjson.dumps(report(health))
 
 
 def health_report(health: "Health") -> dict[str, Any]:
@@ -123,3 +125,10 @@ def _figures(summary: Summary) -> dict[str, float | None]:
 
 def _ms(duration_ns: int | None) -> float | None:
     return None if duration_ns is None else round(duration_ns / NS_PER_MS, 3)
+
+
+_REPORTS: dict[str, Callable[["Health"], dict[str, Any]]] = {
+    HEALTH: health_report,
+    ALERTS: alerts_report,
+    FEEDS: feeds_report,
+}

@@ -6,10 +6,9 @@ message does not know (a delay that this step did not have) keeps its last value
 
 from typing import Any
 
-import orjson
-
 from monitor.events import BotCycle, BotLifecycle, BotStatus
 from monitor.market.decimals import decimal_text
+from monitor.market.payload import encode_payload
 from monitor.market.view import Sections
 
 _BOTS = 1_000
@@ -51,13 +50,13 @@ class Bots:
             "time": status.time_ms,
         }
         self._merge(status.bot_id, fields)
-        return orjson.dumps({"type": "bot_status", "bot": status.bot_id, **fields})
+        return encode_payload({"type": "bot_status", "bot": status.bot_id, **fields})
 
     def cycle(self, market: str, cycle: BotCycle, price_decimals: int, size_decimals: int) -> bytes:
         """Take a step of a bot's cycle and return its payload."""
         fields = _cycle_fields(market, cycle, price_decimals, size_decimals)
         self._merge(cycle.bot_id, {name: value for name, value in fields.items() if value is not None})
-        return orjson.dumps({"type": "bot_cycle", "bot": cycle.bot_id, **fields, "profit": cycle.profit})
+        return encode_payload({"type": "bot_cycle", "bot": cycle.bot_id, **fields, "profit": cycle.profit})
 
     def lifecycle(self, market: str, lifecycle: BotLifecycle) -> bytes:
         """Take what happened to a bot and return its payload; a deleted one is let go."""
@@ -69,7 +68,7 @@ class Bots:
             status = _STATUS_AFTER[lifecycle.action]
             self._merge(lifecycle.bot_id, {**fields, "status": status, "time": lifecycle.time_ms})
         told = {"action": lifecycle.action, "time": lifecycle.time_ms}
-        return orjson.dumps({"type": "bot_lifecycle", "bot": lifecycle.bot_id, **fields, **told})
+        return encode_payload({"type": "bot_lifecycle", "bot": lifecycle.bot_id, **fields, **told})
 
     def sections(self) -> Sections:
         return {"bots": dict(self._bots)}

@@ -11,6 +11,7 @@ import orjson
 
 from monitor.events import OrderFill, OrderUpdate
 from monitor.market.decimals import decimal_text
+from monitor.market.payload import encode_payload
 from monitor.market.seen import SeenIds
 from monitor.market.view import Sections
 
@@ -59,13 +60,13 @@ class Orders:
             self.open.put(update.order_id, fields)
         else:
             self.open.drop(update.order_id)
-        return orjson.dumps(_typed(fields))
+        return encode_payload(_typed(fields))
 
     def fill(self, market: str, fill: OrderFill, price_decimals: int, size_decimals: int) -> bytes | None:
         """The fill's payload, or None when it was told before."""
         if not self._seen.add((fill.venue, fill.market, fill.fill_id)):
             return None
-        payload = orjson.dumps(_fill_fields(market, fill, price_decimals, size_decimals))
+        payload = encode_payload(_fill_fields(market, fill, price_decimals, size_decimals))
         self._fills.append(orjson.Fragment(payload))
         return payload
 

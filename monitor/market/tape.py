@@ -4,10 +4,9 @@ What a trade changes elsewhere (hot markets, sparklines, analytics) travels in i
 channels; carried along here it was nine tenths of an older program's bytes.
 """
 
-import orjson
-
 from monitor.events import Trade
 from monitor.market.decimals import decimal_text
+from monitor.market.payload import encode_payload
 from monitor.market.seen import SeenIds
 
 _SEEN_TRADES = 1_024
@@ -23,7 +22,7 @@ class Tape:
         """The trade's payload, or None when it was printed before."""
         if not self._seen.add((market, trade.trade_id)):
             return None
-        return orjson.dumps(
+        return encode_payload(
             {
                 "market": market,
                 "id": trade.trade_id,

@@ -19,8 +19,8 @@ from monitor.health.feeds import FeedHealth
 CATCH_UP_MS = 1_000
 WAKE_SECONDS = 0.01
 """Least pause; below it a wake costs more than what it delivers."""
-_EVENTS_AT_ONCE = 32
-"""About half a millisecond of everybody's work downstream."""
+_TURN_NS = 1_000_000
+"""Of our own and everybody's work downstream; then the others get their turn."""
 _SUBSCRIPTIONS = {Trade: "trades", BookDelta: "books", BookSnapshot: "books", Ticker: "tickers"}
 _REST = "bots"
 
@@ -58,10 +58,12 @@ async def run_simulator(
 
 
 async def _deliver_all(events: Iterator[Event], sink: Sink, health: FeedHealth) -> None:
-    for number, event in enumerate(events, 1):
+    turn_ends_ns = time.monotonic_ns() + _TURN_NS
+    for event in events:
         _deliver(event, sink, health)
-        if number % _EVENTS_AT_ONCE == 0:
+        if time.monotonic_ns() >= turn_ends_ns:
             await trio.lowlevel.checkpoint()
+            turn_ends_ns = time.monotonic_ns() + _TURN_NS
 
 
 def _deliver(event: Event, sink: Sink, health: FeedHealth) -> None:
