@@ -4,6 +4,7 @@ Trio's own socket has no write that returns at once, and a fan-out to 1,000 clie
 wait for any; so this holds the plain non-blocking socket and asks Trio only when to go on.
 """
 
+import math
 import socket
 import struct
 
@@ -40,11 +41,24 @@ class Connection:
         """Raises trio.ClosedResourceError if the connection is closed meanwhile."""
         await trio.lowlevel.wait_writable(self._socket)
 
-    async def send_all(self, data: bytes) -> None:
-        """Write everything. Raises OSError; cancelled half-way, the connection is of no more use."""
+    async def send_all(self, data: bytes, *, stall_seconds: float = math.inf) -> None:
+        """Write everything; cancelled half-way, the connection is of no more use.
+
+        Raises OSError, and trio.TooSlowError once the peer takes nothing for so long.
+        """
         rest = memoryview(data)
         while rest := rest[self.send_now(rest) :]:
-            await self.wait_writable()
+            with trio.fail_after(stall_seconds):
+                await self.wait_writable()
+
+    async def finish(self) -> None:
+        """Send no more, and read on until the peer ends too. Raises OSError.
+
+        To close over unread bytes would reset the connection, and take the last answer from the peer.
+        """
+        self._socket.shutdown(socket.SHUT_WR)
+        while await self.receive():
+            pass
 
     async def receive(self) -> bytes:
         """The next bytes, empty at the end of the stream. Raises OSError."""

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from monitor.serve.http import HttpError, Request, Response
 
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
 _GZIP_FROM_BYTES = 256
+_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+"""In Accept-Encoding, unless it is refused there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Files:
         headers = (("ETag", found.etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"))
         if found.etag in request.headers.get("if-none-match", ""):
             return Response(304, headers=headers)
-        if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        if found.packed is not None and _GZIP.search(request.headers.get("accept-encoding", "")):
             return Response(200, found.packed, found.content_type, (*headers, ("Content-Encoding", "gzip")))
         return Response(200, found.body, found.content_type, headers)
 

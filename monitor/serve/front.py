@@ -7,6 +7,7 @@ nobody else anything. A request has a deadline and bounds on its head and its bo
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +28,8 @@ _log = logging.getLogger("lanecast.front")
 
 HEAD_BYTES = 16_384
 KEEP_ALIVE_SECONDS = 75
+REFUSAL_SECONDS = 2.0
+"""For the answer to a bad request, and for the client to take notice."""
 ACCEPTS_PER_TURN = 64
 """Then the others get their turn: a wave of connects must not delay a fill."""
 BACKLOG = 4_096
@@ -93,54 +96,37 @@ class FrontDoor:
         """Answer requests until the client leaves; returns a session if one was an upgrade."""
         peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         seconds = self._limits.handshake_seconds
-        while True:
-            try:
+        head: Request | None = None
+        try:
+            while True:
                 with trio.fail_after(seconds):
-                    request = await self._read_request(connection, peer)
-                if request is None:
+                    head = await _read_head(connection, peer)
+                    if head is None:
+                        return None
+                    if head.path == WEBSOCKET_PATH:
+                        return await self._upgrade(connection, peer, head)
+                    body = await self._read_body(connection, peer, head)
+                response = await self._answer(replace(head, body=body))
+                await self._respond(connection, peer, head, response)
+                if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
                     return None
-                if request.path == WEBSOCKET_PATH:
-                    return await self._upgrade(connection, peer, request)
-                response = await self._route(request)
-            except trio.TooSlowError:
-                self._totals.refused["slow request"] += 1
-                return None
-            except (HttpError, BadUpgrade, h11.RemoteProtocolError) as error:
-                await self._refuse(connection, peer, error)
-                return None
-            await _respond(connection, peer, response)
-            if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
-                return None
-            peer.start_next_cycle()
-            seconds = KEEP_ALIVE_SECONDS
+                peer.start_next_cycle()
+                seconds, head = KEEP_ALIVE_SECONDS, None
+        except trio.TooSlowError:
+            self._totals.refused["slow request"] += 1
+        except (HttpError, BadUpgrade, h11.RemoteProtocolError) as error:
+            await self._refuse(connection, peer, head, error)
+        return None
 
-    async def _read_request(self, connection: Connection, peer: h11.Connection) -> Request | None:
-        head: h11.Request | None = None
+    async def _read_body(self, connection: Connection, peer: h11.Connection, head: Request) -> bytes:
+        self._check_length(int(head.headers.get("content-length", "0")))
         body = bytearray()
-        while True:
-            event = peer.next_event()
-            if event is h11.NEED_DATA:
-                if peer.they_are_waiting_for_100_continue:
-                    await connection.send_all(
-                        _bytes(peer, h11.InformationalResponse(status_code=100, headers=[]))
-                    )
-                peer.receive_data(await connection.receive())
-            elif isinstance(event, h11.Request):
-                head = event
-                self._check_length(_headers(head))
-                if _is_upgrade(head):
-                    return _request(head, b"")
-            elif isinstance(event, h11.Data):
-                body += event.data
-                self._check_length({"content-length": str(len(body))})
-            elif isinstance(event, h11.EndOfMessage):
-                assert head is not None
-                return _request(head, bytes(body))
-            else:
-                return None
+        while isinstance(event := await _next_event(connection, peer), h11.Data):
+            body += event.data
+            self._check_length(len(body))
+        return bytes(body)
 
-    def _check_length(self, headers: dict[str, str]) -> None:
-        length = int(headers.get("content-length", "0"))
+    def _check_length(self, length: int) -> None:
         if length > self._limits.body_bytes:
             raise HttpError(
                 413, f"the body has {length} bytes, at most {self._limits.body_bytes} (limits.body_bytes)"
@@ -161,6 +147,16 @@ class FrontDoor:
             is_deflated=is_deflated, limit_bytes=self._limits.message_bytes, early=peer.trailing_data[0]
         )
         return Session(self._house, connection, websocket, encoding)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._route(request)
+        except HttpError as error:
+            return self._refusal(error.status, error.message, error.headers)
+
+    def _refusal(self, status: int, message: str, headers: tuple[tuple[str, str], ...]) -> Response:
+        self._totals.refused[str(status)] += 1
+        return http.text(status, message, headers)
 
     async def _route(self, request: Request) -> Response:
         if request.path.startswith("/api/"):
@@ -184,20 +180,39 @@ class FrontDoor:
                 return self._files.answer(path.removeprefix("/static/"), request)
         raise HttpError(404, f"nothing is at {request.path}")
 
+    async def _respond(
+        self, connection: Connection, peer: h11.Connection, head: Request | None, response: Response
+    ) -> None:
+        data = _bytes(
+            peer,
+            h11.Response(
+                status_code=response.status,
+                headers=response.all_headers(),
+                reason=HTTPStatus(response.status).phrase,
+            ),
+        )
+        if response.body and not (head and head.method == "HEAD"):
+            data += _bytes(peer, h11.Data(data=response.body))
+        data += _bytes(peer, h11.EndOfMessage())
+        await connection.send_all(data, stall_seconds=self._limits.write_seconds)
+
     async def _refuse(
         self,
         connection: Connection,
         peer: h11.Connection,
+        head: Request | None,
         error: HttpError | BadUpgrade | h11.RemoteProtocolError,
     ) -> None:
         """Answer a bad request and end the connection: what follows it can't be trusted."""
         status = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else error.status
-        self._totals.refused[str(status)] += 1
         extra = error.headers if isinstance(error, HttpError) else ()
         if status == 426:
             extra = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+        response = self._refusal(status, str(error), (*extra, ("Connection", "close")))
         if peer.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            await _respond(connection, peer, http.text(status, str(error), (*extra, ("Connection", "close"))))
+            with trio.move_on_after(REFUSAL_SECONDS):
+                await self._respond(connection, peer, head, response)
+                await connection.finish()
 
 
 _RETRY_LATER = (("Retry-After", "5"),)
@@ -215,17 +230,10 @@ def _address(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _headers(head: h11.Request) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-
-
-def _is_upgrade(head: h11.Request) -> bool:
-    return _request(head, b"").path == WEBSOCKET_PATH
-
-
-def _request(head: h11.Request, body: bytes) -> Request:
+def _request(head: h11.Request) -> Request:
     path, _, query = head.target.decode("latin-1").partition("?")
-    return Request(head.method.decode("latin-1"), path, query, _headers(head), body)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+    return Request(head.method.decode("latin-1"), path, query, headers)
 
 
 def _check_method(request: Request, *allowed: str) -> None:
@@ -238,13 +246,18 @@ def _bytes(peer: h11.Connection, event: h11.Event) -> bytes:
     return peer.send(event) or b""
 
 
-async def _respond(connection: Connection, peer: h11.Connection, response: Response) -> None:
-    reason = HTTPStatus(response.status).phrase
-    head = h11.Response(status_code=response.status, headers=response.all_headers(), reason=reason)
-    data = _bytes(peer, head)
-    if response.body:
-        data += _bytes(peer, h11.Data(data=response.body))
-    await connection.send_all(data + _bytes(peer, h11.EndOfMessage()))
+async def _next_event(connection: Connection, peer: h11.Connection) -> Any:
+    while (event := peer.next_event()) is h11.NEED_DATA:
+        if peer.they_are_waiting_for_100_continue:
+            await connection.send_all(_bytes(peer, h11.InformationalResponse(status_code=100, headers=[])))
+        peer.receive_data(await connection.receive())
+    return event
+
+
+async def _read_head(connection: Connection, peer: h11.Connection) -> Request | None:
+    """The next request without its body; None once the client ends."""
+    event = await _next_event(connection, peer)
+    return _request(event) if isinstance(event, h11.Request) else None
 
 
 async def open_listeners(host: str, port: int) -> list[socket.socket]:

@@ -236,8 +236,9 @@ class WebSocket:
     def skip(self, data: bytes) -> None:
         """Look for the peer's close only; after a fault of its framing not even for that."""
         if not self._has_failed:
-            for _ in self.receive(data):
-                pass
+            self._connection.receive_data(data)
+            for event in self._connection.events():
+                self._has_failed |= isinstance(event, CloseConnection)
 
     def _fail(self, code: int, reason: str) -> Closing:
         self._has_failed = True

@@ -7,6 +7,7 @@ import struct
 import zlib
 from base64 import b64encode
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -218,8 +219,9 @@ class Client(Wire):
         """Read to the close frame; returns its code and reason. Nothing may follow it."""
         while (got := await self.frame()).opcode != CLOSE:
             pass
-        await self.send(frame(CLOSE, got.payload[:2]))
-        await self.stream.send_eof()
+        with suppress(trio.BrokenResourceError):
+            await self.send(frame(CLOSE, got.payload[:2]))
+            await self.stream.send_eof()
         assert await self.take_all() == b""
         return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
 
