@@ -43,7 +43,7 @@ CLOCK_SECONDS = 1.0
 class Console(App[None]):
     TITLE = "lanecast"
     CSS_PATH = "console.tcss"
-    ENABLE_COMMAND_PALETTE = True
+    AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual types it as no ClassVar
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012 - the same
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,13 +71,13 @@ class Console(App[None]):
         yield Banner(id="banner")
         with ContentSwitcher(initial="overview", id="views"):
             with Container(id="overview"):
-                with Container(id="left"):
-                    yield LanesTable()
-                    yield KindsTable()
-                    yield FeedsTable()
-                with Container(id="right"):
-                    yield AlertsTable()
+                with Container(id="top"):
+                    with Container(id="left"):
+                        yield LanesTable()
+                        yield KindsTable()
                     yield FillsTable()
+                yield FeedsTable()
+                yield AlertsTable()
             yield ConnectionsTable(id="connections")
             yield FeedsTable(id="feeds")
             yield AlertsTable(id="alerts")
@@ -128,8 +128,7 @@ class Console(App[None]):
     def _show_view(self, view: str) -> None:
         self.query_one(ContentSwitcher).current = view
         self._ask(self.model.query if view == "connections" else None)
-        if tables := self._tables():
-            tables[0].focus()
+        next(table for table in self._tables() if table.can_focus).focus()
         self.refresh_bindings()
 
     def _ask(self, query: Query | None) -> None:
@@ -162,6 +161,9 @@ class Console(App[None]):
         entry.value = ""
         entry.display = False
         self._show_view(self.view)
+
+    def on_view_bar_picked(self, event: ViewBar.Picked) -> None:
+        self.action_view(event.view)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._ask(replace(self.model.query, filter=event.value))

@@ -3,6 +3,8 @@
 from urllib.parse import urlsplit
 
 from textual.content import Content
+from textual.events import Click
+from textual.message import Message
 from textual.widgets import Static
 
 from monitor.client import LinkState
@@ -43,19 +45,44 @@ class Banner(Static):
 class ViewBar(Static):
     """The views and their keys; each can be clicked."""
 
+    GAP = "  "
+
+    class Picked(Message):
+        def __init__(self, view: str) -> None:
+            super().__init__()
+            self.view = view
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._labels: list[str] = []
+
     def show(self, current: str, model: Model) -> None:
         """Mark the current view, and alerts that are active."""
-        _update(
-            self,
-            Content("  ").join(_tab(number, view, current, model) for number, view in enumerate(VIEWS, 1)),
-        )
+        counts = {"alerts": len(model.active_alerts)}
+        self._labels = [_label(number, view, counts.get(view, 0)) for number, view in enumerate(VIEWS, 1)]
+        tabs = [
+            Content.styled(label, _tab_style(view == current, bool(counts.get(view))))
+            for view, label in zip(VIEWS, self._labels, strict=True)
+        ]
+        _update(self, Content(self.GAP).join(tabs))
+
+    def on_click(self, event: Click) -> None:
+        offset = event.get_content_offset(self)
+        left = 0
+        for view, label in zip(VIEWS, self._labels, strict=True):
+            if offset is not None and left <= offset.x < left + len(label):
+                self.post_message(self.Picked(view))
+            left += len(label) + len(self.GAP)
 
 
-def _tab(number: int, view: str, current: str, model: Model) -> Content:
-    active = len(model.active_alerts) if view == "alerts" else 0
-    style = "bold $text-accent" if view == current else "$text-error" if active else "$text-muted"
-    text = f"{number} {view}" + (f" {active}" if active else "")
-    return Content.from_markup(f"[@click=app.view('{view}')]{text}[/]").stylize(style)
+def _label(number: int, view: str, count: int) -> str:
+    return f"{number} {view}" + (f" {count}" if count else "")
+
+
+def _tab_style(is_current: bool, is_alarming: bool) -> str:
+    if is_current:
+        return "bold $text-accent"
+    return "$text-error" if is_alarming else "$text-muted"
 
 
 def _update(widget: Static, content: Content) -> None:

@@ -11,7 +11,7 @@ from tui.model import Model, Part
 from tui.reports import KindReport
 from tui.table import Cell, Column, Row, Table, Tone
 
-GAUGE_CELLS = 10
+GAUGE_CELLS = 8
 
 _STATES = {
     "ok": ("●", "ok", Tone.GOOD),
@@ -28,13 +28,13 @@ class KindsTable(Table):
         Column("sign", "", 1),
         Column("kind", "kind", 0),
         Column("lane", "lane", 9, from_width=84),
-        Column("count", "count", 10, is_number=True),
+        Column("count", "count", 9, is_number=True),
         Column("rate", "rate/s", 7, is_number=True),
         Column("p50", "p50 ms", 7, is_number=True),
         Column("p99", "p99 ms", 7, is_number=True),
         Column("worst", "worst", 7, is_number=True, from_width=104),
         Column("limit", "limit", 5, is_number=True),
-        Column("used", "p99 of limit", GAUGE_CELLS + 2, from_width=96),
+        Column("used", "of limit", GAUGE_CELLS, from_width=92),
         Column("late", "late", 6, is_number=True),
         Column("state", "state", 5),
     )
