@@ -31,6 +31,10 @@ class Garbage(FeedError):
     """A message that can't be what the venue documents; its text is the cause it is counted under."""
 
 
+UNREADABLE = (Garbage, KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What reading a message of the wrong shape raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class Send:
     """Say this on the socket."""
@@ -90,10 +94,8 @@ class Dialect(ABC):
             return self.decode(orjson.loads(message), received_ns)
         except orjson.JSONDecodeError:
             cause = "not json"
-        except Garbage as garbage:
-            cause = str(garbage)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            cause = f"wrong shape ({type(error).__name__})"
+        except UNREADABLE as error:
+            cause = str(error) if isinstance(error, Garbage) else f"wrong shape ({type(error).__name__})"
         self._refuse(cause, message, received_ns)
         return ()
 
@@ -127,9 +129,9 @@ class Seen:
         return True
 
 
-def scaled(text: str, decimals: int) -> int:
+def scaled(number: str, decimals: int) -> int:
     """`"61837.63"` at 8 decimals is 6183763000000; garbage when a digit would be lost."""
-    whole, _, fraction = text.partition(".")
+    whole, _, fraction = number.partition(".")
     digits = whole + fraction
     missing = decimals - len(fraction)
     if missing < 0 or not digits.isdigit() or not digits.isascii() or len(digits) > DIGITS_LIMIT:
@@ -137,9 +139,9 @@ def scaled(text: str, decimals: int) -> int:
     return int(digits) * POWERS[missing]
 
 
-def signed(text: str, decimals: int) -> int:
+def signed(number: str, decimals: int) -> int:
     """As `scaled`, with a leading minus allowed."""
-    return -scaled(text[1:], decimals) if text.startswith("-") else scaled(text, decimals)
+    return -scaled(number[1:], decimals) if number.startswith("-") else scaled(number, decimals)
 
 
 def whole(value: object) -> int:
@@ -149,11 +151,18 @@ def whole(value: object) -> int:
     return value
 
 
-def plain(text: str) -> str:
+def text(value: object) -> str:
+    """The value when it is a text."""
+    if not isinstance(value, str):
+        raise Garbage("not a text")
+    return value
+
+
+def plain(number: str) -> str:
     """A decimal text without trailing zeros; garbage when it is none."""
-    if not text.removeprefix("-").replace(".", "", 1).isdecimal() or not text.isascii():
+    if not number.removeprefix("-").replace(".", "", 1).isdecimal() or not number.isascii():
         raise Garbage("not a decimal number")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 def wall_ms() -> int:

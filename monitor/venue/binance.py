@@ -171,14 +171,14 @@ class Account(Conversation):
         return line.frame if line.stream == ACCOUNT else None
 
     def command(self, text: str) -> list[bytes]:
+        identity = None
         try:
             request = orjson.loads(text)
-            identity, method, params = request["id"], request["method"], request.get("params", {})
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            return [encode({"id": None, **_failure(400, -1135, "JSON Request is invalid.")})]
-        if not isinstance(params, dict):
-            return [encode({"id": identity, **_failure(400, -1135, "params must be an object.")})]
-        return [encode({"id": identity, **self._obey(method, params)})]
+            identity = request["id"]
+            reply = self._obey(request["method"], request.get("params", {}))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            reply = _failure(400, -1135, "JSON Request is invalid.")
+        return [encode({"id": identity, **reply})]
 
     def _obey(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         match method:

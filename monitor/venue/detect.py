@@ -16,6 +16,10 @@ from monitor.errors import CaptureError
 from monitor.storage.tape import read_rest, read_tape
 from monitor.venue.binance import USER_EVENTS, BinanceVenue
 from monitor.venue.binance_futures import BinanceFuturesVenue
+from monitor.venue.bybit import BybitVenue
+from monitor.venue.coinbase import CoinbaseVenue
+from monitor.venue.kalshi import KalshiVenue
+from monitor.venue.kraken import Kraken1Venue, Kraken2Venue
 from monitor.venue.script import Recording, Venue
 
 LOOKED_AT = 2_000
@@ -24,6 +28,11 @@ LOOKED_AT = 2_000
 VENUES: dict[str, Callable[[Recording], Venue]] = {
     "binance": BinanceVenue,
     "binance futures": BinanceFuturesVenue,
+    "kalshi": KalshiVenue,
+    "coinbase": CoinbaseVenue,
+    "bybit": BybitVenue,
+    "kraken 1": Kraken1Venue,
+    "kraken 2": Kraken2Venue,
 }
 
 

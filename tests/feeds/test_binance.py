@@ -332,7 +332,7 @@ def test_recorded_book_equals_the_best_prices_told_beside_it() -> None:
 
 def test_snapshot_after_some_updates_syncs_all_recorded_books() -> None:
     symbols = ["NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"]
-    restored = []
+    restored: list[str] = []
 
     def watch(message: Any, events: list[Event]) -> None:
         restored.extend(event.market for event in events if isinstance(event, BookSnapshot))

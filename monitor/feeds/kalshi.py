@@ -1,0 +1,296 @@
+"""Kalshi: books, trades, tickers and own fills of a list of markets.
+
+Decides when a book may be believed: messages are numbered over a whole subscription, all markets
+together, so one missing or unreadable message makes every book of it suspect until each has a
+fresh snapshot, asked for on the same connection.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import orjson
+import trio
+
+from monitor.config import KalshiSettings
+from monitor.errors import ConfigError
+from monitor.events import BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
+from monitor.feeds.dialect import UNREADABLE, Dialect, Garbage, Reconnect, Seen, Send, wall_ms, whole
+from monitor.feeds.feed import Dial, Route, Sink, dial, require_url, run_feed
+from monitor.feeds.kalshi_key import load_signer, sign_upgrade
+from monitor.feeds.kalshi_message import (
+    PRICE_DECIMALS,
+    SIZE_DECIMALS,
+    VENUE,
+    read_delta,
+    read_fill,
+    read_snapshot,
+    read_ticker,
+    read_trade,
+)
+from monitor.health.feeds import FeedHealth
+
+PATH = "/trade-api/ws/v2"
+MARKETS_PER_COMMAND = 500
+ASK_NS = 5_000_000_000
+"""Least time between two requests for the same books or the same channel."""
+ORDERS_LIMIT = 10_000
+"""Orders whose fills are added up."""
+CHANNEL_ERRORS = (10, 25)
+"""The subscription is over: channel error, and we were too slow."""
+AUTHENTICATION_ERROR = 9
+BOOKS, TRADES, TICKERS, FILLS = "orderbook_delta", "trade", "ticker", "fill"
+_TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+async def run_kalshi(
+    settings: KalshiSettings,
+    sink: Sink,
+    health: FeedHealth,
+    *,
+    dial: Dial = dial,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Feed the markets until cancelled; ConfigError when a market, the key or the URL can't be one."""
+    for market in settings.markets:
+        if not _TICKER.fullmatch(market):
+            raise ConfigError(f"feeds.kalshi.markets holds {market!r}; a market is like FED-23DEC-T3.00")
+    url = require_url(settings.url, ("ws", "wss"), "feeds.kalshi.url")
+    signer = load_signer(settings.private_key_file)
+    dialect = KalshiDialect(list(dict.fromkeys(settings.markets)), settings.account, health)
+    route = Route(f"{url}{PATH}", headers=lambda: sign_upgrade(settings.key_id, signer, PATH))
+    await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
+
+
+@dataclass(slots=True)
+class _Channel:
+    """One subscription on this connection."""
+
+    name: str
+    sid: int
+    sequence: int = 0
+    suspect: dict[str, None] = field(default_factory=dict)
+    """Markets whose book waits for a snapshot."""
+    asked_ns: int = -ASK_NS
+    unanswered: int = 0
+
+    def may_ask(self, now_ns: int) -> bool:
+        """Not sooner than 5 s after the last request, twice as long after each that brought not all."""
+        return now_ns - self.asked_ns > ASK_NS << min(self.unanswered, 4)
+
+
+class KalshiDialect(Dialect):
+    """Subscribes, counts, asks for snapshots; what a body says is read in `kalshi_message`."""
+
+    def __init__(self, markets: Sequence[str], account: str | None, health: FeedHealth) -> None:
+        super().__init__(health)
+        self._markets = dict.fromkeys(markets)
+        self._account = account or ""
+        self._names = [BOOKS, TRADES, TICKERS] + ([FILLS] if account else [])
+        self._streams = {name: health.subscription(name) for name in self._names}
+        self._listed: set[str] = set()
+        self._channels: dict[int, _Channel] = {}
+        self._asked: dict[int, str] = {}
+        self._resubscribed_ns: dict[str, int] = {}
+        self._command = 0
+        self._trusted: dict[str, None] = {}
+        self._lost: list[Event] = []
+        self._trades, self._fills = Seen(), Seen()
+        self._filled: dict[str, int] = {}
+        self._handlers: dict[str, Callable[[Any, int], Sequence[Event]]] = {
+            "orderbook_snapshot": self._snapshot,
+            "orderbook_delta": self._delta,
+            "trade": self._trade,
+            "ticker": self._ticker,
+            "fill": self._fill,
+            "subscribed": self._subscribed,
+            "unsubscribed": self._unsubscribed,
+            "ok": lambda message, received_ns: (),
+            "error": self._error,
+        }
+
+    def connect(self) -> list[Event]:
+        self.commands.clear()
+        self._channels.clear()
+        self._asked.clear()
+        self._command = 0
+        for name in self._names:
+            self._subscribe(name)
+        return [event for market in self._markets for event in self._list(market)]
+
+    def disconnect(self, cause: str) -> list[Event]:
+        return [*self._doubt(self._trusted, BookStatus.STALE, cause)]
+
+    def judge(self, now_ns: int) -> list[Event]:
+        events: list[Event] = []
+        for channel in self._channels.values():
+            if channel.name == BOOKS and self._streams[BOOKS].is_overdue(now_ns):
+                channel.suspect |= self._trusted
+                events += self._doubt(self._trusted, BookStatus.STALE, "no book while trades went on")
+            if channel.suspect and channel.may_ask(now_ns):
+                self._ask_snapshots(channel, now_ns)
+        return events
+
+    def receive(self, message: str | bytes, received_ns: int) -> Sequence[Event]:
+        """As any dialect's; books lost with an unreadable message are said as well."""
+        events = super().receive(message, received_ns)
+        if not self._lost:
+            return events
+        lost, self._lost = self._lost, []
+        return [*lost, *events]
+
+    def decode(self, message: Any, received_ns: int) -> Sequence[Event]:
+        if "seq" in message:
+            self._count(message, received_ns)
+        kind = message["type"]
+        if kind not in self._handlers:
+            raise Garbage("unknown message type")
+        try:
+            return self._handlers[kind](message, received_ns)
+        except UNREADABLE:
+            channel = self._channels.get(message.get("sid"))
+            if channel is not None:
+                self._lose(channel, "an unreadable message", received_ns)
+            raise
+
+    def _list(self, market: str) -> list[Event]:
+        if market in self._listed:
+            return []
+        self._listed.add(market)
+        return [MarketListed(VENUE, market, PRICE_DECIMALS, SIZE_DECIMALS)]
+
+    def _subscribe(self, channel: str) -> None:
+        if channel == FILLS:
+            self._asked[self._say("subscribe", {"channels": [channel]})] = channel
+            return
+        flags = {"use_yes_price": False} if channel == BOOKS else {}
+        for some in _portions(self._markets):
+            params = {"channels": [channel], "market_tickers": some, "skip_ticker_ack": True, **flags}
+            self._asked[self._say("subscribe", params)] = channel
+
+    def _say(self, command: str, params: dict[str, Any]) -> int:
+        self._command += 1
+        request = {"id": self._command, "cmd": command, "params": params}
+        self.commands.append(Send(orjson.dumps(request).decode()))
+        return self._command
+
+    def _count(self, message: Any, received_ns: int) -> None:
+        channel, sequence = self._channels[whole(message["sid"])], whole(message["seq"])
+        expected, channel.sequence = channel.sequence + 1, sequence
+        if sequence != expected:
+            self._lose(channel, f"message {sequence} after {expected - 1}", received_ns)
+
+    def _lose(self, channel: _Channel, cause: str, now_ns: int) -> None:
+        """Note GAP and RESYNC of the subscription's books, and ask for snapshots unless just asked."""
+        self.health.gaps += 1
+        if channel.name != BOOKS:
+            return
+        channel.suspect |= self._markets
+        lost = self._doubt(self._trusted, BookStatus.GAP, cause)
+        self._lost += lost
+        self._lost += [self._status(event.market, BookStatus.RESYNC, cause) for event in lost]
+        if channel.may_ask(now_ns):
+            self._ask_snapshots(channel, now_ns)
+
+    def _doubt(self, markets: Iterable[str], status: BookStatus, cause: str) -> list[BookStatusChanged]:
+        events = [self._status(market, status, cause) for market in markets]
+        for event in events:
+            self._trusted.pop(event.market, None)
+        return events
+
+    def _status(self, market: str, status: BookStatus, cause: str) -> BookStatusChanged:
+        return BookStatusChanged(VENUE, market, status, cause, wall_ms())
+
+    def _ask_snapshots(self, channel: _Channel, now_ns: int) -> None:
+        channel.asked_ns = now_ns
+        channel.unanswered += 1
+        for some in _portions(channel.suspect):
+            params = {"sids": [channel.sid], "market_tickers": some, "action": "get_snapshot"}
+            self._say("update_subscription", params)
+
+    def _snapshot(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._streams[BOOKS].hear(received_ns)
+        event = read_snapshot(message["msg"])
+        channel = self._channels[message["sid"]]
+        channel.suspect.pop(event.market, None)
+        if not channel.suspect:
+            channel.unanswered = 0
+        self._trusted[event.market] = None
+        return (*self._list(event.market), event)
+
+    def _delta(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._streams[BOOKS].hear(received_ns)
+        event = read_delta(message["msg"])
+        return (event,) if event.market in self._trusted else ()
+
+    def _trade(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._streams[TRADES].hear(received_ns)
+        event = read_trade(message["msg"])
+        self._streams[TICKERS].owe(received_ns)
+        if not message["msg"].get("is_block_trade"):  # those are made beside the book
+            self._streams[BOOKS].owe(received_ns)
+        return (*self._list(event.market), event) if self._trades.add(event.trade_id) else ()
+
+    def _ticker(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._streams[TICKERS].hear(received_ns)
+        event = read_ticker(message["msg"])
+        return (*self._list(event.market), event)
+
+    def _fill(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._streams[FILLS].hear(received_ns)
+        fill = read_fill(message["msg"], self._account)
+        if not self._fills.add((fill.market, fill.fill_id)):
+            return ()
+        return (*self._list(fill.market), self._add_up(fill))
+
+    def _add_up(self, fill: OrderFill) -> OrderFill:
+        """The fill with the total that was heard of its order."""
+        filled = self._filled.pop(fill.order_id, 0) + fill.size
+        self._filled[fill.order_id] = filled
+        if len(self._filled) > ORDERS_LIMIT:
+            del self._filled[next(iter(self._filled))]
+        return replace(fill, filled=filled, order_size=filled)
+
+    def _subscribed(self, message: Any, received_ns: int) -> Sequence[Event]:
+        name, sid = message["msg"]["channel"], whole(message["msg"]["sid"])
+        if name not in self._names:
+            raise Garbage("a subscription that was not asked for")
+        self._asked.pop(message.get("id"), None)
+        self._channels[sid] = _Channel(name, sid)
+        markets = self._markets if name == BOOKS else ()
+        return [self._status(market, BookStatus.RESYNC, "subscribed") for market in markets]
+
+    def _unsubscribed(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._channels.pop(message["sid"], None)
+        return ()
+
+    def _error(self, message: Any, received_ns: int) -> Sequence[Event]:
+        code, reason = message["msg"]["code"], message["msg"].get("msg", "")
+        asked = self._asked.pop(message.get("id"), None)
+        self.complain(f"the venue answered with error {code}", f"{reason} ({asked or 'no subscription'})")
+        if code == AUTHENTICATION_ERROR:
+            self.commands.append(Reconnect(f"the venue refused us: {reason}"))
+        elif code in CHANNEL_ERRORS:
+            self._resubscribe(message.get("sid") or message["msg"].get("sid"), asked, received_ns)
+        return ()
+
+    def _resubscribe(self, sid: int | None, asked: str | None, now_ns: int) -> None:
+        """Open the ended channel again; a new connection when that is unclear or just failed."""
+        channel = self._channels.pop(sid, None) if sid is not None else None
+        name = channel.name if channel else asked
+        if channel is not None:
+            channel.asked_ns = now_ns  # the new subscription brings snapshots by itself
+            self._lose(channel, "the venue ended the subscription", now_ns)
+        if name is None or now_ns - self._resubscribed_ns.get(name, -ASK_NS) < ASK_NS:
+            self.commands.append(Reconnect("the venue ended a subscription"))
+            return
+        self._resubscribed_ns[name] = now_ns
+        self._subscribe(name)
+
+
+def _portions(markets: Iterable[str]) -> Iterable[list[str]]:
+    waiting = iter(markets)
+    while some := list(islice(waiting, MARKETS_PER_COMMAND)):
+        yield some

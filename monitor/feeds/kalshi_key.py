@@ -1,0 +1,47 @@
+"""The signature on Kalshi's upgrade request, and the key it is made with.
+
+Decides what is signed: the time, the method and the path, nothing else. `cryptography` is an
+extra, imported when a Kalshi feed is configured and not before.
+"""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor.errors import ConfigError
+from monitor.feeds.dialect import wall_ms
+from monitor.feeds.feed import Headers
+
+Signer = Callable[[bytes], bytes]
+
+
+def load_signer(path: Path) -> Signer:
+    """RSA-PSS over SHA-256 with the PEM key at `path`; ConfigError when that can't be had."""
+    try:
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    except ImportError:
+        raise ConfigError("feeds.kalshi needs cryptography: pip install 'lanecast[kalshi]'") from None
+    try:
+        key = serialization.load_pem_private_key(path.expanduser().read_bytes(), password=None)
+    except OSError as error:
+        raise ConfigError(f"feeds.kalshi.private_key_file: can't read {path}: {error.strerror}") from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"feeds.kalshi.private_key_file: {path} is no private key in PEM form ({error})"
+        ) from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ConfigError(f"feeds.kalshi.private_key_file: {path} must hold an RSA key")
+    scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+    return lambda message: key.sign(message, scheme, hashes.SHA256())
+
+
+def sign_upgrade(key_id: str, signer: Signer, path: str) -> Headers:
+    """Fresh headers for one upgrade; the venue refuses old ones."""
+    timestamp = str(wall_ms())
+    signature = base64.b64encode(signer(f"{timestamp}GET{path}".encode()))
+    return [
+        (b"KALSHI-ACCESS-KEY", key_id.encode()),
+        (b"KALSHI-ACCESS-TIMESTAMP", timestamp.encode()),
+        (b"KALSHI-ACCESS-SIGNATURE", signature),
+    ]
