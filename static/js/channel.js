@@ -12,11 +12,16 @@ function stateFor(name) {
   if (name === "trades:all") return new Tape(TAPE_TRADES);
   if (name === "market:hot") return new Latest();
   switch (name.slice(0, name.indexOf(":"))) {
-    case "trades": return new Tape(MARKET_TAPE_TRADES);
-    case "ticker": return new Latest();
-    case "book": return new Book();
-    case "orders": return new Fills();
-    default: return new Keyed();
+    case "trades":
+      return new Tape(MARKET_TAPE_TRADES);
+    case "ticker":
+      return new Latest();
+    case "book":
+      return new Book();
+    case "orders":
+      return new Fills();
+    default:
+      return new Keyed();
   }
 }
 

@@ -1,4 +1,7 @@
-/** A number that runs from one update to the next at the pace of the updates, instead of jumping every few seconds. */
+/**
+ * A number that runs from one update to the next at the pace of the updates, instead of jumping every few
+ * seconds.
+ */
 import { write } from "./dom.js";
 
 const FIRST_RUN_MS = 600;

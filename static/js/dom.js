@@ -1,4 +1,7 @@
-/** The few things done to the document; texts are written only when they differ, so an idle frame costs nothing. */
+/**
+ * The few things done to the document; texts are written only when they differ, so an idle frame costs
+ * nothing.
+ */
 
 /** Make an element with `className` and `children` (elements or texts). */
 export function make(tag, className = "", ...children) {

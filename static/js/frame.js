@@ -1,4 +1,7 @@
-/** One flush a frame: whatever arrives between two frames, a panel is drawn once. */
+/**
+ * One flush a frame: whatever arrives between two frames, a panel is drawn once, and one that fails stops
+ * no other.
+ */
 export class Frame {
   #dirty = new Set();
   #isScheduled = false;
@@ -15,9 +18,14 @@ export class Frame {
     const panels = [...this.#dirty];
     this.#dirty.clear();
     this.#isScheduled = false;
-    for (const panel of panels) {
-      const isMoving = panel.isShown && panel.draw(nowMs);
-      if (isMoving) this.mark(panel);
+    for (const panel of panels) if (panel.isShown) this.#draw(panel, nowMs);
+  }
+
+  #draw(panel, nowMs) {
+    try {
+      if (panel.draw(nowMs)) this.mark(panel);
+    } catch (error) {
+      reportError(error);
     }
   }
 }

@@ -24,7 +24,9 @@ export class Link {
   constructor(url, token, onChange) {
     this.#onChange = onChange;
     this.#centrifuge = new Centrifuge(url, { name: "page", token: token ?? "" });
-    this.#centrifuge.on("connecting", ({ code, reason }) => this.#become("connecting", code === 0 ? "" : reason));
+    this.#centrifuge.on("connecting", ({ code, reason }) =>
+      this.#become("connecting", code === 0 ? "" : reason),
+    );
     this.#centrifuge.on("connected", () => {
       this.failedAttempts = 0;
       this.#become("connected", "");
@@ -42,9 +44,13 @@ export class Link {
     this.#centrifuge.connect();
   }
 
-  /** Subscribe to `name` for as long as `watcher` wants it, and return its channel; `watcher` is called on each change. */
+  /**
+   * Subscribe to `name` for as long as `watcher` wants it, and return its channel; `watcher` is called on
+   * each change.
+   */
   watch(name, watcher) {
-    const channel = this.#channels.get(name) ?? new Channel(this.#centrifuge, name, (data) => this.#measure(name, data));
+    const channel =
+      this.#channels.get(name) ?? new Channel(this.#centrifuge, name, (data) => this.#measure(name, data));
     this.#channels.delete(name);
     this.#channels.set(name, channel);
     channel.watch(watcher);
@@ -75,7 +81,7 @@ export class Link {
   }
 
   #measure(name, data) {
-    if (!/^(trades|orders):/.test(name)) return;
+    if (!/^(trades|orders):/.test(name) || !Number.isFinite(data?.time)) return;
     this.#ages.push(Math.max(0, Date.now() - data.time));
     if (this.#ages.length > AGES_KEPT) this.#ages.shift();
   }

@@ -35,7 +35,8 @@ export class Panel {
   follow() {
     const needed = new Set(this.isShown ? this.channels : []);
     for (const name of this.watched.keys()) if (!needed.has(name)) this.#leave(name);
-    for (const name of needed) if (!this.watched.has(name)) this.watched.set(name, this.page.link.watch(name, this.mark));
+    for (const name of needed)
+      if (!this.watched.has(name)) this.watched.set(name, this.page.link.watch(name, this.mark));
     this.mark();
   }
 

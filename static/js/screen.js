@@ -1,4 +1,7 @@
-/** What is on the screen: in the viewport, in a tab that is looked at, and not covered by a full-width drawer. */
+/**
+ * What is on the screen: in the viewport, in a tab that is looked at, and not covered by a full-width
+ * drawer.
+ */
 export class Screen {
   #elements = new Map();
   #cover = null;

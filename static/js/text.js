@@ -1,4 +1,7 @@
-/** How numbers and times are written. A price or a size that came as text is shown as that text, never through here. */
+/**
+ * How numbers and times are written. A price or a size that came as text is shown as that text, never
+ * through here.
+ */
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -51,7 +54,10 @@ export function decimalsOf(text) {
   return point < 0 ? 0 : text.length - point - 1;
 }
 
-/** What `text` lacks to have `decimals` digits after the point; drawn dim beside it, so that points line up. */
+/**
+ * What `text` lacks to have `decimals` digits after the point; drawn dim beside it, so that points line
+ * up.
+ */
 export function paddingOf(text, decimals) {
   const missing = decimals - decimalsOf(text);
   if (missing <= 0) return "";

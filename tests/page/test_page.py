@@ -98,7 +98,7 @@ def test_bots_show_where_their_cycles_stand(page: Page) -> None:
     expect(bots).to_have_count(6)
     expect(bots.first.locator(".turns")).to_have_text(re.compile(r"^#\d+$"))
     expect(bots.first.locator(".phase")).to_have_text(
-        re.compile("^(base order|safety order|take profit|completed)$")
+        re.compile("^(active|base order|safety order|take profit|completed)$")
     )
     expect(bots.first.locator(".safety")).to_have_text(re.compile(r"^\d/\d$"))
     for delay in ("safety-delay", "target-delay"):

@@ -153,6 +153,14 @@ def test_fill_that_comes_twice_is_listed_once(laboratory: Page) -> None:
     first, second = ({"type": "order_fill", "market": "sim.A", "fill": fill} for fill in ("1", "2"))
     other_market = {**first, "market": "sim.B"}
     update = {"type": "order_update", "market": "sim.A", "order": "7"}
+    unlike_a_fill = [
+        None,
+        "text",
+        {"type": "order_fill", "fill": "3"},
+        {"type": "order_fill", "market": "sim.A"},
+    ]
     whole = {"orders": [], "fills": [first]}
-    listed = laboratory.evaluate(APPLY_TO_FILLS, [whole, [first, update, second, second, other_market]])
+    listed = laboratory.evaluate(
+        APPLY_TO_FILLS, [whole, [first, update, second, second, other_market, *unlike_a_fill]]
+    )
     assert listed == {"ids": ["1", "2", "1"], "live": 2}

@@ -30,7 +30,12 @@ export class ConnectionBar {
   #stateText() {
     const { state, reason, failedAttempts } = this.#link;
     if (state === "connected") return state;
-    const parts = [state, reason, failedAttempts ? `${failedAttempts} failed` : "", state === "disconnected" ? "retry" : ""];
+    const parts = [
+      state,
+      reason,
+      failedAttempts ? `${failedAttempts} failed` : "",
+      state === "disconnected" ? "retry" : "",
+    ];
     return parts.filter(Boolean).join(" · ");
   }
 }

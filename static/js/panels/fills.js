@@ -32,7 +32,7 @@ function makeRow() {
 function fillRow(row, fill) {
   if (row.element.dataset.fillId === fill.fill) return;
   row.element.dataset.fillId = fill.fill;
-  row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size} filled, fee ${fill.fee} ${fill.fee_asset}`;
+  row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size}, fee ${fill.fee} ${fill.fee_asset}`;
   tag(row.element, "market", fill.market);
   row.market.title = fill.market;
   row.element.classList.toggle("is-live", fill.isLive);

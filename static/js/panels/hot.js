@@ -20,7 +20,6 @@ export class HotPanel extends Panel {
     this.notice(markets.length ? "" : "nothing has traded yet");
     return false;
   }
-
 }
 
 function fillRow(row, market) {
@@ -37,7 +36,9 @@ function fillRow(row, market) {
 function makeRow() {
   const name = make("th", "name");
   name.scope = "row";
-  const [price, change, volume, trades] = ["price", "change", "volume", "trades"].map((kind) => make("td", `number ${kind}`));
+  const [price, change, volume, trades] = ["price", "change", "volume", "trades"].map((kind) =>
+    make("td", `number ${kind}`),
+  );
   const sparkline = makeSparkline();
   const element = make("tr", "", name, make("td", "trend", sparkline), price, change, volume, trades);
   element.dataset.testid = "hot-row";

@@ -16,7 +16,9 @@ export class SearchPanel extends Panel {
     super(element, page);
     this.#input.addEventListener("input", () => this.#choose(0));
     this.#input.addEventListener("keydown", (event) => this.#steer(event));
-    this.#list.addEventListener("click", (event) => this.#pick(event.target.closest("[data-pick]")?.dataset.pick));
+    this.#list.addEventListener("click", (event) =>
+      this.#pick(event.target.closest("[data-pick]")?.dataset.pick),
+    );
     element.addEventListener("click", (event) => event.target === element && element.close());
   }
 
@@ -36,7 +38,9 @@ export class SearchPanel extends Panel {
     const points = this.state("market:sparkline").sections.points ?? new Map();
     this.#found = find([...points.keys()], this.#input.value).slice(0, SHOWN_MARKETS);
     this.#chosen = Math.min(this.#chosen, Math.max(0, this.#found.length - 1));
-    this.#list.replaceChildren(...this.#found.map((market, at) => this.#option(market, at, points.get(market).at(-1))));
+    this.#list.replaceChildren(
+      ...this.#found.map((market, at) => this.#option(market, at, points.get(market).at(-1))),
+    );
     this.#input.setAttribute("aria-activedescendant", this.#found.length ? `market-${this.#chosen}` : "");
     this.#list.children[this.#chosen]?.scrollIntoView({ block: "nearest" });
     this.notice(this.#found.length ? "" : "no such market");

@@ -11,8 +11,10 @@ export class Fills {
     for (const fill of data.fills) this.#add(fill, false);
   }
 
+  /** Anyone with the API's key publishes here: what has no market and no id of a fill is not shown. */
   change(data) {
-    if (data.type === "order_fill" && this.#add(data, true)) this.liveCount += 1;
+    const isFill = data?.type === "order_fill" && data.market && data.fill;
+    if (isFill && this.#add(data, true)) this.liveCount += 1;
   }
 
   #add(fill, isLive) {

@@ -43,7 +43,8 @@ export class Tape {
     this.#epoch = epoch;
     const held = this.#held ?? [];
     this.#held = null;
-    for (let at = publications.length - 1; at >= 0; at--) this.change(publications[at].data, publications[at].offset);
+    for (let at = publications.length - 1; at >= 0; at--)
+      this.change(publications[at].data, publications[at].offset);
     for (const { trade, offset } of held) this.change(trade, offset);
   }
 

@@ -20,7 +20,9 @@ class SideRows {
     this.element.tabIndex = 0;
     this.element.setAttribute("aria-label", name);
     this.element.style.setProperty("--level-height", `${LEVEL_PX}px`);
-    new ResizeObserver(([{ contentRect }]) => (this.inView = Math.ceil(contentRect.height / LEVEL_PX))).observe(this.element);
+    new ResizeObserver(
+      ([{ contentRect }]) => (this.inView = Math.ceil(contentRect.height / LEVEL_PX)),
+    ).observe(this.element);
   }
 
   draw(side, shared) {
@@ -68,8 +70,14 @@ export class Ladder {
     tag(this.#element, "status", status);
     const sides = [bids, asks];
     const shared = {
-      priceDecimals: mostDecimals(sides.map((side) => side.texts), this.#levels),
-      sizeDecimals: mostDecimals(sides.map((side) => side.sizes), this.#levels),
+      priceDecimals: mostDecimals(
+        sides.map((side) => side.texts),
+        this.#levels,
+      ),
+      sizeDecimals: mostDecimals(
+        sides.map((side) => side.sizes),
+        this.#levels,
+      ),
       deepest: Math.max(sumOf(bids.sizes, this.#bids.inView), sumOf(asks.sizes, this.#asks.inView)) || 1,
     };
     this.#asks.draw(asks, shared);
@@ -93,7 +101,8 @@ export function drawBadge(badge, book, isLive) {
 
 function mostDecimals(columns, levels) {
   let most = 0;
-  for (const column of columns) for (const text of column.slice(0, levels)) most = Math.max(most, decimalsOf(text));
+  for (const column of columns)
+    for (const text of column.slice(0, levels)) most = Math.max(most, decimalsOf(text));
   return most;
 }
 
