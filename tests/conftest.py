@@ -1,10 +1,11 @@
 """The fixtures that several packages share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from trio.testing import MockClock
 
+from tests.process import Process, lanecast_process
 from tests.serve.running import Server, running
 
 IDLE_SECONDS = 0.001
@@ -22,3 +23,10 @@ async def server() -> AsyncIterator[Server]:
 def jumping_clock() -> MockClock:
     """Lets a Trio test with real sockets skip the time in which nothing happens."""
     return MockClock(autojump_threshold=IDLE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server in a process of its own, with the simulator off; tests share it, each with its channels."""
+    with lanecast_process(tmp_path_factory.mktemp("lanecast")) as process:
+        yield process

@@ -120,7 +120,8 @@ async def test_call_about_one_client_leaves_the_users_others_alone(server: Serve
 @pytest.mark.trio
 async def test_disconnect_closes_a_user_but_for_the_white_list(server: Server) -> None:
     first, kept = [await server.client(sign(sub="ann")) for _ in range(2)]
-    code = {"code": 4100, "reason": "lunch \u00e9 " + "x" * 200}
+    long = "lunch \u00e9 " + "x" * 200
+    code = {"code": 4100, "reason": long}
     assert (await server.api("disconnect", user="ann", whitelist=[kept.id], disconnect=code))["result"] == {}
     closed, reason = await first.closing()
     assert (closed, reason) == (4100, long.encode()[:123].decode())

@@ -1,0 +1,84 @@
+"""A Lanecast in a process of its own, for clients that are not Trio's: SDKs, browsers, terminals."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.serve.running import KEYS
+
+ROOT = Path(__file__).parent.parent
+ANNOUNCEMENT = "lanecast serves "
+END_SECONDS = 20
+CONFIGURATION = """
+port = 0
+[simulator]
+enabled = false
+[namespaces.chat]
+publish = true
+presence = true
+history_size = 100
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running server; its keys are `KEYS`."""
+
+    address: str
+    """http://host:port"""
+    http: httpx.Client
+
+    @property
+    def endpoint(self) -> str:
+        return self.address.replace("http", "ws", 1) + "/connection/websocket"
+
+    def api(self, method: str, **params: Any) -> Any:
+        """The result of an API call."""
+        return self.http.post(f"/api/{method}", json=params).json()["result"]
+
+    def publish(self, channel: str, data: Any) -> Any:
+        return self.api("publish", channel=channel, data=data)
+
+
+@contextmanager
+def lanecast_process(directory: Path, configuration: str = CONFIGURATION) -> Iterator[Process]:
+    """Run `lanecast serve`; leaving ends it as a service manager does, and reads its log for failures."""
+    (directory / "lanecast.toml").write_text(configuration)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LANECAST_")}
+    environment = kept | {
+        "PYTHONPATH": str(ROOT),
+        "LANECAST_DATA_DIR": str(directory / "data"),
+        "LANECAST_API_KEY": KEYS.api,
+        "LANECAST_OPERATOR_KEY": KEYS.operator,
+        "LANECAST_TOKEN_KEY": KEYS.token,
+    }
+    with (
+        (directory / "log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "monitor", "serve"],
+            cwd=directory,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as server,
+    ):
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            assert line.startswith(ANNOUNCEMENT), (directory / "log").read_text()
+            address = line.removeprefix(ANNOUNCEMENT).strip()
+            with httpx.Client(base_url=address, headers={"X-API-Key": KEYS.api}) as http:
+                yield Process(address, http)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(END_SECONDS) == 0
+    assert "Traceback" not in (directory / "log").read_text()
