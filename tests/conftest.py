@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from playwright.sync_api import Browser
 from trio.testing import MockClock
 
+from tests.browser import open_browser
 from tests.process import Process, lanecast_process
 from tests.serve.running import Server, running
 
@@ -30,3 +32,10 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A server in a process of its own, with the simulator off; tests share it, each with its channels."""
     with lanecast_process(tmp_path_factory.mktemp("lanecast")) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser. Not for longer than a module: as long as it runs, `asyncio.run` can't."""
+    with open_browser() as browser:
+        yield browser

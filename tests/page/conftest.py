@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -14,20 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-BROWSER_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-PATIENCE_MS = 15_000
-"""A machine under load may be slow; nothing here measures time."""
+from tests.browser import PATIENCE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +61,6 @@ def serve(data_dir: Path, port: int = 0) -> Iterator[Served]:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serve(tmp_path_factory.mktemp("data")) as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert executable, f"no browser found, looked for {', '.join(BROWSERS)}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(BROWSER_ARGS))
-        yield browser
-        browser.close()
 
 
 OpenPage = Callable[..., Page]

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from monitor.serve.access import make_token
-from tests.page.conftest import PATIENCE_MS, OpenPage, Served, serve
+from tests.browser import PATIENCE_MS
+from tests.page.conftest import OpenPage, Served, serve
 
 ALL_PANELS = {
     "trades:all",
