@@ -13,6 +13,7 @@ _SEVERITIES = {"warning": ("▲", Tone.WARNING), "critical": ("✖", Tone.BAD)}
 class AlertsTable(Table):
     TITLE = "Alerts"
     SHOWS = frozenset({Part.ALERTS})
+    AGES = True
     EMPTY = "none raised"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),

@@ -123,10 +123,13 @@ class Console(App[None]):
         self.query_one(Banner).show(self.model, now)
         self.query_one(ViewBar).show(self.view, self.model)
         for table in self._tables():
-            table.show(self.model, now)
+            if table.AGES:
+                table.show(self.model, now)
 
     def _show_view(self, view: str) -> None:
         self.query_one(ContentSwitcher).current = view
+        for table in self._tables():
+            table.show(self.model, time.time())
         self._ask(self.model.query if view == "connections" else None)
         next(table for table in self._tables() if table.can_focus).focus()
         self.refresh_bindings()

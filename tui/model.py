@@ -11,7 +11,7 @@ from enum import StrEnum
 from monitor.client import LinkState, Status
 from tui.reports import AlertReport, ConnectionsReport, FeedReport, FillReport, HealthReport
 
-FILLS_KEPT = 500
+FILLS_KEPT = 200
 CONNECTIONS_ASKED = 200
 HEALTH_LATE_SECONDS = 3.0
 """A dozen reports missed: the server hangs although its socket is open."""

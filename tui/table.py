@@ -66,6 +66,8 @@ class Table(ScrollView, can_focus=True):
     TITLE: ClassVar[str] = ""
     SHOWS: ClassVar[frozenset[Part]] = frozenset()
     """The parts of the model whose change calls for `show`."""
+    AGES: ClassVar[bool] = False
+    """Whether its cells change with time alone."""
     EMPTY: ClassVar[str] = "nothing yet"
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"table--{tone}" for tone in Tone} | {"table--cursor"}
@@ -94,6 +96,7 @@ class Table(ScrollView, can_focus=True):
             self.column = column
 
     def __init__(self, id: str | None = None) -> None:
+        self._styles: dict[tuple[Tone, bool], Style] = {}
         super().__init__(id=id)
         self.border_title = f" {self.TITLE} "
         self._rows: list[Row] = []
@@ -114,14 +117,13 @@ class Table(ScrollView, can_focus=True):
         if self.border_title != title:
             self.border_title = title
         before, self._rows = self._rows, self.rows(model, now)
-        self._keep_cursor(before)
         if len(before) != len(self._rows):
             self.virtual_size = Size(self.size.width, len(self._rows) + 1)
             self.refresh(layout=self.styles.is_auto_height)
-            return
-        for line, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+        for line, (old, new) in enumerate(zip(before, self._rows, strict=False)):
             if old != new:
                 self._repaint(line)
+        self._keep_cursor(before)
 
     def mark_sorted(self, column: str, descending: bool) -> None:
         """Show an arrow in that column's head."""
@@ -140,6 +142,8 @@ class Table(ScrollView, can_focus=True):
         if 0 < self._cursor < len(before):
             key = before[self._cursor].key
             line = next((number for number, row in enumerate(self._rows) if row.key == key), line)
+        if self.scroll_offset.y and line != self._cursor:
+            self.scroll_relative(y=line - self._cursor, animate=False)
         self._move_cursor(line)
 
     def _move_cursor(self, line: int) -> None:
@@ -156,19 +160,13 @@ class Table(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line of the screen; the head stays while the rows scroll."""
         width = self.scrollable_content_region.width
-        if y == 0:
-            return self._line(self._head(), width, self.rich_style)
         number = y - 1 + self.scroll_offset.y
-        if not self._rows and y == 1:
-            return self._text(f" {self.EMPTY}", width)
-        if number >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        has_cursor = self.has_focus and number == self._cursor
-        style = self.rich_style + self._tone("cursor") if has_cursor else self.rich_style
-        return self._line(self._rows[number].cells, width, style)
-
-    def _tone(self, name: str) -> Style:
-        return self.get_component_rich_style(f"table--{name}", partial=True)
+        if y == 0:
+            return self._line(self._head(), width)
+        if number < len(self._rows):
+            return self._line(self._rows[number].cells, width, self.has_focus and number == self._cursor)
+        text = f" {self.EMPTY}" if number == 0 else ""
+        return Strip([Segment(set_cell_size(text, width), self._style(Tone.DIM))], width)
 
     def _head(self) -> tuple[Cell, ...]:
         return tuple(Cell(self._head_text(column), Tone.HEAD) for column in self.COLUMNS)
@@ -178,17 +176,27 @@ class Table(ScrollView, can_focus=True):
             return column.title
         return column.title + ("▼" if self._sorted_by[1] else "▲")
 
-    def _text(self, text: str, width: int) -> Strip:
-        return Strip([Segment(set_cell_size(text, width), self.rich_style + self._tone(Tone.DIM))], width)
-
-    def _line(self, cells: Sequence[Cell], width: int, style: Style) -> Strip:
-        segments = [Segment(" ", style)]
+    def _line(self, cells: Sequence[Cell], width: int, has_cursor: bool = False) -> Strip:
+        gap = Segment(" ", self._style(Tone.PLAIN, has_cursor))
+        segments = [gap]
         for index, column_width in self._layout(width):
-            cell, column = cells[index], self.COLUMNS[index]
-            text = _fit(cell.content, column_width, column.is_number)
-            segments.append(Segment(text, style + self._tone(cell.tone)))
-            segments.append(Segment(" ", style))
-        return Strip(segments).adjust_cell_length(width, style)
+            cell = cells[index]
+            text = _fit(cell.content, column_width, self.COLUMNS[index].is_number)
+            segments += [Segment(text, self._style(cell.tone, has_cursor)), gap]
+        return Strip(segments).adjust_cell_length(width, gap.style)
+
+    def _style(self, tone: Tone, has_cursor: bool = False) -> Style:
+        # Kept, because Textual walks all ancestors for each.
+        if (style := self._styles.get((tone, has_cursor))) is None:
+            names = ("cursor", tone) if has_cursor else (tone,)
+            parts = (self.get_component_rich_style(f"table--{name}", partial=True) for name in names)
+            style = self._styles[tone, has_cursor] = Style.combine([self.rich_style, *parts])
+        return style
+
+    def notify_style_update(self) -> None:
+        """Forget the styles: the theme or a class has changed."""
+        self._styles.clear()
+        super().notify_style_update()
 
     def _layout(self, width: int) -> list[tuple[int, int]]:
         """Index and width of the columns that a table so wide shows."""

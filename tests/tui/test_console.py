@@ -252,6 +252,19 @@ def test_long_list_scrolls_with_the_cursor_under_a_fixed_head() -> None:
     run(story, (80, 24))
 
 
+def test_row_that_is_read_keeps_its_place_while_new_ones_come_in_above() -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.set_fills([fill(fill=str(number)) for number in range(100)])
+        await screen.press("5", "end", "up", "up")
+        before = screen.lines(FillsTable, "fills")
+        for number in range(100, 110):
+            screen.model.add_fill(fill(fill=str(number)))
+        await screen.draw()
+        assert screen.lines(FillsTable, "fills") == before
+
+    run(story)
+
+
 def test_control_characters_of_strangers_never_reach_the_screen() -> None:
     async def story(screen: Screen) -> None:
         screen.model.set_connections({"total": 1, "rows": [connection(name="x\x1b[2Jy", address="\r\n\t")]})
