@@ -45,11 +45,35 @@ APPLY_TO_FILLS = """async ([whole, changes]) => {
 }"""
 
 
+SHOW_TAPE = """async (count) => {
+  const { Tape } = await import("/static/js/state/tape.js");
+  const { TapeList } = await import("/static/js/views/tape-list.js");
+  const list = document.body.appendChild(document.createElement("div"));
+  list.style.height = "100px";
+  const tape = new Tape(10_000);
+  const shown = new Promise((resolve) => {
+    const view = new TapeList(list, document.createElement("button"), () => resolve(view));
+  });
+  const view = await shown;
+  for (let seq = 0; seq < count; seq++) {
+    tape.change({ market: "sim.A", price: String(seq), size: "1", side: "buy", time: 1 });
+    if (seq % 7 === 0) view.draw(tape);
+  }
+  view.draw(tape);
+  const strip = list.querySelector(".strip");
+  const pixels = (text) => Number(text.match(/-?[0-9]+/)[0]);
+  const rows = [...strip.children].filter((row) => !row.hidden).map((row) => [
+    pixels(strip.style.transform) + pixels(row.style.top), row.querySelector(".price").textContent]);
+  list.remove();
+  return rows.sort(([one], [other]) => one - other);
+}"""
+
+
 @pytest.fixture(scope="module")
 def laboratory(browser: Any, served: Any) -> Any:
     """A page on the server's origin that runs nothing of its own."""
     page = browser.new_page()
-    page.goto(f"{served.url}/static/icon.svg")
+    page.goto(f"{served.url}/static/vendor/manifest.json")
     yield page
     page.close()
 
@@ -147,6 +171,13 @@ def test_restarted_server_counts_anew(laboratory: Page) -> None:
 def test_tape_keeps_the_newest_of_its_capacity(laboratory: Page) -> None:
     steps = [["fill", publications(*range(1, 8)), "e"]]
     assert laboratory.evaluate(APPLY_TO_TAPE, [3, steps]) == ["5", "6", "7"]
+
+
+@pytest.mark.parametrize("count", [3, 10_500, 45_003])
+def test_list_has_the_newest_trade_on_top_however_many_came(laboratory: Page, count: int) -> None:
+    rows = laboratory.evaluate(SHOW_TAPE, count)
+    assert rows == [[20 * place, str(count - 1 - place)] for place in range(len(rows))]
+    assert len(rows) == min(count, 9)
 
 
 def test_fill_that_comes_twice_is_listed_once(laboratory: Page) -> None:
