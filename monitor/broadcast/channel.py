@@ -11,12 +11,14 @@ from monitor.broadcast.history import History
 from monitor.broadcast.item import Item, Publication, merge_publications
 from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
 from monitor.config import Delivery, Lane, Namespace
+from monitor.health.health import Health
 
 
 class Channel:
     __slots__ = (
         "_gathered",
         "_groups",
+        "_health",
         "_latest",
         "_state",
         "gathered_bytes",
@@ -28,10 +30,11 @@ class Channel:
         "subscribers",
     )
 
-    def __init__(self, name: str, namespace: Namespace) -> None:
+    def __init__(self, name: str, namespace: Namespace, health: Health) -> None:
         self.name = name
         self.namespace = namespace
         self.prefix = b'{"push":{"channel":' + orjson.dumps(name) + b',"pub":'
+        self._health = health
         self.subscribers: dict[Client, bytes] = {}
         """Each with the protocol's client info for presence."""
         self.history = (
@@ -64,12 +67,16 @@ class Channel:
 
     def add(self, client: Client, info: bytes) -> None:
         self.subscribers[client] = info
-        self._groups.setdefault(client.encoding, SendGroup()).add(client)
+        group = self._groups.get(client.encoding)
+        if group is None:
+            group = self._groups[client.encoding] = SendGroup(self.name, client.encoding, self._health)
+        client.join(self.name, group)
 
-    def remove(self, client: Client) -> None:
+    def remove(self, client: Client, *, discard: bool) -> None:
+        """End a subscription; with `discard`, what is pending of it for the client is dropped."""
         del self.subscribers[client]
+        client.leave(self.name, discard=discard)
         group = self._groups[client.encoding]
-        group.remove(client)
         if not group and group.is_idle:
             del self._groups[client.encoding]
 

@@ -10,7 +10,9 @@ from typing import Protocol
 import trio
 
 from monitor.broadcast.frames import Encoding
+from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item
+from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox
 from monitor.health.health import Health
 
@@ -22,7 +24,11 @@ WRITE_ERROR = (3009, "write error")
 
 
 class Wire(Protocol):
-    """The socket under a client, plain or encrypted."""
+    """The socket under a client."""
+
+    def fileno(self) -> int:
+        """A descriptor that takes frames as they are, -1 if they must pass `send_now`."""
+        ...
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Write what the socket takes at once; 0 if it is full. Raises OSError if it is broken."""
@@ -39,6 +45,7 @@ class Client:
         "_lose",
         "_outbox",
         "_outbox_bytes",
+        "_past",
         "_rest",
         "_rest_items",
         "_spawn",
@@ -46,15 +53,13 @@ class Client:
         "_write_seconds",
         "_writer_done",
         "_writing",
-        "channels",
-        "dropped",
         "encoding",
+        "fileno",
+        "groups",
         "is_behind",
         "is_closed",
-        "merged",
-        "offered",
-        "sent",
-        "sent_bytes",
+        "ledgers",
+        "reply_bytes",
         "user",
     )
 
@@ -71,11 +76,17 @@ class Client:
     ) -> None:
         """`spawn` starts the writer; `lose(code, reason)` ends the connection, later, from its own task."""
         self.encoding = encoding
+        self.fileno = wire.fileno()
         self.user = ""
-        self.channels: set[str] = set()
+        self.groups: dict[str, SendGroup] = {}
+        """By channel, those it is a member of."""
+        self.ledgers: dict[str, Ledger] = {}
+        """By channel; up to date after `settle`."""
         self.is_behind = False
         self.is_closed = False
-        self.offered = self.sent = self.merged = self.dropped = self.sent_bytes = 0
+        self.reply_bytes = 0
+        """Sent outside of channels: replies, pings."""
+        self._past = Ledger()
         self._wire = wire
         self._health = health
         self._outbox: Outbox | None = None
@@ -89,9 +100,36 @@ class Client:
         self._writer_done: trio.Event | None = None
 
     @property
-    def pending(self) -> int:
-        """Publications not yet sent; offered = sent + merged + dropped + pending."""
-        return sum(self.depths())
+    def is_fast(self) -> bool:
+        """A group may write to its descriptor by itself."""
+        return not self.is_behind and not self.is_closed and self.fileno >= 0
+
+    # Channels
+
+    def join(self, channel: str, group: SendGroup) -> None:
+        self.groups[channel] = group
+        self.ledgers.setdefault(channel, Ledger())
+        group.add(self)
+
+    def leave(self, channel: str, *, discard: bool) -> None:
+        """Be no member any more; with `discard`, what is pending of the channel is dropped."""
+        self.groups.pop(channel).remove(self)
+        if discard:
+            if self._outbox is not None:
+                self._drop(self._outbox.discard(channel), "left")
+            self._past.add(self.ledgers.pop(channel))
+
+    def settle(self) -> Ledger:
+        """Bring the ledgers up to date; returns the sum of all, with the channels that were left."""
+        total = Ledger()
+        total.add(self._past)
+        for channel, ledger in self.ledgers.items():
+            if (group := self.groups.get(channel)) is not None:
+                group.settle(self)
+            total.add(ledger)
+        return total
+
+    # What waits
 
     @property
     def pending_bytes(self) -> int:
@@ -104,52 +142,85 @@ class Client:
             depths[item.lane] += item.count
         return depths
 
+    # The gate
+
     def offer(self, item: Item) -> None:
-        """Send an item now, or queue it if the client is behind. Never waits, never raises."""
-        self.offered += item.count
-        self._health.totals.offered += item.count
+        """Send a reply, a ping or a pong, or queue it if the client is behind. Never waits, never raises."""
+        if self.is_behind:
+            self._queue(item)
+        elif not self.is_closed:
+            self._send(item)
+
+    def take(self, item: Item) -> None:
+        """Send a publication, or queue it if the client is behind; outside of the group's fast path."""
+        frame_bytes = len(item.frame(self.encoding))
+        self.ledgers[item.channel].queue(item.count, frame_bytes)
+        self._health.note_offered(item.lane, item.count, len(item.payload))
         if self.is_closed:
-            self._drop([item], "closed")
+            self._drop([item], "disconnected")
         elif self.is_behind:
             self._queue(item)
         else:
-            self._write([item], item.frame(self.encoding))
+            self._send(item)
 
-    def _write(self, items: list[Item], data: bytes | memoryview) -> None:
-        try:
-            written = self._wire.send_now(data)
-        except OSError:
-            if self.is_behind:
-                self._forget(items)
-            self._rest, self._rest_items = memoryview(b""), []
-            self._drop(items, "disconnected")
-            self._give_up(*WRITE_ERROR)
-            return
-        self.sent_bytes += written
-        self._health.totals.bytes += written
-        if written == len(data):
-            self._rest_items = []
-            self._account_sent(items)
-        else:
-            self._rest = memoryview(data)[written:]
-            self._rest_items = items
-            self._fall_behind(items)
+    def hold(self, item: Item, taken: int) -> None:
+        """The group's fast path sent the first bytes of an item's frame: the rest goes out first."""
+        frame = item.frame(self.encoding)
+        self.ledgers[item.channel].queue(item.count, len(frame))
+        self._health.note_offered(item.lane, item.count, len(item.payload))
+        self._health.totals.bytes += taken
+        self._rest, self._rest_items = memoryview(frame)[taken:], [item]
 
-    def _account_sent(self, items: list[Item]) -> None:
-        for item in items:
-            self.sent += item.count
-            self._health.lanes[item.lane].sent += item.count
-            self._health.totals.sent += item.count
-
-    def _fall_behind(self, items: list[Item]) -> None:
-        if self.is_behind:
+    def fall_behind(self) -> None:
+        """Take no more of the fast path, until the writer has caught up."""
+        if self.is_behind or self.is_closed:
             return
         self.is_behind = True
         self._outbox = Outbox(self._outbox_bytes)
-        for item in items:
-            self._health.lanes[item.lane].add(item.count, len(item.payload))
         self._writer_done = trio.Event()
+        for group in self.groups.values():
+            group.rest(self)
         self._spawn(self._catch_up)
+
+    def lose(self) -> None:
+        """The socket is broken."""
+        self._give_up(*WRITE_ERROR)
+
+    def _send(self, item: Item) -> None:
+        if not self._write([item], item.frame(self.encoding)):
+            self.fall_behind()
+
+    def _write(self, items: list[Item], data: bytes | memoryview) -> bool:
+        """Write; False if something is left, which then waits as the rest."""
+        try:
+            written = self._wire.send_now(data)
+        except OSError:
+            self._rest, self._rest_items = memoryview(b""), items
+            self.lose()
+            return True
+        self._health.totals.bytes += written
+        self._rest = memoryview(data)[written:]
+        if self._rest:
+            self._rest_items = items
+            return False
+        self._rest_items = []
+        for item in items:
+            self._account_sent(item)
+        return True
+
+    def _account_sent(self, item: Item) -> None:
+        frame_bytes = len(item.frame(self.encoding))
+        if not item.channel:
+            self.reply_bytes += frame_bytes
+            return
+        ledger = self.ledgers[item.channel]
+        ledger.deliver(item.count, frame_bytes)
+        self._health.note_delivered(item.lane, item.count, len(item.payload))
+        late = item.count_late(self._health.kinds, self._health.clock_ns())
+        ledger.late += late
+        if late and self.is_behind:
+            # The group's figures end with the members that keep up; what comes later is counted here.
+            self._health.kinds[item.publications[0].kind].late += late
 
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None
@@ -157,13 +228,12 @@ class Client:
         if queued is None:
             self._drop([item], "slow")
             self._give_up(*SLOW)
-            return
-        if replaced is not None:
+        elif replaced is not None:
             merged = replaced.count + item.count - queued.count
-            self.merged += merged
-            self._health.totals.merged += merged
-            self._forget([replaced])
-        self._health.lanes[queued.lane].add(queued.count, len(queued.payload))
+            self.ledgers[item.channel].merge(merged)
+            self._health.note_merged(
+                item.lane, merged, len(replaced.payload) + len(item.payload) - len(queued.payload)
+            )
 
     async def _catch_up(self) -> None:
         """The one writer, for as long as the client is behind."""
@@ -181,7 +251,7 @@ class Client:
             try:
                 await self._wire.wait_writable()
             except OSError:
-                self._give_up(*WRITE_ERROR)
+                self.lose()
             return not self.is_closed
         self._give_up(*SLOW)
         return False
@@ -191,16 +261,10 @@ class Client:
         while not self.is_closed:
             items, data = self._next_send()
             if not data:
-                self.is_behind = False
-                self._outbox = None
+                self._keep_up()
                 return True
-            self._rest = memoryview(b"")
-            self._write(items, data)
-            if self._rest or self.is_closed:
-                return self.is_closed
-            self._note_lateness(items)
-            for item in items:
-                self._health.lanes[item.lane].remove(item.count, len(item.payload))
+            if not self._write(items, data):
+                return False
         return True
 
     def _next_send(self) -> tuple[list[Item], bytes | memoryview]:
@@ -210,17 +274,13 @@ class Client:
         items = self._outbox.take(SEND_BYTES)
         return items, b"".join([item.frame(self.encoding) for item in items])
 
-    def _note_lateness(self, items: list[Item]) -> None:
-        for item in items:
-            for publication in item.publications:
-                self._health.note_delayed(publication.kind, publication.stamp_ns)
+    def _keep_up(self) -> None:
+        self.is_behind = False
+        self._outbox = None
+        for group in self.groups.values():
+            group.resume(self)
 
-    def discard(self, channel: str) -> None:
-        """Drop what is pending of a channel that the client leaves."""
-        if self._outbox is not None:
-            gone = self._outbox.discard(channel)
-            self._forget(gone)
-            self._drop(gone, "left")
+    # The end
 
     async def drain(self) -> bytes:
         """Wait until the writer, if there is one, is done.
@@ -237,9 +297,9 @@ class Client:
         if self.is_closed:
             return
         self.is_closed = True
+        for group in self.groups.values():
+            group.rest(self)
         gone = self._rest_items + (self._outbox.clear() if self._outbox else [])
-        if self.is_behind:
-            self._forget(gone)
         self._drop(gone, "disconnected")
         self._rest_items, self._outbox, self.is_behind = [], None, False
         if self._writing is not None:
@@ -249,12 +309,8 @@ class Client:
         self.close()
         self._lose(code, reason)
 
-    def _forget(self, items: list[Item]) -> None:
-        for item in items:
-            self._health.lanes[item.lane].remove(item.count, len(item.payload))
-
     def _drop(self, items: list[Item], reason: str) -> None:
-        count = sum(item.count for item in items)
-        self.dropped += count
-        if count:
-            self._health.totals.dropped[reason] += count
+        for item in items:
+            if item.channel:
+                self.ledgers[item.channel].drop(item.count)
+                self._health.note_dropped(item.lane, item.count, len(item.payload), reason)

@@ -1,32 +1,75 @@
 """A send group: the clients of one channel with one encoding, the unit of a fan-out.
 
-A fan-out is a cursor into the members that can stop after a millisecond and go on later.
-A client that joins while one is under way is put in line behind what was published before:
-its snapshot covers that already.
+Members that keep up stand in an array of descriptors, and a fan-out is a cursor into it: one
+system call a member and nothing else, since what each was sent follows from when it came.
+A member that falls behind leaves the array and is offered items one by one until it has caught up.
 """
 
+import os
+from array import array
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
+from monitor.health.health import Health
+
+if TYPE_CHECKING:
+    from monitor.broadcast.client import Client
 
 CLIENTS_PER_LOOK = 64
 """Sends between two looks at the clock: 64 cost about 0.2 ms."""
 
+_BROKEN = -1
+
 
 class SendGroup:
-    __slots__ = ("_cursor", "_members", "_places", "_queue", "_waiting")
+    """The members, what is still to be offered to them, and how far that has come."""
 
-    def __init__(self) -> None:
-        self._members: list[Client] = []
-        self._places: dict[Client, int] = {}
+    __slots__ = (
+        "_channel",
+        "_cursor",
+        "_descriptors",
+        "_due",
+        "_encoding",
+        "_health",
+        "_joined",
+        "_places",
+        "_pushed",
+        "_queue",
+        "_ready",
+        "_sent",
+        "_sent_bytes",
+        "_sequence",
+        "_waiting",
+    )
+
+    def __init__(self, channel: str, encoding: Encoding, health: Health) -> None:
+        self._channel = channel
+        self._encoding = encoding
+        self._health = health
         self._queue: deque[Item | Client] = deque()
-        self._waiting: set[Client] = set()
+        self._pushed = 0
+        self._sequence = 0
+        """Of the item that is offered now, or of the next one."""
         self._cursor = 0
+        """How many of the ready have been sent it."""
+        self._ready: list[Client] = []
+        self._descriptors = array("i")
+        self._places: dict[Client, int] = {}
+        self._sent = 0
+        self._sent_bytes = 0
+        """What one who was ready for all items has been sent."""
+        self._joined: dict[Client, tuple[int, int]] = {}
+        """For each of the ready, what of that its ledger holds already or never was for it."""
+        self._waiting: dict[Client, int] = {}
+        """Members that are not ready, with the sequence of the next item each is to be offered."""
+        self._due: list[Client] | None = None
+        """Those of them who are still to be offered the item under way; None before their turn."""
 
     def __len__(self) -> int:
-        return len(self._members) + len(self._waiting)
+        return len(self._ready) + len(self._waiting)
 
     @property
     def is_idle(self) -> bool:
@@ -34,20 +77,61 @@ class SendGroup:
 
     def push(self, item: Item) -> None:
         self._queue.append(item)
+        self._pushed += 1
 
-    def add(self, client: Client) -> None:
-        """From here on the client gets what is pushed; nothing that was pushed before."""
+    # Members
+
+    def add(self, client: "Client") -> None:
+        """From here on the client gets what is pushed, and nothing that was pushed before."""
+        self._waiting[client] = self._pushed
+        self.resume(client)
+
+    def resume(self, client: "Client") -> None:
+        """The client keeps up: let it be ready as soon as it has been offered what was pushed so far."""
+        if not client.is_fast:
+            return
         if self._queue:
-            self._waiting.add(client)
             self._queue.append(client)
         else:
-            self._admit(client)
+            self._make_ready(client)
 
-    def remove(self, client: Client) -> None:
-        if client in self._waiting:
-            self._waiting.discard(client)
-            self._queue.remove(client)
+    def rest(self, client: "Client") -> None:
+        """The client has fallen behind: offer it items one by one."""
+        if client in self._places:
+            is_served = self._places[client] < self._cursor
+            self._take_out(client)
+            self._waiting[client] = self._sequence + is_served
+
+    def remove(self, client: "Client") -> None:
+        if client in self._places:
+            self._take_out(client)
+        else:
+            del self._waiting[client]
+
+    def settle(self, client: "Client") -> None:
+        """Bring the ledger of a member that is ready up to date."""
+        if client not in self._places:
             return
+        sent, sent_bytes = self._sent, self._sent_bytes
+        if self._places[client] < self._cursor:
+            item = self._queue[0]
+            assert isinstance(item, Item)
+            sent += item.count
+            sent_bytes += len(item.frame(self._encoding))
+        had, had_bytes = self._joined[client]
+        client.ledgers[self._channel].send(sent - had, sent_bytes - had_bytes)
+        self._joined[client] = sent, sent_bytes
+
+    def _make_ready(self, client: "Client") -> None:
+        del self._waiting[client]
+        self._places[client] = len(self._ready)
+        self._joined[client] = self._sent, self._sent_bytes
+        self._ready.append(client)
+        self._descriptors.append(client.fileno)
+
+    def _take_out(self, client: "Client") -> None:
+        self.settle(client)
+        del self._joined[client]
         place = self._places.pop(client)
         if place < self._cursor:
             # The hole is filled from just before the cursor, and that place from the end, so
@@ -55,17 +139,17 @@ class SendGroup:
             self._cursor -= 1
             self._move(self._cursor, place)
             place = self._cursor
-        self._move(len(self._members) - 1, place)
-        self._members.pop()
+        self._move(len(self._ready) - 1, place)
+        self._ready.pop()
+        self._descriptors.pop()
 
     def _move(self, source: int, target: int) -> None:
         if source != target:
-            moved = self._members[target] = self._members[source]
+            moved = self._ready[target] = self._ready[source]
+            self._descriptors[target] = self._descriptors[source]
             self._places[moved] = target
 
-    def _admit(self, client: Client) -> None:
-        self._places[client] = len(self._members)
-        self._members.append(client)
+    # Fan-out
 
     def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> bool:
         """Go on with the fan-out until the time is up; True once nothing is left to do.
@@ -74,23 +158,90 @@ class SendGroup:
         """
         while self._queue:
             head = self._queue[0]
-            if isinstance(head, Client):
-                self._waiting.discard(head)
-                self._admit(head)
-            else:
+            if isinstance(head, Item):
                 if not self._offer(head, clock_ns, until_ns):
                     return False
-                self._cursor = 0
+                self._end_item(head)
                 done(head)
-            self._queue.popleft()
+            else:
+                self._queue.popleft()
+                self._admit(head)
         return True
 
+    def _admit(self, client: "Client") -> None:
+        """Its turn in the line has come, unless it has left or fallen behind meanwhile."""
+        if client.is_fast and self._waiting.get(client, self._pushed + 1) <= self._sequence:
+            self._make_ready(client)
+
+    def _end_item(self, item: Item) -> None:
+        self._queue.popleft()
+        self._sequence += 1
+        self._cursor = 0
+        self._due = None
+        self._sent += item.count
+        self._sent_bytes += len(item.frame(self._encoding))
+
     def _offer(self, item: Item, clock_ns: Callable[[], int], until_ns: int) -> bool:
-        while self._cursor < len(self._members):
-            stop = self._cursor + CLIENTS_PER_LOOK
-            for client in self._members[self._cursor : stop]:
-                client.offer(item)
-            self._cursor = min(stop, len(self._members))
-            if clock_ns() >= until_ns:
-                return self._cursor == len(self._members)
+        now_ns = clock_ns()
+        while self._cursor < len(self._ready):
+            self._send_some(item, now_ns)
+            now_ns = clock_ns()
+            if now_ns >= until_ns and self._cursor < len(self._ready):
+                return False
+        return self._offer_waiting(item, clock_ns, until_ns)
+
+    def _offer_waiting(self, item: Item, clock_ns: Callable[[], int], until_ns: int) -> bool:
+        if self._due is None:
+            self._due = [client for client, sequence in self._waiting.items() if sequence <= self._sequence]
+        while self._due:
+            for _ in range(min(CLIENTS_PER_LOOK, len(self._due))):
+                client = self._due.pop()
+                if self._waiting.get(client, self._pushed) <= self._sequence:
+                    self._waiting[client] = self._sequence + 1
+                    client.take(item)
+            if clock_ns() >= until_ns and self._due:
+                return False
         return True
+
+    def _send_some(self, item: Item, now_ns: int) -> None:
+        """Send to the next members; the first whose socket doesn't take all of it ends the round."""
+        frame = item.frame(self._encoding)
+        start = self._cursor
+        taken = self._write(frame, start + CLIENTS_PER_LOOK)
+        served = self._cursor - start
+        self._health.note_sent(item.lane, served * item.count, served * len(frame))
+        if late := item.count_late(self._health.kinds, now_ns):
+            for client in self._ready[start : self._cursor]:
+                client.ledgers[self._channel].late += late
+        if taken < len(frame):
+            self._leave_behind(self._ready[self._cursor], item, taken)
+
+    def _write(self, frame: bytes, stop: int) -> int:
+        """Move the cursor behind the last member that took all; returns what the next one took.
+
+        That is the frame's length if the round came to its end, and negative if its socket is broken.
+        """
+        length, served = len(frame), 0
+        write = os.write
+        taken = length
+        try:
+            for descriptor in self._descriptors[self._cursor : stop]:
+                taken = write(descriptor, frame)
+                if taken != length:
+                    break
+                served += 1
+        except BlockingIOError:
+            taken = 0
+        except OSError:
+            taken = _BROKEN
+        self._cursor += served
+        return taken
+
+    def _leave_behind(self, client: "Client", item: Item, taken: int) -> None:
+        if taken == _BROKEN:
+            client.lose()
+            return
+        client.fall_behind()
+        if taken:
+            self._waiting[client] = self._sequence + 1
+            client.hold(item, taken)

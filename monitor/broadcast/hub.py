@@ -214,7 +214,6 @@ class Hub:
         whole = self._whole(found)
         self._flush(found)
         found.add(client, info)
-        client.channels.add(channel)
         self.health.subscriptions += 1
         return whole
 
@@ -228,18 +227,16 @@ class Hub:
     def unsubscribe(self, channel: str, client: Client) -> None:
         """End a subscription; what the client could not be sent yet is dropped."""
         self._flush(self._channels[channel])
-        self._remove(channel, client)
-        client.discard(channel)
+        self._remove(channel, client, discard=True)
 
     def leave(self, client: Client) -> None:
         """End all subscriptions of a client that is going; what is queued for it may still be sent."""
-        for channel in list(client.channels):
-            self._remove(channel, client)
+        for channel in list(client.groups):
+            self._remove(channel, client, discard=False)
 
-    def _remove(self, channel: str, client: Client) -> None:
+    def _remove(self, channel: str, client: Client, *, discard: bool) -> None:
         found = self._channels[channel]
-        found.remove(client)
-        client.channels.discard(channel)
+        found.remove(client, discard=discard)
         self.health.subscriptions -= 1
         if not found.subscribers:
             self._gathering.discard(found)
@@ -274,7 +271,7 @@ class Hub:
         if channel is None:
             if len(self._channels) >= self._limits.channels:
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
-            channel = self._channels[name] = Channel(name, namespace)
+            channel = self._channels[name] = Channel(name, namespace, self.health)
             self.health.channels = len(self._channels)
         return channel
 

@@ -4,11 +4,13 @@ A reply to a command is an item without publications, so that it can travel in t
 channel it is about and never overtakes, nor is overtaken by, that channel's publications.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.patch import encode_patch, merge, parse_patch
 from monitor.config import Delivery, Lane
+from monitor.health.latency import KindMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,16 @@ class Item:
     @property
     def count(self) -> int:
         return len(self.publications)
+
+    def count_late(self, kinds: Mapping[str, KindMeter], now_ns: int) -> int:
+        """How many of its publications, oldest first, are past their kind's threshold."""
+        late = 0
+        for publication in self.publications:
+            threshold_ns = kinds[publication.kind].threshold_ns
+            if threshold_ns is None or now_ns - publication.stamp_ns <= threshold_ns:
+                break
+            late += 1
+        return late
 
     def frame(self, encoding: Encoding) -> bytes:
         """The bytes of its message, made once per encoding."""

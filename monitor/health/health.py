@@ -111,9 +111,34 @@ class Health:
         )
         self._attempts = RateMeter(60, self._started_ns, (0, 0))
 
-    def note_delayed(self, kind: str, stamp_ns: int) -> None:
-        """A client that was behind has now been sent what was published at `stamp_ns`."""
-        self.kinds[kind].note_delay(self.clock_ns() - stamp_ns)
+    def note_sent(self, lane: Lane, messages: int, frame_bytes: int) -> None:
+        """Messages were offered and sent at once, with so many bytes on the wire."""
+        totals = self.totals
+        totals.offered += messages
+        totals.sent += messages
+        totals.bytes += frame_bytes
+        self.lanes[lane].sent += messages
+
+    def note_offered(self, lane: Lane, messages: int, size_bytes: int) -> None:
+        """Messages wait for a client."""
+        self.totals.offered += messages
+        self.lanes[lane].add(messages, size_bytes)
+
+    def note_delivered(self, lane: Lane, messages: int, size_bytes: int) -> None:
+        """Messages that waited were sent."""
+        self.totals.sent += messages
+        self.lanes[lane].sent += messages
+        self.lanes[lane].remove(messages, size_bytes)
+
+    def note_merged(self, lane: Lane, messages: int, size_bytes: int) -> None:
+        """Messages that waited became part of another one, which saved so many bytes."""
+        self.totals.merged += messages
+        self.lanes[lane].remove(messages, size_bytes)
+
+    def note_dropped(self, lane: Lane, messages: int, size_bytes: int, reason: str) -> None:
+        """Messages that waited will not be sent."""
+        self.totals.dropped[reason] += messages
+        self.lanes[lane].remove(messages, size_bytes)
 
     def uptime_ns(self) -> int:
         """Since the program started."""

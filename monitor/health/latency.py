@@ -148,14 +148,11 @@ class KindMeter(LatencyMeter):
         self.count = 0
         """Publications, watched or not; counted up by the publisher."""
         self.late = 0
-        """What reached its last socket, or a client that was behind, after the threshold."""
+        """What reached its last socket, or a client that was behind, after the threshold. The latter is not
+        in the figures: one client's slowness is not the server's."""
 
     def record(self, latency_ns: int) -> None:
         """Count a fan-out that ended, `latency_ns` after its publish."""
-        self._recent[bucket_of(latency_ns)] += 1
-        self.note_delay(latency_ns)
-
-    def note_delay(self, latency_ns: int) -> None:
-        """Count it as late if it is, but not in the figures: one client's slowness is not the server's."""
+        super().record(latency_ns)
         if self.threshold_ns is not None and latency_ns > self.threshold_ns:
             self.late += 1

@@ -30,6 +30,10 @@ class Connection:
         self._socket = accepted
         self.address = address
 
+    def fileno(self) -> int:
+        """The descriptor, for writing frames past this object; -1 once closed."""
+        return self._socket.fileno()
+
     def send_now(self, data: bytes | memoryview) -> int:
         """Write what the kernel takes at once; 0 if it takes nothing. Raises OSError once broken."""
         try:

@@ -29,6 +29,7 @@ class DisconnectParams(msgspec.Struct):
 def _row(session: Session) -> dict[str, Any]:
     client = session.client
     depths = client.depths()
+    ledger = client.settle()
     return {
         "id": session.id,
         "user": session.user,
@@ -38,10 +39,10 @@ def _row(session: Session) -> dict[str, Any]:
         "channels": list(session.subscriptions),
         "lanes": depths,
         "outbox_bytes": client.pending_bytes,
-        "sent": client.sent,
-        "sent_bytes": client.sent_bytes,
-        "merged": client.merged,
-        "dropped": client.dropped,
+        "sent": ledger.sent,
+        "sent_bytes": ledger.sent_bytes + client.reply_bytes,
+        "merged": ledger.merged,
+        "dropped": ledger.dropped,
         "rtt_ms": session.rtt_ms,
         "encoding": client.encoding.name,
         "connected": session.connected_ms,

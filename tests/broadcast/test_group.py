@@ -1,75 +1,189 @@
-"""A fan-out that stops and goes on while clients come and go: each gets what was pushed while he was in."""
+"""A fan-out over real sockets that stops and goes on while members come, go, stall and catch up."""
 
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
-from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from monitor.broadcast import group as group_module
 from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import SendGroup
-from monitor.broadcast.item import Item
-from monitor.config import Lane
+from monitor.broadcast.item import Item, Publication
+from monitor.config import Delivery, Lane, Settings
+from monitor.health.health import Health
+from monitor.serve.connection import Connection
+from tests.broadcast.wire import FakeWire
+
+CHANNELS = {"fills": Lane.IMMEDIATE, "trades": Lane.NORMAL}
 
 
-class Recorder(Client):
-    """A client that only remembers what it was offered."""
+def make_item(channel: str, number: int, size: int) -> Item:
+    data = b'{"n":%d,"pad":"%s"}' % (number, b"x" * size)
+    return Item.of(channel, b"", CHANNELS[channel], Delivery.STREAM, (Publication(data, "message", 0),))
 
-    __slots__ = ("got",)
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        theirs = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+@dataclass
+class Member:
+    """A client on a real socket; its writer runs when a test says so."""
+
+    health: Health
+    client: Client = field(init=False)
+    expected: dict[str, list[int]] = field(default_factory=dict)
+    received: FakeWire = field(default_factory=FakeWire)
+    is_writer_due: bool = False
+
+    def __post_init__(self) -> None:
+        ours, self.theirs = tcp_pair()
+        self.connection = Connection(ours, "test")
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        self.client = Client(
+            self.connection,
+            Plain(),
+            self.health,
+            outbox_bytes=1 << 24,
+            write_seconds=15,
+            spawn=self._note_writer,
+            lose=lambda code, reason: None,
+        )
+
+    def _note_writer(self, writer: Callable[[], Awaitable[None]]) -> None:
+        self.is_writer_due = True
+
+    def write(self) -> None:
+        """What the writer does once the socket has room."""
+        if self.is_writer_due:
+            self.is_writer_due = not self.client._send_pending()
+
+    def read(self) -> None:
+        with suppress(BlockingIOError):
+            self.received.send_now(self.theirs.recv(1 << 20))
+
+    def close(self) -> None:
+        self.connection._socket.close()
+        self.theirs.close()
+
+
+def clock(step: int) -> Callable[[], int]:
+    return count(0, step).__next__
+
+
+class FanOutMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
-        self.got: list[bytes] = []
+        super().__init__()
+        self.health = Health(Settings())
+        self.groups = {channel: SendGroup(channel, Plain(), self.health) for channel in CHANNELS}
+        self.members = [Member(self.health) for _ in range(4)]
+        self.number = 0
 
-    def offer(self, item: Item) -> None:
-        self.got.append(item.payload)
+    @rule(place=st.integers(0, 3), channel=st.sampled_from(sorted(CHANNELS)))
+    def join_or_leave(self, place: int, channel: str) -> None:
+        member = self.members[place]
+        if channel in member.client.groups:
+            self._finish(channel)
+            member.client.leave(channel, discard=False)
+        else:
+            member.client.join(channel, self.groups[channel])
+
+    @rule(channel=st.sampled_from(sorted(CHANNELS)), size=st.sampled_from([0, 3_000, 40_000]))
+    def push(self, channel: str, size: int) -> None:
+        self.number += 1
+        self.groups[channel].push(make_item(channel, self.number, size))
+        for member in self.members:
+            if channel in member.client.groups:
+                member.expected.setdefault(channel, []).append(self.number)
+
+    @rule(channel=st.sampled_from(sorted(CHANNELS)))
+    def advance_a_slice(self, channel: str) -> None:
+        self.groups[channel].advance(clock(10), 0, lambda item: None)
+
+    @rule(place=st.integers(0, 3))
+    def read(self, place: int) -> None:
+        self.members[place].read()
+
+    @rule(place=st.integers(0, 3))
+    def write(self, place: int) -> None:
+        self.members[place].write()
+
+    def _finish(self, channel: str) -> None:
+        while not self.groups[channel].advance(clock(10), 0, lambda item: None):
+            pass
+
+    @invariant()
+    def ledgers_balance(self) -> None:
+        totals, waiting = self.health.totals, 0
+        for member in self.members:
+            ledger = member.client.settle()
+            assert ledger.is_balanced
+            assert ledger.pending == sum(member.client.depths())
+            waiting += ledger.pending
+        assert totals.offered == totals.sent + waiting
+        assert waiting == sum(lane.depth for lane in self.health.lanes)
+
+    def teardown(self) -> None:
+        """In the end, everybody has got each channel's items in order, once."""
+        for channel in CHANNELS:
+            self._finish(channel)
+        for member in self.members:
+            deadline = time.monotonic() + 10
+            while (
+                self._count(member) < sum(map(len, member.expected.values())) and time.monotonic() < deadline
+            ):
+                member.write()
+                member.read()
+            got: dict[str, list[int]] = {}
+            for document in member.received.documents():
+                got.setdefault(self._channel_of(document), []).append(self._number_of(document))
+            assert got == member.expected
+            member.close()
+
+    @staticmethod
+    def _count(member: Member) -> int:
+        return len([document for document in member.received.documents() if document])
+
+    def _channel_of(self, document: bytes) -> str:
+        number = self._number_of(document)
+        return next(
+            channel
+            for member in self.members
+            for channel, numbers in member.expected.items()
+            if number in numbers
+        )
+
+    @staticmethod
+    def _number_of(document: bytes) -> int:
+        return int(document.split(b":")[2].split(b",")[0])
 
 
-def _clock(step: int) -> Callable[[], int]:
-    now = 0
-
-    def clock_ns() -> int:
-        nonlocal now
-        now += step
-        return now
-
-    return clock_ns
-
-
-@given(st.lists(st.sampled_from(["join", "leave", "push", "slice"]), max_size=120), st.randoms())
-def test_each_member_gets_exactly_what_was_pushed_while_it_was_one(steps: list[str], chance: object) -> None:
-    group = SendGroup()
-    done: list[Item] = []
-    members: list[tuple[Recorder, int]] = []
-    pushed: list[bytes] = []
-    left: list[tuple[Recorder, int]] = []
-    for step in steps:
-        match step:
-            case "join":
-                members.append((Recorder(), len(pushed)))
-                group.add(members[-1][0])
-            case "leave" if members:
-                left.append(members.pop(chance.randrange(len(members))))  # type: ignore[attr-defined]
-                group.remove(left[-1][0])
-            case "push":
-                pushed.append(b"%d" % len(pushed))
-                group.push(Item(pushed[-1], Lane.NORMAL))
-            case "slice":
-                group.advance(_clock(10), 0, done.append)
-    while not group.advance(_clock(10), 0, done.append):
-        pass
-    assert [item.payload for item in done] == pushed
-    for member, since in members:
-        assert member.got == pushed[since:]
-    for member, since in left:
-        assert member.got == pushed[since : since + len(member.got)]
-    assert len(group) == len(members)
+FanOutMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestFanOut = FanOutMachine.TestCase
 
 
 def test_a_slice_ends_when_its_time_is_up() -> None:
-    group = SendGroup()
-    members = [Recorder() for _ in range(3 * group_module.CLIENTS_PER_LOOK)]
-    for member in members:
-        group.add(member)
-    group.push(Item(b"x", Lane.NORMAL))
-    assert not group.advance(_clock(10), 5, lambda item: None)
-    assert sum(len(member.got) for member in members) == group_module.CLIENTS_PER_LOOK
+    health = Health(Settings())
+    group = SendGroup("fills", Plain(), health)
+    wires = [FakeWire() for _ in range(3 * group_module.CLIENTS_PER_LOOK)]
+    for wire in wires:
+        ignore: Any = lambda *_: None  # noqa: E731
+        client = Client(wire, Plain(), health, outbox_bytes=1, write_seconds=1, spawn=ignore, lose=ignore)
+        client.join("fills", group)
+    group.push(make_item("fills", 1, 0))
+    assert not group.advance(clock(10), 5, lambda item: None)
+    assert sum(bool(wire.data) for wire in wires) == group_module.CLIENTS_PER_LOOK

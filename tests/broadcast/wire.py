@@ -10,6 +10,9 @@ class FakeWire:
         self.is_broken = False
         self._writable = trio.Event()
 
+    def fileno(self) -> int:
+        return -1
+
     def send_now(self, data: bytes | memoryview) -> int:
         if self.is_broken:
             raise ConnectionResetError

@@ -133,14 +133,6 @@ def test_every_configured_kind_has_a_meter_with_the_lane_of_its_namespace() -> N
     assert kinds["book"].lane is Lane.NORMAL
 
 
-def test_a_delivery_to_a_client_that_was_behind_is_late_by_its_stamp(health: Health, clock: Clock) -> None:
-    stamp_ns = clock.now_ns
-    clock.now_ns += 11 * NS_PER_MS
-    health.note_delayed("order_fill", stamp_ns)
-    health.note_delayed("order_update", stamp_ns)
-    assert (health.kinds["order_fill"].late, health.kinds["order_update"].late) == (1, 0)
-
-
 def test_a_deep_lane_is_raised_and_cleared(health: Health, clock: Clock) -> None:
     health.lanes[Lane.NORMAL].add(500, 50_000)
     run_seconds(health, clock, 1.25)
