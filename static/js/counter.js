@@ -3,6 +3,7 @@
  * seconds.
  */
 import { write } from "./dom.js";
+import { NONE } from "./text.js";
 
 const FIRST_RUN_MS = 600;
 const LONGEST_RUN_MS = 10_000;
@@ -23,8 +24,12 @@ export class Counter {
     this.#format = format;
   }
 
-  /** Run towards `target`; true while there is way to go. */
+  /** Run towards `target`; true while there is way to go. Null is not known, and shown as a dash. */
   draw(target, nowMs) {
+    if (target === null) {
+      write(this.#element, NONE);
+      return false;
+    }
     if (target !== this.#target) this.#aim(target, nowMs);
     write(this.#element, this.#format(this.#valueAt(nowMs)));
     return nowMs < this.#startedMs + this.#durationMs;

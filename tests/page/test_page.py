@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from monitor.serve.access import make_token
 from tests.browser import PATIENCE_MS
-from tests.page.conftest import OpenPage, Served, serve
+from tests.page.conftest import OpenPage
+from tests.process import Process, lanecast_process
+from tests.serve.running import sign
 
 ALL_PANELS = {
     "trades:all",
@@ -38,6 +39,11 @@ def wait_until(page: Page, claim: Callable[[], bool]) -> None:
     while not claim():
         assert time.monotonic() < deadline, "it never came true"
         page.wait_for_timeout(50)
+
+
+def watched(server: Process) -> set[str]:
+    """Name the channels that somebody is subscribed to."""
+    return set(server.api("channels")["channels"])
 
 
 def tape_of(page: Page) -> Locator:
@@ -111,12 +117,12 @@ def test_hot_markets_come_with_their_lines(page: Page) -> None:
     expect(page.locator("#hot path.line").first).to_have_attribute("d", re.compile("^M0.0 .*L100.0 "))
 
 
-def test_chart_shows_the_hour_or_the_day(page: Page, served: Served) -> None:
+def test_chart_shows_the_hour_or_the_day(page: Page, served: Process) -> None:
     expect(page.locator("#analytics canvas")).to_be_visible()
     page.get_by_role("button", name="Day").click()
     expect(page.get_by_role("button", name="Day")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#analytics canvas")).to_be_visible()
-    wait_until(page, lambda: "market:analytics.day" in served.channels())
+    wait_until(page, lambda: "market:analytics.day" in watched(served))
 
 
 def test_counters_and_readings_are_filled(page: Page) -> None:
@@ -126,10 +132,10 @@ def test_counters_and_readings_are_filled(page: Page) -> None:
     expect(page.get_by_test_id("event-age")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
 
 
-def test_fill_is_shown_as_it_happens_and_only_once(page: Page, served: Served) -> None:
+def test_fill_is_shown_as_it_happens_and_only_once(page: Page, served: Process) -> None:
     expect(page.get_by_test_id("fill-row").first).to_be_visible()
     for fill_id in ("seen-1", "seen-1", "seen-2"):
-        served.call("publish", channel="orders:paper", data=fill(fill_id))
+        served.publish("orders:paper", fill(fill_id))
     expect(page.locator("[data-fill-id=seen-2]")).to_be_visible()
     shown = page.locator("[data-fill-id=seen-1]")
     expect(shown).to_have_count(1)
@@ -166,7 +172,7 @@ def test_scrolled_tape_keeps_its_place_until_it_is_back_on_top(page: Page) -> No
     expect(page.get_by_test_id("newer")).to_be_hidden()
 
 
-def test_drawer_opens_and_closes_by_keyboard(page: Page, served: Served) -> None:
+def test_drawer_opens_and_closes_by_keyboard(page: Page, served: Process) -> None:
     rows = page.get_by_test_id("hot-row")
     expect(rows).to_have_count(12)
     rows.first.focus()
@@ -179,10 +185,10 @@ def test_drawer_opens_and_closes_by_keyboard(page: Page, served: Served) -> None
     expect(page.get_by_test_id("drawer-badge")).to_contain_text("SYNCED")
     expect(page.get_by_test_id("drawer-tape").get_by_test_id("tape-row").first).to_be_visible()
     own = {f"{kind}:{market}" for kind in ("ticker", "book", "trades")}
-    wait_until(page, lambda: own <= served.channels())
+    wait_until(page, lambda: own <= watched(served))
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
-    wait_until(page, lambda: f"ticker:{market}" not in served.channels())
+    wait_until(page, lambda: f"ticker:{market}" not in watched(served))
     assert page.evaluate("document.activeElement.dataset.market") == market
 
 
@@ -200,39 +206,39 @@ def test_found_market_opens_and_goes_to_the_book(page: Page) -> None:
     expect(page.get_by_test_id("book-market")).to_have_text("SOLUSDT")
 
 
-def test_desk_subscribes_to_what_its_panels_show(page: Page, served: Served) -> None:
+def test_desk_subscribes_to_what_its_panels_show(page: Page, served: Process) -> None:
     book = page.get_by_test_id("book-market")
     expect(book).not_to_have_text("\N{EN DASH}")
-    wait_until(page, lambda: served.channels() == {*ALL_PANELS, f"book:sim.{book.text_content()}"})
+    wait_until(page, lambda: watched(served) == {*ALL_PANELS, f"book:sim.{book.text_content()}"})
 
 
-def test_phone_subscribes_to_what_is_scrolled_into_view(open_page: OpenPage, served: Served) -> None:
+def test_phone_subscribes_to_what_is_scrolled_into_view(open_page: OpenPage, served: Process) -> None:
     phone = open_page(width=390, height=700, has_touch=True, is_mobile=True)
     expect(phone.get_by_test_id("fill-row").first).to_be_visible()
     below = {"trades:all", "open_orders:paper"}
-    wait_until(phone, lambda: served.channels() & {"orders:paper", *below} == {"orders:paper"})
+    wait_until(phone, lambda: watched(served) & {"orders:paper", *below} == {"orders:paper"})
     phone.locator("#tape").scroll_into_view_if_needed()
-    wait_until(phone, lambda: "trades:all" in served.channels())
+    wait_until(phone, lambda: "trades:all" in watched(served))
     phone.locator("#orders").scroll_into_view_if_needed()
-    wait_until(phone, lambda: "open_orders:paper" in served.channels())
-    wait_until(phone, lambda: "orders:paper" not in served.channels())
+    wait_until(phone, lambda: "open_orders:paper" in watched(served))
+    wait_until(phone, lambda: "orders:paper" not in watched(served))
 
 
-def test_phone_drawer_covers_and_silences_the_panels(open_page: OpenPage, served: Served) -> None:
+def test_phone_drawer_covers_and_silences_the_panels(open_page: OpenPage, served: Process) -> None:
     phone = open_page(width=390, height=700)
     phone.get_by_test_id("fill-row").first.click()
     expect(phone.get_by_test_id("drawer")).to_be_visible()
-    wait_until(phone, lambda: "orders:paper" not in served.channels())
-    wait_until(phone, lambda: any(name.startswith("ticker:") for name in served.channels()))
+    wait_until(phone, lambda: "orders:paper" not in watched(served))
+    wait_until(phone, lambda: any(name.startswith("ticker:") for name in watched(served)))
 
 
-def test_hidden_tab_receives_nothing_and_comes_back(page: Page, served: Served) -> None:
-    wait_until(page, lambda: served.channels() >= ALL_PANELS)
+def test_hidden_tab_receives_nothing_and_comes_back(page: Page, served: Process) -> None:
+    wait_until(page, lambda: watched(served) >= ALL_PANELS)
     page.evaluate(HIDE_TAB, True)
-    wait_until(page, lambda: served.channels() == set())
+    wait_until(page, lambda: watched(served) == set())
     before = newest_row(page)
     page.evaluate(HIDE_TAB, False)
-    wait_until(page, lambda: served.channels() >= ALL_PANELS)
+    wait_until(page, lambda: watched(served) >= ALL_PANELS)
     wait_until(page, lambda: newest_row(page) > before)
 
 
@@ -259,14 +265,13 @@ def test_help_tells_the_keys(page: Page) -> None:
 
 
 def test_token_of_the_address_names_the_account_and_leaves_the_address(
-    open_page: OpenPage, served: Served
+    open_page: OpenPage, served: Process
 ) -> None:
-    token = make_token((served.data_dir / "token.key").read_text().strip(), "ann")
-    page = open_page(f"/#token={token}")
+    page = open_page(f"/#token={sign(sub='ann')}")
     expect(page.locator("#account")).to_have_text("ann")
     expect(page.locator("#bots .notice")).to_have_text("no bots of ann")
-    assert page.url == f"{served.url}/"
-    wait_until(page, lambda: "orders:ann" in served.channels())
+    assert page.url == f"{served.address}/"
+    wait_until(page, lambda: "orders:ann" in watched(served))
     page.locator("#account").click()
     page.get_by_role("button", name="Demonstration account").click()
     expect(page.get_by_test_id("bot-row")).to_have_count(6)
@@ -280,18 +285,26 @@ def test_wide_lists_never_make_a_phone_scroll_sideways(open_page: OpenPage) -> N
 
 def test_lost_server_is_said_and_found_again(browser: Browser, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    context = browser.new_context()
-    page = context.new_page()
-    with serve(tmp_path, port) as server:
-        page.goto(server.url)
-        expect(page.get_by_test_id("connection")).to_have_text("connected")
+        configuration = f"port = {reserved.getsockname()[1]}"
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    with lanecast_process(tmp_path, configuration) as server:
+        page.goto(server.address)
         expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
     expect(page.get_by_test_id("connection")).to_have_text(re.compile(r"^connecting · .*\d+ failed$"))
     expect(page.get_by_test_id("book-badge")).to_contain_text("STALE")
-    with serve(tmp_path, port):
-        before = newest_row(page)
+    before = newest_row(page)
+    with lanecast_process(tmp_path, configuration):
         expect(page.get_by_test_id("connection")).to_have_text("connected")
         wait_until(page, lambda: newest_row(page) > before)
         expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
-    context.close()
+    page.close()
+
+
+def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(process.address)
+    expect(page.locator("#fills .notice")).to_have_text("orders:paper: permission denied")
+    expect(page.locator("#bots .notice")).to_have_text("botstate:paper: permission denied")
+    expect(page.locator("[data-counter=profit]")).to_have_text("\N{EN DASH}")
+    expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
+    page.close()

@@ -1,10 +1,12 @@
 """What the page makes of the payloads, held against plain models; the modules run in a real browser."""
 
 import random
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
+
+from tests.process import Process
 
 APPLY_TO_BOOK = """async ([whole, patches]) => {
   const { Book } = await import("/static/js/state/book.js");
@@ -70,10 +72,10 @@ SHOW_TAPE = """async (count) => {
 
 
 @pytest.fixture(scope="module")
-def laboratory(browser: Any, served: Any) -> Any:
+def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
     """A page on the server's origin that runs nothing of its own."""
     page = browser.new_page()
-    page.goto(f"{served.url}/static/vendor/manifest.json")
+    page.goto(f"{served.address}/static/vendor/manifest.json")
     yield page
     page.close()
 

@@ -2,7 +2,7 @@
 import { Counter } from "../counter.js";
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
-import { centsText, wholeText } from "../text.js";
+import { NONE, centsText, wholeText } from "../text.js";
 
 const FORMATS = {
   trades: wholeText,
@@ -25,7 +25,7 @@ export class PulsePanel extends Panel {
     const [activity, botstate, orders] = this.channels.map((name) => this.state(name));
     const bots = [...(botstate.sections.bots?.values() ?? [])];
     const totals = { ...countTrades(activity.sections.buckets), ...countBots(bots), fills: orders.liveCount };
-    write(this.#cell("bots"), `${bots.filter((bot) => bot.status === "active").length} of ${bots.length}`);
+    write(this.#cell("bots"), activeText(bots));
     return this.#counters.map(([name, counter]) => counter.draw(totals[name], nowMs)).some(Boolean);
   }
 
@@ -37,10 +37,16 @@ export class PulsePanel extends Panel {
 function countTrades(buckets) {
   const counted = [...(buckets?.values() ?? [])];
   const trades = sumOf(counted, "trades");
-  return { trades, buys: trades ? sumOf(counted, "buys") / trades : 0, volume: sumOf(counted, "volume") };
+  return { trades, buys: trades ? sumOf(counted, "buys") / trades : null, volume: sumOf(counted, "volume") };
+}
+
+function activeText(bots) {
+  const active = bots.filter((bot) => bot.status === "active");
+  return bots.length ? `${active.length} of ${bots.length}` : NONE;
 }
 
 function countBots(bots) {
+  if (!bots.length) return { cycles: null, profit: null };
   return { cycles: sumOf(bots, "cycles"), profit: sumOf(bots, "profit") };
 }
 
