@@ -11,6 +11,9 @@ from itertools import count
 
 import trio
 
+PRUNE_FROM = 1_024
+"""Entries; fewer are not worth looking for cancelled ones."""
+
 
 class Timer:
     """A call that is due; `cancel` makes it void."""
@@ -29,9 +32,15 @@ class Timers:
         self._due: list[tuple[float, int, Timer]] = []
         self._numbers = count()
         self._changed = trio.Event()
+        self._prune_at = PRUNE_FROM
+
+    def __len__(self) -> int:
+        return len(self._due)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         """Have `call` run in so many seconds; it must not wait, nor raise."""
+        if len(self._due) >= self._prune_at:
+            self._prune()
         timer = Timer(call)
         entry = (trio.current_time() + seconds, next(self._numbers), timer)
         heapq.heappush(self._due, entry)
@@ -41,6 +50,12 @@ class Timers:
 
     def at(self, unix_seconds: float, call: Callable[[], None]) -> Timer:
         return self.after(max(0.0, unix_seconds - time.time()), call)
+
+    def _prune(self) -> None:
+        """Forget cancelled timers: a token that is refreshed all the time leaves one behind each time."""
+        self._due = [entry for entry in self._due if entry[2].call is not None]
+        heapq.heapify(self._due)
+        self._prune_at = max(PRUNE_FROM, 2 * len(self._due))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Make the calls when they are due, until cancelled."""

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import pytest
 import trio
+import trio.testing
 
 from tests.serve.running import Server, running
 from tests.serve.wire import PING, Client, frame
@@ -143,3 +144,22 @@ async def test_closing_house_says_goodbye_and_lets_nobody_in() -> None:
         await server.dial()
     for stream in streams:
         await stream.aclose()
+
+
+@pytest.mark.trio
+async def test_answers_keep_their_place_among_the_publications_of_a_client_that_is_behind(
+    server: Server,
+) -> None:
+    slow = await server.subscriber("chat:a")
+    for _ in range(12):
+        await server.publish("chat:a", "before " + "x" * 60_000)
+    for number, method in ((10, "unsubscribe"), (11, "subscribe")):
+        await slow.say({"id": number, method: {"channel": "chat:a"}})
+        await trio.testing.wait_all_tasks_blocked()
+        await server.publish("chat:a", f"after {number}")
+    seen = []
+    while "after 11" not in seen:
+        document = await slow.document()
+        seen.append(document.get("id") or document["push"]["pub"]["data"].split(" x")[0])
+    assert seen[seen.index(10) :] == [10, 11, "after 11"]
+    assert set(seen[: seen.index(10)]) == {"before"}

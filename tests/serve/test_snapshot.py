@@ -10,12 +10,14 @@ from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import Client
 
 BOOK = "book:sim.BTCUSDT"
+SIMULATOR = {"enabled": True, "rate": 200, "seed": 7}
+QUICK = {name: {"interval_ms": 20} for name in ("book", "market:hot", "market:analytics")}
 OFFER = "permessage-deflate"
 
 
 @pytest.fixture
-async def simulated(jumping_clock: object) -> AsyncIterator[Server]:
-    async with running(simulator={"enabled": True, "rate": 100, "seed": 7}) as server:
+async def simulated() -> AsyncIterator[Server]:
+    async with running(simulator=SIMULATOR, namespaces=QUICK) as server:
         yield server
 
 
@@ -98,9 +100,7 @@ async def test_trades_are_a_stream_whose_last_ones_are_kept(simulated: Server) -
 
 
 @pytest.mark.trio
-async def test_demonstration_account_is_open_to_all_but_not_where_a_venue_is_real(
-    simulated: Server, jumping_clock: object
-) -> None:
+async def test_demonstration_account_is_open_to_all_but_not_where_a_venue_is_real(simulated: Server) -> None:
     stranger = await simulated.client(sign(sub="ann"))
     assert await stranger.refusal("subscribe", channel="orders:paper") == 0
     async with running() as server:
