@@ -149,8 +149,11 @@ class FrontDoor:
         return Session(self._house, connection, websocket, encoding)
 
     async def _answer(self, request: Request) -> Response:
+        # A WebSocket command that was read in the same turn, an unsubscribe say, comes first;
+        # and who sends hundreds of requests at once gives way after each.
+        await trio.lowlevel.checkpoint()
         try:
-            return await self._route(request)
+            return self._route(request)
         except HttpError as error:
             return self._refusal(error.status, error.message, error.headers)
 
@@ -158,12 +161,10 @@ class FrontDoor:
         self._totals.refused[str(status)] += 1
         return http.text(status, message, headers)
 
-    async def _route(self, request: Request) -> Response:
+    def _route(self, request: Request) -> Response:
         if request.path.startswith("/api/"):
             _check_method(request, "POST")
             self._api.check_key(request)
-            # A WebSocket command that was read in the same turn, an unsubscribe say, comes first.
-            await trio.lowlevel.checkpoint()
             return self._api.answer(request.path.removeprefix("/api/"), request)
         _check_method(request, "GET", "HEAD")
         match request.path:

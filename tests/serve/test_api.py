@@ -1,10 +1,11 @@
+import os
 from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from tests.serve.running import KEYS, Server, running, sign
-from tests.serve.wire import request
+from tests.serve.wire import TEXT, frame, request
 
 
 async def refusal(server: Server, method: str, **params: Any) -> int:
@@ -271,6 +272,22 @@ async def test_errors_are_http_statuses_for_who_asks_for_it(
     assert answer.status == status
     assert set(answer.json()) == ({"result"} if status == 200 else {"code", "message"})
     assert (await server.post(method, params)).status == 200
+
+
+@pytest.mark.trio
+async def test_publication_never_overtakes_an_unsubscribe_that_was_sent_before_it(server: Server) -> None:
+    client, backend = await server.client(), await server.wire()
+    body = b'{"channel":"chat:a","data":1}'
+    headers = {"Host": "lanecast", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
+    for _ in range(40):
+        await client.call("subscribe", channel="chat:a")
+        # Past Trio, so that the server finds both sockets readable in one turn.
+        os.write(
+            client.stream.socket.fileno(), frame(TEXT, b'{"id":9999,"unsubscribe":{"channel":"chat:a"}}')
+        )
+        os.write(backend.stream.socket.fileno(), request("POST", "/api/publish", headers, body))
+        await backend.take_until(b"}}")
+        assert await client.kept() == [{"id": 9999, "unsubscribe": {}}]
 
 
 @pytest.mark.trio

@@ -224,6 +224,26 @@ async def test_connection_is_kept_for_the_next_request_and_pipelined_ones(server
 
 
 @pytest.mark.trio
+async def test_many_pipelined_requests_give_way_after_each(server: Server) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    wire = await server.wire()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        await wire.send(request("GET", "/healthz", HOST) * 200)
+        for _ in range(200):
+            assert (await next_answer(wire))[0] == 200
+        nursery.cancel_scope.cancel()
+    assert turns >= 100
+
+
+@pytest.mark.trio
 async def test_error_of_a_call_leaves_the_connection_open(server: Server) -> None:
     wire = await server.wire()
     for path, headers, status in (
