@@ -279,7 +279,7 @@ async def test_publication_never_overtakes_an_unsubscribe_that_was_sent_before_i
     client, backend = await server.client(), await server.wire()
     body = b'{"channel":"chat:a","data":1}'
     headers = {"Host": "lanecast", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
-    for _ in range(40):
+    for _ in range(25):
         await client.call("subscribe", channel="chat:a")
         # Past Trio, so that the server finds both sockets readable in one turn.
         os.write(
