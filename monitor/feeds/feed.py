@@ -8,14 +8,14 @@ health, and the next connection follows after a jittered, bounded pause.
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, open_websocket
+from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, wrap_client_stream
 from wsproto.utilities import ProtocolError
 
 from monitor.errors import ConfigError, FeedError
@@ -28,7 +28,7 @@ RECEIVE_BYTES = 2**16
 QUEUE_MESSAGES = 256
 """Between the socket's reader and us: enough to work in batches, little enough to stay young."""
 CONNECT_SECONDS = 10.0
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = 10.0
 """Without a message for so long we ask for a pong, and wait as long again for it."""
 JUDGE_SECONDS = 1.0
@@ -74,23 +74,52 @@ def require_url(url: str, schemes: Sequence[str], key: str) -> str:
 
 @asynccontextmanager
 async def dial(url: str, headers: Headers) -> AsyncIterator[Socket]:
-    """An open WebSocket, closed on leaving; raises what trio-websocket raises."""
+    """An open WebSocket, closed on leaving; raises what trio and trio-websocket raise.
+
+    The stream is ours and not the library's, which leaves it open when the upgrade is refused.
+    """
     parts = urlsplit(url)
-    is_secure = parts.scheme == "wss"
-    resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    async with open_websocket(
-        parts.hostname or "",
-        parts.port or (443 if is_secure else 80),
-        resource,
-        use_ssl=ssl.create_default_context() if is_secure else False,
-        extra_headers=headers,
-        message_queue_size=QUEUE_MESSAGES,
-        max_message_size=MESSAGE_BYTES,
-        receive_buffer_size=RECEIVE_BYTES,
-        connect_timeout=CONNECT_SECONDS,
-        disconnect_timeout=CLOSE_SECONDS,
-    ) as socket:
-        yield socket
+    with _patience():
+        stream = await _open_stream(parts)
+    try:
+        async with trio.open_nursery() as nursery:
+            with _patience():
+                socket = await wrap_client_stream(
+                    nursery,
+                    stream,
+                    parts.netloc.rpartition("@")[2],
+                    (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+                    extra_headers=headers,
+                    message_queue_size=QUEUE_MESSAGES,
+                    max_message_size=MESSAGE_BYTES,
+                    receive_buffer_size=RECEIVE_BYTES,
+                )
+            try:
+                yield socket
+            finally:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
+                    await socket.aclose()
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            yield
+    except trio.TooSlowError:
+        raise FeedError(f"no answer within {CONNECT_SECONDS:g} s") from None
+
+
+async def _open_stream(parts: SplitResult) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    host = parts.hostname or ""
+    if parts.scheme == "ws":
+        return await trio.open_tcp_stream(host, parts.port or 80)
+    context = ssl.create_default_context()
+    return await trio.open_ssl_over_tcp_stream(
+        host, parts.port or 443, ssl_context=context, https_compatible=True
+    )
 
 
 async def run_feed(
@@ -243,6 +272,6 @@ def _explain(group: BaseExceptionGroup[BaseException]) -> str:
             return f"the venue refused the connection with HTTP {status}"
         case ConnectionClosed(reason=reason) if reason is not None:
             return f"the connection was closed ({reason.code} {reason.reason or reason.name})"
-        case HandshakeError():
-            return f"can't connect: {error.__cause__ or type(error).__name__}"
+        case OSError():
+            return f"can't connect: {error}"
     return str(error) or type(error).__name__

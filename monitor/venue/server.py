@@ -82,6 +82,13 @@ class _Door:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_BYTES)
 
     async def serve(self, speed: float | None) -> None:
+        try:
+            await self._serve(speed)
+        except h11.RemoteProtocolError as error:
+            if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await self._answer(Answer(error.error_status_hint, encode({"error": str(error)})))
+
+    async def _serve(self, speed: float | None) -> None:
         while (request := await self._receive()) is not None:
             headers = Request.parse(request.target.decode("latin-1"), request.headers)
             if "websocket" in headers.headers.get("upgrade", "").lower():

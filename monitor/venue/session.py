@@ -103,10 +103,12 @@ class Session:
             await trio.sleep_forever()
         start = trio.current_time()
         while self._conversation.position < len(script.lines):
-            due = math.inf if speed is None else (trio.current_time() - start) * speed
+            due = math.inf
+            if speed is not None:
+                seconds = script.lines[self._conversation.position].seconds
+                await trio.sleep_until(start + seconds / speed)
+                due = max(seconds, (trio.current_time() - start) * speed)
             await self._write(self._take(script, due))
-            if speed is not None and self._conversation.position < len(script.lines):
-                await trio.sleep_until(start + script.lines[self._conversation.position].seconds / speed)
 
     def _take(self, script: Script, due: float) -> bytes:
         """The frames of the next lines that are due, as much as one write should hold."""

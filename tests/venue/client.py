@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 import trio
-from trio_websocket import WebSocketConnection, open_websocket_url
 
+from monitor.feeds.feed import Headers, Socket, dial
 from monitor.venue import run_venue
 
 PATIENCE_SECONDS = 30
@@ -18,16 +18,15 @@ PATIENCE_SECONDS = 30
 @asynccontextmanager
 async def standing_in(capture: Path, *, speed: float | None = None) -> AsyncIterator[str]:
     """The base URL of a stand-in that ends with the block."""
-    with trio.fail_after(PATIENCE_SECONDS * 4):
-        async with trio.open_nursery() as nursery:
-            yield await nursery.start(partial(run_venue, capture, port=0, speed=speed))
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(partial(run_venue, capture, port=0, speed=speed))
+        nursery.cancel_scope.cancel()
 
 
 class Client:
     """Sends objects, receives objects."""
 
-    def __init__(self, socket: WebSocketConnection) -> None:
+    def __init__(self, socket: Socket) -> None:
         self.socket = socket
 
     async def say(self, message: object) -> None:
@@ -52,8 +51,7 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(url: str, headers: list[tuple[bytes, bytes]] | None = None) -> AsyncIterator[Client]:
-    async with open_websocket_url(
-        url, extra_headers=headers or [], message_queue_size=256, max_message_size=2**25, disconnect_timeout=1
-    ) as socket:
+async def connected(url: str, headers: Headers | None = None) -> AsyncIterator[Client]:
+    """A client over the feeds' own way to a socket."""
+    async with dial(url, headers or []) as socket:
         yield Client(socket)
