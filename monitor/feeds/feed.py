@@ -233,6 +233,8 @@ class _Conversation:
                     events = await self._route.fetch(market)
                 self.deliver(events)
                 self._wake.set()
+                if failures:
+                    self._health.error = None
                 return
             except FeedError as error:
                 failures += 1
