@@ -82,3 +82,20 @@ def lanecast_process(directory: Path, configuration: str = CONFIGURATION) -> Ite
             server.send_signal(signal.SIGTERM)
             assert server.wait(END_SECONDS) == 0
     assert "Traceback" not in (directory / "log").read_text()
+
+
+@contextmanager
+def venue_process(capture: Path, *, speed: str) -> Iterator[str]:
+    """Run `lanecast venue`; its base URL, ws://host:port."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "monitor", "venue", str(capture), "--port", "0", "--speed", speed],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as venue:
+        try:
+            assert venue.stdout is not None
+            yield venue.stdout.readline().split()[-1]
+        finally:
+            venue.send_signal(signal.SIGINT)
+            venue.wait(END_SECONDS)

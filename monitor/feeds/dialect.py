@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +116,7 @@ class Seen:
     __slots__ = ("_keys", "_limit")
 
     def __init__(self, limit: int = 10_000) -> None:
-        self._keys: dict[object, None] = {}
+        self._keys: OrderedDict[object, None] = OrderedDict()
         self._limit = limit
 
     def add(self, key: object) -> bool:
@@ -125,7 +125,7 @@ class Seen:
             return False
         self._keys[key] = None
         if len(self._keys) > self._limit:
-            del self._keys[next(iter(self._keys))]
+            self._keys.popitem(last=False)
         return True
 
 

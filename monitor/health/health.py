@@ -109,7 +109,7 @@ class Health:
         self._kind_rates = RateMeter(
             _KIND_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._kind_counters()
         )
-        self._attempts = RateMeter(60, self._started_ns, (0, 0))
+        self._endings = RateMeter(60, self._started_ns, (0, 0))
 
     def note_sent(self, lane: Lane, messages: int, frame_bytes: int) -> None:
         """Messages were offered and sent at once, with so many bytes on the wire."""
@@ -174,7 +174,7 @@ class Health:
     def _end_second(self, now_ns: int) -> None:
         for lane in self.lanes:
             lane.end_second()
-        self._attempts.read(now_ns, (self.totals.connections, self.totals.failed))
+        self._endings.read(now_ns, (self.totals.closed.total(), self.totals.failed))
         self.process.read(self.clients)
 
     def _counters(self) -> Counters:
@@ -192,12 +192,12 @@ class Health:
         return tuple(kind.count for kind in self.kinds.values())
 
     def _findings(self, now_ns: int) -> Iterator[Finding]:
-        connections, failed = self._attempts.gained()
+        ended, failed = self._endings.gained()
         return chain(
             rules.find_deep_lanes(self.lanes),
             rules.find_late_kinds(self.kinds.values()),
             rules.find_lag(self.lag.last_10s.summary()),
-            rules.find_failures(connections, failed),
+            rules.find_failures(self.clients + ended, failed),
             rules.find_growth(self.process.growth.bytes),
             rules.find_troubled_feeds(self.feeds.values(), now_ns),
         )

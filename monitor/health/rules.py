@@ -109,7 +109,7 @@ def find_lag(last_10s: Summary) -> Iterator[Finding]:
 
 
 def find_failures(connections: int, failed: int) -> Iterator[Finding]:
-    """Too great a share of the last minute's connections failed."""
+    """Too great a share of the connections that the last minute saw, open or ended, failed."""
     if connections >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections:
         share = failed / connections
         yield Finding(

@@ -22,7 +22,7 @@ from monitor.serve import channels, protocol
 from monitor.serve.commands import start_server_side
 from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.protocol import CommandError, Disconnect, Since
-from monitor.serve.session import House
+from monitor.serve.session import House, Session
 
 NODE_ID = str(uuid.uuid4())
 IDEMPOTENCY_KEYS_MAX = 10_000
@@ -197,15 +197,21 @@ class Api:
             raise protocol.bad_request(str(error)) from None
         return _position(position)
 
+    def _sessions(self, user: str, client: str) -> list[Session]:
+        """Those of a user, or the one that is named: nothing named would mean everybody anonymous."""
+        if not user and not client:
+            raise protocol.bad_request("user is empty: name a user, or the client of an anonymous one")
+        return self._house.registry.of_user(user, client)
+
     def _subscribe(self, params: SessionParams) -> bytes:
         channels.find_namespace(self._hub, params.channel)
-        for session in self._house.registry.of_user(params.user, params.client):
+        for session in self._sessions(params.user, params.client):
             if params.channel not in session.subscriptions:
                 start_server_side(session, params.channel, params.info, params.expire_at)
         return _EMPTY
 
     def _unsubscribe(self, params: SessionParams) -> bytes:
-        for session in self._house.registry.of_user(params.user, params.client):
+        for session in self._sessions(params.user, params.client):
             names = [params.channel] if params.channel else list(session.subscriptions)
             for channel in names:
                 if channel in session.subscriptions:
@@ -216,13 +222,13 @@ class Api:
         goodbye = Disconnect(
             _close_code(params.disconnect.code), params.disconnect.reason or "force disconnect"
         )
-        for session in self._house.registry.of_user(params.user, params.client):
+        for session in self._sessions(params.user, params.client):
             if session.id not in params.whitelist:
                 session.disconnect(goodbye)
         return _EMPTY
 
     def _refresh(self, params: RefreshParams) -> bytes:
-        for session in self._house.registry.of_user(params.user, params.client):
+        for session in self._sessions(params.user, params.client):
             if params.expired:
                 session.disconnect(protocol.CONNECTION_EXPIRED)
             else:

@@ -145,14 +145,17 @@ def test_a_deep_lane_is_raised_and_cleared(health: Health, clock: Clock) -> None
 
 
 def test_failed_connections_are_those_of_the_last_minute(health: Health, clock: Clock) -> None:
-    health.totals.connections, health.totals.failed = 50, 10
+    health.clients = 40
+    health.totals.closed[1006] = health.totals.failed = 10
     run_seconds(health, clock, 3)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
-    health.totals.connections = 10_000
+    assert "10 of 50 connections" in health.alerts.active()[0].message
+    health.clients = 10_000
     run_seconds(health, clock, 12)
     assert health.alerts.active() == []
     run_seconds(health, clock, 60)
-    health.totals.connections, health.totals.failed = 10_020, 15
+    health.clients = 20
+    health.totals.closed[1006] = health.totals.failed = 15
     run_seconds(health, clock, 3)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
 

@@ -20,7 +20,6 @@ USUAL_RATE = 20.0
 """Trades a second at which bots rest as long as their makers meant."""
 _TICK_MS = 100
 """Changed books are told at this pace; a venue's own is the same."""
-_TICKER_MS = 1_000
 _MOOD_MS = 10_000
 _FIRST_ORDER_MS = 300
 _BOT_APART_MS = 350
@@ -48,7 +47,6 @@ class Simulation:
         self._markets = [SimulatedMarket(spec, self._random) for spec in MARKETS]
         self._heat = [0.0] * len(MARKETS)
         self._shares: list[float] = []
-        self._next_ticker_ms = dict.fromkeys(self._markets, 0)
         self._bots = self._hire(f"{start_ms:x}")
         self._weigh()
 
@@ -118,12 +116,7 @@ class Simulation:
         for market in self._markets:
             if market.is_changed:
                 yield market.delta(now_ms)
-                yield from self._due_ticker(market, now_ms)
-
-    def _due_ticker(self, market: SimulatedMarket, now_ms: int) -> Iterator[Event]:
-        if now_ms >= self._next_ticker_ms[market]:
-            self._next_ticker_ms[market] = now_ms + _TICKER_MS
-            yield market.ticker(now_ms)
+                yield market.ticker(now_ms)
 
     def _change_mood(self, now_ms: int) -> Iterator[Event]:
         """Interest comes and goes, and now and then there is news of one market."""

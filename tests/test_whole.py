@@ -1,0 +1,66 @@
+"""The whole walk, as its users see it: one event in, the same on the page and on the console."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from monitor.serve.access import make_token
+from tests.feeds.captures import capture
+from tests.process import Process, lanecast_process, venue_process
+from tests.serve.running import KEYS
+from tests.terminal import Terminal, terminal
+from tests.tui.reports import fill
+
+SECOND_MS = 1_000
+REPLAY_MS = 90_000
+"""For 99,573 messages on a machine that has other things to do."""
+WITH_SIMULATOR = "port = 0"
+WITH_BINANCE = """
+port = 0
+[feeds.binance]
+symbols = ["BTCUSDT"]
+url = "{url}"
+rest_url = "{rest_url}"
+"""
+
+
+@contextmanager
+def console(server: Process) -> Iterator[Terminal]:
+    token = make_token(KEYS.operator, "console")
+    with terminal(["tui", server.address], (160, 50), LANECAST_OPERATOR_TOKEN=token) as screen:
+        yield screen
+
+
+def open_page(browser: Browser, server: Process) -> Page:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(server.address)
+    expect(page.get_by_test_id("connection")).to_have_text("connected")
+    return page
+
+
+def test_the_same_fill_is_on_page_and_console_within_a_second(browser: Browser, tmp_path: Path) -> None:
+    with lanecast_process(tmp_path, WITH_SIMULATOR) as server, console(server) as screen:
+        page = open_page(browser, server)
+        expect(page.get_by_test_id("fill-row").first).to_be_visible()
+        screen.wait_for(b"order_fill")
+        published = time.monotonic()
+        server.publish("orders:paper", {"type": "order_fill", **fill(fill="same-fill", price="98765.4321")})
+        row = page.locator('[data-fill-id="same-fill"]')
+        expect(row).to_contain_text("98765.4321", timeout=SECOND_MS)
+        screen.wait_for(b"98765.4321", seconds=max(0.0, published + 1 - time.monotonic()))
+
+
+def test_a_recorded_session_replays_into_feed_book_page_and_console(browser: Browser, tmp_path: Path) -> None:
+    with venue_process(capture("binance/spot_btcusdt_20240808"), speed="max") as venue:
+        settings = WITH_BINANCE.format(url=venue, rest_url=venue.replace("ws://", "http://"))
+        with lanecast_process(tmp_path, settings) as server, console(server) as screen:
+            page = open_page(browser, server)
+            expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
+            expect(page.locator("#book")).to_contain_text("61602.01", timeout=REPLAY_MS)
+            expect(page.locator("#book")).to_contain_text("61602.02")
+            expect(page.get_by_test_id("tape-row").first).to_contain_text("BTCUSDT")
+            screen.wait_for(b"binance")
+            screen.wait_for(b"live")
