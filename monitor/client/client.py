@@ -16,37 +16,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 import trio
 
-from monitor.connection import (
+from monitor.client.connection import (
     GOODBYE_SECONDS,
     CommandRejected,
     Connection,
     Disconnected,
-    NoAnswer,
     open_websocket,
 )
+from monitor.client.subscription import Position, Publication, Subscription, Unsubscribed, read_publication
 from monitor.errors import ConfigError, PeerError
-from monitor.subscription import Position, Publication, Subscription, Unsubscribed, read_publication
 
 ENDPOINT = "/connection/websocket"
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
 RESUBSCRIBE_FROM_CODE = 2500
 """Of an unsubscribe push; below it the subscription has ended."""
-
-__all__ = [
-    "Client",
-    "CommandRejected",
-    "Disconnected",
-    "History",
-    "LinkState",
-    "NoAnswer",
-    "Position",
-    "Publication",
-    "Status",
-    "Subscription",
-    "Unsubscribed",
-    "open_client",
-]
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 

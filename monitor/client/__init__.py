@@ -1,0 +1,30 @@
+"""The Trio client of the served protocol."""
+
+from monitor.client.client import (
+    Client,
+    History,
+    LinkState,
+    Status,
+    open_client,
+    retry_pauses,
+    websocket_url,
+)
+from monitor.client.connection import CommandRejected, Disconnected, NoAnswer
+from monitor.client.subscription import Position, Publication, Subscription, Unsubscribed
+
+__all__ = [
+    "Client",
+    "CommandRejected",
+    "Disconnected",
+    "History",
+    "LinkState",
+    "NoAnswer",
+    "Position",
+    "Publication",
+    "Status",
+    "Subscription",
+    "Unsubscribed",
+    "open_client",
+    "retry_pauses",
+    "websocket_url",
+]
