@@ -1,7 +1,6 @@
 """The nursery tree: what runs, what feeds what, and in which order it ends.
 
-The walk of an event is a chain of plain calls, with no queue in it: a feed calls `ingest`,
-that asks the market state what to publish, and the hub writes to the clients' sockets.
+The engine runs within, the feeds and the front door on its edges: they end first.
 """
 
 import gc
@@ -10,33 +9,20 @@ import logging.handlers
 import os
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 import trio
 
-from monitor.broadcast.hub import Hub, TooBusy, TooMany
-from monitor.broadcast.views import Views
-from monitor.config import Namespaces, Settings
-from monitor.errors import FeedError
-from monitor.events import Event
+from monitor.config import Settings
+from monitor.engine import build_engine
 from monitor.health.feeds import FeedHealth
-from monitor.health.health import Health, run_health
 from monitor.health.metrics import CONTENT_TYPE, exposition
-from monitor.health.report import ops_document
 from monitor.keys import Keys
-from monitor.market.state import MarketState
 from monitor.serve.access import make_token
 from monitor.serve.api import Api
-from monitor.serve.commands import HANDLERS
 from monitor.serve.files import Files, static_directory
 from monitor.serve.front import FrontDoor, open_listeners
-from monitor.serve.operators import RPCS
-from monitor.serve.registry import Registry
-from monitor.serve.session import House
-from monitor.serve.timers import Timers
 
 _log = logging.getLogger("lanecast")
 
@@ -45,7 +31,6 @@ DEMO_ACCOUNT = "paper"
 LOG_FILE_BYTES = 10_000_000
 CONSOLE_TOKEN_SECONDS = 30 * 86_400
 GC_ALLOCATIONS = 50_000
-NS_PER_MS = 1_000_000
 
 
 def run(settings: Settings, keys: Keys, *, console: bool) -> int:
@@ -112,70 +97,26 @@ async def serve(
     Cancelled, it says goodbye to its clients before what serves them ends.
     """
     listeners = await open_listeners(settings.host, settings.port)
-    health = Health(settings)
-    health.address = _page_address(*listeners[0].getsockname()[:2])
-    hub = Hub(settings, Namespaces(settings.namespaces), health)
-    market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
-    views = Views(market, hub, tick_ms=settings.cadence.tick_ms)
-    hub.source = _Source(views, health)
-    timers = Timers()
     feeds = _feeds(settings)
-    house = House(
-        settings=settings,
-        keys=keys,
-        hub=hub,
-        registry=Registry(settings.limits.connections, health),
-        timers=timers,
-        public_accounts=frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()),
-        handlers=HANDLERS,
-        rpcs=RPCS,
-    )
+    engine = build_engine(settings, keys, frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()))
+    health = engine.health
+    health.address = _page_address(*listeners[0].getsockname()[:2])
     door = FrontDoor(
-        house, Api(house, keys.api), Files(static_directory()), lambda: (exposition(health), CONTENT_TYPE)
+        engine.house,
+        Api(engine.house, keys.api),
+        Files(static_directory()),
+        lambda: (exposition(health), CONTENT_TYPE),
     )
-    sink = partial(ingest, market, hub)
-    async with trio.open_nursery() as engine:
-        for service in (hub.run, timers.run, views.run):
-            await engine.start(service)
-        await engine.start(run_health, health, partial(hub.publish, is_sourced=True), hub.is_watched)
+    async with trio.open_nursery() as core:
+        await core.start(engine.run)
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, venue=_VENUES[name])
-                await edges.start(partial(feed, sink, health.feeds[name]))
+                await edges.start(partial(feed, engine.ingest, health.feeds[name]))
             await edges.start(door.run, listeners)
             _settle_memory()
             task_status.started(health.address)
-        engine.cancel_scope.cancel()
-
-
-def ingest(market: MarketState, hub: Hub, event: Event, received_ns: int) -> None:
-    """One event from a feed, all the way to the sockets. Never raises for what a venue sends."""
-    try:
-        publications = market.apply(event, time.time_ns() // NS_PER_MS)
-    except FeedError as error:
-        hub.health.totals.refused["event"] += 1
-        _log.debug("an event was not taken: %s", error)
-        return
-    for publication in publications:
-        try:
-            hub.publish(publication.channel, publication.payload, kind=publication.kind, stamp_ns=received_ns)
-        except (TooBusy, TooMany) as error:
-            hub.health.totals.dropped["busy"] += 1
-            _log.debug("a publication was not taken: %s", error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where a new subscriber's state comes from: the market, or health as it is now."""
-
-    views: Views
-    health: Health
-
-    def whole(self, channel: str) -> bytes | None:
-        return ops_document(self.health, channel) or self.views.whole(channel)
-
-    def close(self, channel: str) -> None:
-        self.views.close(channel)
+        core.cancel_scope.cancel()
 
 
 def _settle_memory() -> None:

@@ -1,0 +1,115 @@
+"""The engine: market state, broadcaster and what its sessions share, put together and run.
+
+No socket and no feed: `app` opens the front door on it and sends feeds into it, `training`
+runs it on its own. The walk of an event is a chain of plain calls, with no queue in it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from monitor.broadcast.hub import Hub, TooBusy, TooMany
+from monitor.broadcast.views import Views
+from monitor.config import Namespaces, Settings
+from monitor.errors import FeedError
+from monitor.events import Event
+from monitor.health.health import Health, now_ms, run_health
+from monitor.health.report import ops_document
+from monitor.keys import Keys
+from monitor.market.state import MarketState
+from monitor.serve.commands import HANDLERS
+from monitor.serve.operators import RPCS
+from monitor.serve.registry import Registry
+from monitor.serve.session import House
+from monitor.serve.timers import Timers
+
+_log = logging.getLogger("lanecast")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Made by `build_engine`."""
+
+    house: House
+    market: MarketState
+    views: Views
+    wall_ms: Callable[[], int]
+
+    @property
+    def hub(self) -> Hub:
+        return self.house.hub
+
+    @property
+    def health(self) -> Health:
+        return self.house.hub.health
+
+    def ingest(self, event: Event, received_ns: int) -> None:
+        """One event from a feed, all the way to the sockets. Never raises for what a venue sends."""
+        try:
+            publications = self.market.apply(event, self.wall_ms())
+        except FeedError as error:
+            self.health.totals.refused["event"] += 1
+            _log.debug("an event was not taken: %s", error)
+            return
+        for publication in publications:
+            try:
+                self.hub.publish(
+                    publication.channel, publication.payload, kind=publication.kind, stamp_ns=received_ns
+                )
+            except (TooBusy, TooMany) as error:
+                self.health.totals.dropped["busy"] += 1
+                _log.debug("a publication was not taken: %s", error)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Tick, time out, look at the views and sample health until cancelled."""
+        publish = partial(self.hub.publish, is_sourced=True)
+        async with trio.open_nursery() as nursery:
+            for service in (self.hub.run, self.house.timers.run, self.views.run):
+                await nursery.start(service)
+            await nursery.start(run_health, self.health, publish, self.hub.is_watched)
+            task_status.started()
+
+
+def build_engine(
+    settings: Settings,
+    keys: Keys,
+    public_accounts: frozenset[str],
+    *,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+    wall_ms: Callable[[], int] = now_ms,
+) -> Engine:
+    """Everything between the feeds and the front door, not yet running."""
+    health = Health(settings, clock_ns=clock_ns, wall_ms=wall_ms)
+    hub = Hub(settings, Namespaces(settings.namespaces), health, clock_ns=clock_ns)
+    market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
+    views = Views(market, hub, tick_ms=settings.cadence.tick_ms, clock_ns=clock_ns)
+    hub.source = _Source(views, health)
+    house = House(
+        settings=settings,
+        keys=keys,
+        hub=hub,
+        registry=Registry(settings.limits.connections, health),
+        timers=Timers(),
+        public_accounts=public_accounts,
+        handlers=HANDLERS,
+        rpcs=RPCS,
+    )
+    return Engine(house, market, views, wall_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a new subscriber's state comes from: the market, or health as it is now."""
+
+    views: Views
+    health: Health
+
+    def whole(self, channel: str) -> bytes | None:
+        return ops_document(self.health, channel) or self.views.whole(channel)
+
+    def close(self, channel: str) -> None:
+        self.views.close(channel)
