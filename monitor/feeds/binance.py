@@ -27,7 +27,7 @@ from monitor.events import (
     Trade,
 )
 from monitor.feeds.book_sync import BookSync, Update
-from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, scaled, wall_ms, whole
+from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, moment, scaled, wall_ms, whole
 from monitor.feeds.feed import Dial, Route, Sink, dial, require_url, run_feed
 from monitor.health.feeds import FeedHealth, Subscription
 
@@ -172,7 +172,7 @@ class BinanceDialect(Dialect):
         trade_id = whole(data["t"])
         ((price, size),) = read_levels(((data["p"], data["q"]),))
         side = Side.SELL if data["m"] else Side.BUY
-        time_ms = whole(data["T"])
+        time_ms = moment(data["T"])
         last_id = market.last_trade_id
         if last_id is not None:
             if trade_id <= last_id:
@@ -187,7 +187,7 @@ class BinanceDialect(Dialect):
     def _depth(self, market: _Market, data: Any, received_ns: int) -> Sequence[Event]:
         market.depth.hear(received_ns)
         bids, asks = read_levels(data["b"]), read_levels(data["a"])
-        delta = BookDelta(VENUE, market.symbol, bids, asks, whole(data["E"]))
+        delta = BookDelta(VENUE, market.symbol, bids, asks, moment(data["E"]))
         update = Update(whole(data["U"]), whole(data["u"]), delta)
         if update.first_id > update.last_id:
             raise Garbage("depth update that ends before it starts")
@@ -210,7 +210,7 @@ class BinanceDialect(Dialect):
         if market.last_price is not None and market.last_price != last:
             market.trades.owe(received_ns)
         market.last_price = last
-        return (Ticker(VENUE, market.symbol, whole(data["E"]), last=last, volume=volume),)
+        return (Ticker(VENUE, market.symbol, moment(data["E"]), last=last, volume=volume),)
 
     def _note_gaps(self, symbol: str, events: Sequence[Event]) -> None:
         """Ask for a snapshot when the events end in a lost book."""

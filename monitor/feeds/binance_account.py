@@ -15,7 +15,19 @@ import trio
 
 from monitor.config import BinanceAccountSettings
 from monitor.events import Event, MarketListed, OrderFill, OrderUpdate, Side
-from monitor.feeds.dialect import Dialect, Garbage, Reconnect, Seen, Send, plain, scaled, text, wall_ms, whole
+from monitor.feeds.dialect import (
+    Dialect,
+    Garbage,
+    Reconnect,
+    Seen,
+    Send,
+    moment,
+    plain,
+    scaled,
+    text,
+    wall_ms,
+    whole,
+)
 from monitor.feeds.feed import Dial, Route, Sink, dial, require_url, run_feed
 from monitor.health.feeds import FeedHealth
 
@@ -133,7 +145,7 @@ class BinanceAccountDialect(Dialect):
             price=scaled(report["p"], DECIMALS),
             size=scaled(report["q"], DECIMALS),
             filled=scaled(report["z"], DECIMALS),
-            time_ms=whole(report["T"]),
+            time_ms=moment(report["T"]),
             client_order_id=text(report["C" if cancelled and report.get("C") else "c"]),
             reason="" if report["r"] == "NONE" else text(report["r"]),
         )
@@ -160,5 +172,5 @@ class BinanceAccountDialect(Dialect):
             fee_asset=text(report["N"] or ""),
             is_maker=report["m"] is True,
             client_order_id=update.client_order_id,
-            delay_ms=update.time_ms - whole(placed_ms) if placed_ms else None,
+            delay_ms=update.time_ms - moment(placed_ms) if placed_ms else None,
         )

@@ -25,13 +25,15 @@ logger = logging.getLogger("lanecast.feeds")
 DIGITS_LIMIT = 30
 """No price or size of any venue has more; int() of an endless text would hold the loop."""
 POWERS: list[int] = [10**exponent for exponent in range(DIGITS_LIMIT + 1)]
+TIME_LIMIT_MS = 2**53
+"""What every reader of JSON holds exactly; far beyond any time."""
 
 
 class Garbage(FeedError):
     """A message that can't be what the venue documents; its text is the cause it is counted under."""
 
 
-UNREADABLE = (Garbage, KeyError, TypeError, ValueError, AttributeError, IndexError)
+UNREADABLE = (Garbage, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What reading a message of the wrong shape raises."""
 
 
@@ -149,6 +151,14 @@ def whole(value: object) -> int:
     if type(value) is not int:
         raise Garbage("not a whole number")
     return value
+
+
+def moment(value: object) -> int:
+    """The value when it can be a time in ms since 1970: what comes later reckons with it, and writes it."""
+    time_ms = whole(value)
+    if not 0 <= time_ms < TIME_LIMIT_MS:
+        raise Garbage("not a time")
+    return time_ms
 
 
 def text(value: object) -> str:

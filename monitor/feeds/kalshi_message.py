@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.events import BookIncrement, BookSnapshot, Level, OrderFill, Side, Ticker, Trade
-from monitor.feeds.dialect import Garbage, plain, scaled, signed, text, whole
+from monitor.feeds.dialect import Garbage, moment, plain, scaled, signed, text, whole
 
 VENUE = "kalshi"
 PRICE_DECIMALS, SIZE_DECIMALS = 4, 2
@@ -115,6 +115,7 @@ def _side(outcome: object) -> Side:
 def _time_ms(body: Any) -> int:
     """`ts_ms`; before mid 2026 `ts`, seconds or RFC 3339; a snapshot holds neither and has 0."""
     if "ts_ms" in body:
-        return whole(body["ts_ms"])
+        return moment(body["ts_ms"])
     ts = body.get("ts", 0)
-    return int(datetime.fromisoformat(ts).timestamp() * 1_000) if isinstance(ts, str) else whole(ts) * 1_000
+    seconds = datetime.fromisoformat(ts).timestamp() if isinstance(ts, str) else whole(ts)
+    return moment(int(seconds * 1_000))

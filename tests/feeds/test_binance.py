@@ -227,6 +227,8 @@ def test_refused_subscription_is_shown() -> None:
         trade(1, "9" * 5_000),
         wrapped("xusdt@trade", t="1", p="1", q="1", T=1, m=True),
         wrapped("xusdt@trade", t=1, p=1.5, q="1", T=1, m=True),
+        wrapped("xusdt@trade", t=1, p="1", q="1", T=-1, m=True),
+        wrapped("xusdt@trade", t=1, p="1", q="1", T=2**63, m=True),
         depth(5, 4),
         wrapped("xusdt@depth@100ms", E=5, U=1, u=2, b=[["1"]], a=[]),
         wrapped("xusdt@depth@100ms", E=5, U=1, u=2, b=[["1", "2", "3"]], a=[]),

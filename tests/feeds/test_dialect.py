@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds.dialect import DIGITS_LIMIT, Garbage, Seen, plain, scaled, signed, text, whole
+from monitor.feeds.dialect import DIGITS_LIMIT, Garbage, Seen, moment, plain, scaled, signed, text, whole
 
 
 @given(st.integers(0, 10**20), st.integers(0, 8))
@@ -41,6 +41,13 @@ def test_what_is_no_plain_decimal_is_garbage(number: str) -> None:
 def test_only_whole_numbers_are_whole(value: object) -> None:
     with pytest.raises(Garbage):
         whole(value)
+
+
+@pytest.mark.parametrize("value", [-1, 2**53, 2**64 - 1, 1.5])
+def test_what_no_clock_says_is_no_time(value: object) -> None:
+    assert moment(1_700_000_000_000) == 1_700_000_000_000
+    with pytest.raises(Garbage):
+        moment(value)
 
 
 def test_only_texts_are_texts() -> None:

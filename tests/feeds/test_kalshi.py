@@ -130,6 +130,17 @@ def test_older_times_are_read() -> None:
     assert event.time_ms == 1_782_873_105_642
 
 
+@pytest.mark.parametrize("time", ["1960-01-01T00:00:00Z", "0001-01-01T00:00:00", -5, 10**19])
+def test_time_that_no_clock_says_is_garbage(time: object) -> None:
+    dialect = connected()
+    dialect.receive(snapshot(1), 1)
+    message = orjson.loads(delta(2))
+    del message["msg"]["ts_ms"]
+    message["msg"]["ts"] = time
+    assert not any(isinstance(event, BookIncrement) for event in dialect.receive(orjson.dumps(message), 1))
+    assert dialect.health.garbage == 1
+
+
 def test_numbers_run_over_all_markets_of_a_subscription() -> None:
     dialect = connected("T1", "T2")
     events = [snapshot(1), snapshot(2, "T2"), delta(3, "T2"), delta(4)]
