@@ -72,7 +72,7 @@ def test_lists_are_written_with_commas_outside_toml(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LANECAST_FEEDS__BINANCE__SYMBOLS", "btcusdt, ethusdt")
     binance = load().feeds.binance
     assert binance is not None
-    assert binance.symbols == ["btcusdt", "ethusdt"]
+    assert binance.symbols == ["BTCUSDT", "ETHUSDT"]
 
 
 def test_environment_may_give_a_table_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +125,14 @@ def test_home_is_expanded() -> None:
         ),
         ("[feeds.binance]", "feeds.binance.symbols is missing in given.toml"),
         ("[feeds.binance]\nsymbols = []", "feeds.binance.symbols in given.toml: must have at least 1 item"),
+        (
+            "[feeds.binance]\nsymbols = ['BTCUSDT', 'BTC/USDT']",
+            "feeds.binance.symbols.1 is 'BTC/USDT' in given.toml: must be like BTCUSDT",
+        ),
+        (
+            "[feeds.binance]\nsymbols = ['BTCUSDT']\nrest_url = 'ws://x'",
+            "feeds.binance.rest_url is 'ws://x' in given.toml: must be a URL that starts with http:// or https://",
+        ),
         (
             "[limits]\npong_seconds = 30",
             "limits in given.toml: pong_seconds (30) must be less than ping_seconds (25)",
@@ -183,6 +191,15 @@ def test_secret_is_never_repeated() -> None:
     assert "123456" not in complaint(toml)
     assert "sesame" not in complaint(toml)
     assert "sesame" not in repr(load("api_key = 'sesame'"))
+
+
+@pytest.mark.parametrize(
+    "url", ["", "stream.binance.com", "http://x", "ws://", "ws:/x", "ws://[", "ws://a..b", "ws://x:99999"]
+)
+def test_url_that_can_not_be_dialled_is_refused(url: str) -> None:
+    assert "must be a URL that starts with ws:// or wss://" in complaint(
+        f"[feeds.binance]\nsymbols = ['BTCUSDT']\nurl = '{url}'"
+    )
 
 
 @pytest.mark.parametrize(

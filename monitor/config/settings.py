@@ -4,11 +4,14 @@ Flags, environment (`LANECAST_…`, `__` between levels) and `lanecast.toml` set
 the earlier of these wins.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -42,13 +45,44 @@ from monitor.config.sources import merge, place, read_environment, read_file, re
 from monitor.config.validation import describe, suggestion
 from monitor.errors import ConfigError
 
+Item = TypeVar("Item")
+
 
 def _texts(value: object) -> object:
     """Let the environment and `--set` write a list as `a,b`."""
     return [text.strip() for text in value.split(",") if text.strip()] if isinstance(value, str) else value
 
 
-Texts = Annotated[list[str], NoDecode, BeforeValidator(_texts)]
+def _require_url(schemes: tuple[str, ...], url: str) -> str:
+    """The URL without a trailing slash, if it can be dialled."""
+    try:
+        parts = urlsplit(url)
+        is_dialable = parts.scheme in schemes and (parts.hostname or "").encode("idna") and parts.port != 0
+    except ValueError:
+        is_dialable = False
+    if not is_dialable:
+        raise ValueError(f"must be a URL that starts with {' or '.join(f'{name}://' for name in schemes)}")
+    return url.rstrip("/")
+
+
+def _require_likeness(pattern: str, example: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"must be like {example}")
+    return text
+
+
+WebSocketUrl = Annotated[str, AfterValidator(partial(_require_url, ("ws", "wss")))]
+HttpUrl = Annotated[str, AfterValidator(partial(_require_url, ("http", "https")))]
+Symbol = Annotated[
+    str,
+    AfterValidator(partial(_require_likeness, r"[A-Za-z0-9]{2,30}", "BTCUSDT")),
+    AfterValidator(str.upper),
+]
+MarketTicker = Annotated[
+    str,
+    AfterValidator(partial(_require_likeness, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "FED-23DEC-T3.00")),
+]
+CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_texts)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -122,9 +156,9 @@ class SimulatorSettings(Section):
 
 
 class BinanceSettings(Section):
-    symbols: Annotated[Texts, Field(min_length=1, max_length=200)]
-    url: str = "wss://stream.binance.com:9443"
-    rest_url: str = "https://api.binance.com"
+    symbols: Annotated[CommaList[Symbol], Field(min_length=1, max_length=200)]
+    url: WebSocketUrl = "wss://stream.binance.com:9443"
+    rest_url: HttpUrl = "https://api.binance.com"
 
 
 class BinanceAccountSettings(Section):
@@ -132,17 +166,17 @@ class BinanceAccountSettings(Section):
     """Whose `orders:` channel the events go to."""
     api_key: SecretStr
     api_secret: SecretStr
-    url: str = "wss://ws-api.binance.com:443"
+    url: WebSocketUrl = "wss://ws-api.binance.com:443"
 
 
 class KalshiSettings(Section):
-    markets: Annotated[Texts, Field(min_length=1, max_length=10_000)]
+    markets: Annotated[CommaList[MarketTicker], Field(min_length=1, max_length=10_000)]
     key_id: str
     private_key_file: HomePath
     """RSA key in PEM form."""
     account: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """Whose `orders:` channel own fills go to; None leaves the fill channel alone."""
-    url: str = "wss://external-api-ws.kalshi.com"
+    url: WebSocketUrl = "wss://external-api-ws.kalshi.com"
 
 
 class FeedsSettings(Section):

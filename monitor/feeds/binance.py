@@ -14,7 +14,7 @@ import orjson
 import trio
 
 from monitor.config import BinanceSettings
-from monitor.errors import ConfigError, FeedError
+from monitor.errors import FeedError
 from monitor.events import (
     BookDelta,
     BookSnapshot,
@@ -28,7 +28,7 @@ from monitor.events import (
 )
 from monitor.feeds.book_sync import BookSync, Update
 from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, moment, scaled, wall_ms, whole
-from monitor.feeds.feed import Dial, Route, Sink, dial, require_url, run_feed
+from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.health.feeds import FeedHealth, Subscription
 
 VENUE = "binance"
@@ -44,7 +44,6 @@ SNAPSHOT_BYTES = 32 * 2**20
 LEVELS_AT_ONCE = 250
 """Read between two looks at other tasks, about 0.2 ms."""
 _ALL_EIGHT = re.compile(r"\d{1,20}\.\d{8}(?:,\d{1,20}\.\d{8})*", re.ASCII)
-_SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 
 Handler = Callable[[Any, int], Sequence[Event]]
 
@@ -57,23 +56,13 @@ async def run_binance(
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the symbols until cancelled; ConfigError when a symbol or a URL can't be one."""
-    dialect = BinanceDialect(_check_symbols(settings.symbols), health)
-    url = require_url(settings.url, ("ws", "wss"), "feeds.binance.url")
-    rest_url = require_url(settings.rest_url, ("http", "https"), "feeds.binance.rest_url")
+    """Feed the symbols until cancelled."""
+    dialect = BinanceDialect(settings.symbols, health)
     deep = len(settings.symbols) <= DEEP_SYMBOLS
-    async with httpx.AsyncClient(base_url=rest_url, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=settings.rest_url, timeout=10) as client:
         rest = Snapshots(client, dialect, DEEP_LEVELS if deep else SHALLOW_LEVELS)
-        route = Route(f"{url}/stream", fetch=rest.fetch)
+        route = Route(f"{settings.url}/stream", fetch=rest.fetch)
         await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
-
-
-def _check_symbols(symbols: Sequence[str]) -> list[str]:
-    upper = list(dict.fromkeys(symbol.upper() for symbol in symbols))
-    for symbol in upper:
-        if not _SYMBOL.fullmatch(symbol):
-            raise ConfigError(f"feeds.binance.symbols holds {symbol!r}; a symbol is like BTCUSDT")
-    return upper
 
 
 class _Market:
@@ -109,7 +98,7 @@ class BinanceDialect(Dialect):
         super().__init__(health)
         self._markets = {symbol: _Market(symbol, health) for symbol in symbols}
         self._handlers = self._bind()
-        self._unlisted = list(symbols)
+        self._unlisted = list(self._markets)
         self._unanswered: dict[int, list[str]] = {}
 
     def connect(self) -> list[Event]:

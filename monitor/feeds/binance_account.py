@@ -28,7 +28,7 @@ from monitor.feeds.dialect import (
     wall_ms,
     whole,
 )
-from monitor.feeds.feed import Dial, Route, Sink, dial, require_url, run_feed
+from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.health.feeds import FeedHealth
 
 VENUE = "binance"
@@ -48,12 +48,11 @@ async def run_binance_account(
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the account's orders until cancelled; ConfigError when the URL can't be one."""
-    url = require_url(settings.url, ("ws", "wss"), "feeds.binance_account.url")
+    """Feed the account's orders until cancelled."""
     dialect = BinanceAccountDialect(
         settings.account, settings.api_key.get_secret_value(), settings.api_secret.get_secret_value(), health
     )
-    await run_feed(dialect, Route(f"{url}/ws-api/v3"), sink, dial=dial, task_status=task_status)
+    await run_feed(dialect, Route(f"{settings.url}/ws-api/v3"), sink, dial=dial, task_status=task_status)
 
 
 def sign(params: dict[str, Any], secret: str) -> str:

@@ -8,7 +8,7 @@ health, and the next connection follows after a jittered, bounded pause.
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,7 +18,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, wrap_client_stream
 from wsproto.utilities import ProtocolError
 
-from monitor.errors import ConfigError, FeedError
+from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.feeds.dialect import Dialect, Fetch, Reconnect, Send, logger
 
@@ -62,14 +62,6 @@ class Route:
     url: str
     headers: Callable[[], Headers] = list
     fetch: Fetcher | None = None
-
-
-def require_url(url: str, schemes: Sequence[str], key: str) -> str:
-    """The URL without a trailing slash; ConfigError when the venue can't be reached that way."""
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ConfigError(f"{key} must be a URL that starts with {' or '.join(schemes)}://, got {url!r}")
-    return url.rstrip("/")
 
 
 @asynccontextmanager

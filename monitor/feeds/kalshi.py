@@ -5,7 +5,6 @@ together, so one missing or unreadable message makes every book of it suspect un
 fresh snapshot, asked for on the same connection.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -15,10 +14,9 @@ import orjson
 import trio
 
 from monitor.config import KalshiSettings
-from monitor.errors import ConfigError
 from monitor.events import BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
 from monitor.feeds.dialect import UNREADABLE, Dialect, Garbage, Reconnect, Seen, Send, wall_ms, whole
-from monitor.feeds.feed import Dial, Route, Sink, dial, require_url, run_feed
+from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
 from monitor.feeds.kalshi_message import (
     PRICE_DECIMALS,
@@ -42,7 +40,6 @@ CHANNEL_ERRORS = (10, 25)
 """The subscription is over: channel error, and we were too slow."""
 AUTHENTICATION_ERROR = 9
 BOOKS, TRADES, TICKERS, FILLS = "orderbook_delta", "trade", "ticker", "fill"
-_TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 async def run_kalshi(
@@ -53,14 +50,10 @@ async def run_kalshi(
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the markets until cancelled; ConfigError when a market, the key or the URL can't be one."""
-    for market in settings.markets:
-        if not _TICKER.fullmatch(market):
-            raise ConfigError(f"feeds.kalshi.markets holds {market!r}; a market is like FED-23DEC-T3.00")
-    url = require_url(settings.url, ("ws", "wss"), "feeds.kalshi.url")
+    """Feed the markets until cancelled; ConfigError when the key can't be had."""
     signer = load_signer(settings.private_key_file)
-    dialect = KalshiDialect(list(dict.fromkeys(settings.markets)), settings.account, health)
-    route = Route(f"{url}{PATH}", headers=lambda: sign_upgrade(settings.key_id, signer, PATH))
+    dialect = KalshiDialect(settings.markets, settings.account, health)
+    route = Route(f"{settings.url}{PATH}", headers=lambda: sign_upgrade(settings.key_id, signer, PATH))
     await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
 
 

@@ -23,7 +23,7 @@ def load_signer(path: Path) -> Signer:
     except ImportError:
         raise ConfigError("feeds.kalshi needs cryptography: pip install 'lanecast[kalshi]'") from None
     try:
-        key = serialization.load_pem_private_key(path.expanduser().read_bytes(), password=None)
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise ConfigError(f"feeds.kalshi.private_key_file: can't read {path}: {error.strerror}") from None
     except (TypeError, ValueError) as error:

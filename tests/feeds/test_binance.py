@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config import BinanceSettings
-from monitor.errors import ConfigError, FeedError
+from monitor.errors import FeedError
 from monitor.events import (
     BookDelta,
     BookSnapshot,
@@ -20,7 +19,7 @@ from monitor.events import (
     Ticker,
     Trade,
 )
-from monitor.feeds.binance import BinanceDialect, read_levels, run_binance
+from monitor.feeds.binance import BinanceDialect, read_levels
 from monitor.feeds.dialect import Fetch, Garbage, Reconnect, Send
 from monitor.health.feeds import FeedHealth, Freshness
 from monitor.storage.tape import read_rest, read_tape
@@ -275,21 +274,6 @@ def test_levels_are_exact_whatever_their_form(numbers: list[tuple[int, int, int]
 def test_more_digits_than_the_scale_holds_are_refused() -> None:
     with pytest.raises(Garbage):
         read_levels([("0.123456789", "1")])
-
-
-@pytest.mark.trio
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"symbols": ["BTC/USDT"]}, "'BTC/USDT'"),
-        ({"url": "http://127.0.0.1"}, "feeds.binance.url"),
-        ({"rest_url": "ws://127.0.0.1"}, "feeds.binance.rest_url"),
-    ],
-)
-async def test_wrong_setting_is_said(change: dict[str, Any], words: str) -> None:
-    settings = BinanceSettings(**({"symbols": ["BTCUSDT"]} | change))
-    with pytest.raises(ConfigError, match=words):
-        await run_binance(settings, lambda event, received_ns: None, FeedHealth("binance", "binance"))
 
 
 def replay(name: str, symbols: Iterable[str], watch: Callable[[Any, list[Event]], None]) -> BinanceDialect:

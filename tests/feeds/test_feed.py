@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio_websocket import CloseReason, ConnectionClosed
 
-from monitor.errors import ConfigError, FeedError
+from monitor.errors import FeedError
 from monitor.events import Event, MarketListed
 from monitor.feeds.dialect import Dialect, Fetch, Reconnect, Send
 from monitor.feeds.feed import (
@@ -22,7 +22,6 @@ from monitor.feeds.feed import (
     Route,
     Socket,
     backoff_seconds,
-    require_url,
     run_feed,
 )
 from monitor.health.feeds import FeedHealth, FeedState
@@ -241,9 +240,3 @@ def test_pause_is_never_above_its_bound(failures: int, seed: int) -> None:
 
 def test_no_pause_without_failure() -> None:
     assert backoff_seconds(0, random.Random(1)) == 0
-
-
-@pytest.mark.parametrize("url", ["", "stream.binance.com", "http://x", "ws://", "ws:/x"])
-def test_url_of_no_use_is_said(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"feeds\.x\.url"):
-        require_url(url, ("ws", "wss"), "feeds.x.url")

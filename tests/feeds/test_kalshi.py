@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from hypothesis import given, settings
 
-from monitor.config import KalshiSettings
 from monitor.errors import ConfigError
 from monitor.events import (
     BookIncrement,
@@ -25,7 +24,7 @@ from monitor.events import (
     Trade,
 )
 from monitor.feeds.dialect import Reconnect, Send
-from monitor.feeds.kalshi import ASK_NS, KalshiDialect, run_kalshi
+from monitor.feeds.kalshi import ASK_NS, KalshiDialect
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import read_tape
@@ -360,10 +359,3 @@ def test_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
     with pytest.raises(ConfigError, match=r"pip install 'lanecast\[kalshi\]'"):
         load_signer(Path("key.pem"))
-
-
-@pytest.mark.trio
-async def test_wrong_market_is_said(tmp_path: Path) -> None:
-    wrong = KalshiSettings(markets=["a b"], key_id="k", private_key_file=tmp_path / "key.pem")
-    with pytest.raises(ConfigError, match="'a b'"):
-        await run_kalshi(wrong, lambda event, received_ns: None, FeedHealth("kalshi", "kalshi"))
