@@ -28,7 +28,7 @@ from monitor.events import (
 )
 from monitor.feeds.book_sync import BookSync, Update
 from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, moment, scaled, wall_ms, whole
-from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
+from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed, tls_context
 from monitor.health.feeds import FeedHealth, Subscription
 
 VENUE = "binance"
@@ -59,7 +59,10 @@ async def run_binance(
     """Feed the symbols until cancelled."""
     dialect = BinanceDialect(settings.symbols, health)
     deep = len(settings.symbols) <= DEEP_SYMBOLS
-    async with httpx.AsyncClient(base_url=settings.rest_url, timeout=10) as client:
+    # As the socket does: with the system's certificates, and past a proxy that is meant for pages.
+    async with httpx.AsyncClient(
+        base_url=settings.rest_url, timeout=10, verify=tls_context(), trust_env=False
+    ) as client:
         rest = Snapshots(client, dialect, DEEP_LEVELS if deep else SHALLOW_LEVELS)
         route = Route(f"{settings.url}/stream", fetch=rest.fetch)
         await run_feed(dialect, route, sink, dial=dial, task_status=task_status)

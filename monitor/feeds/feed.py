@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -74,6 +75,8 @@ async def dial(url: str, headers: Headers) -> AsyncIterator[Socket]:
     with _patience():
         stream = await _open_stream(parts)
     try:
+        if isinstance(stream, trio.SSLStream):
+            await _secure(stream)
         async with trio.open_nursery() as nursery:
             with _patience():
                 socket = await wrap_client_stream(
@@ -108,10 +111,24 @@ async def _open_stream(parts: SplitResult) -> trio.SocketStream | trio.SSLStream
     host = parts.hostname or ""
     if parts.scheme == "ws":
         return await trio.open_tcp_stream(host, parts.port or 80)
-    context = ssl.create_default_context()
     return await trio.open_ssl_over_tcp_stream(
-        host, parts.port or 443, ssl_context=context, https_compatible=True
+        host, parts.port or 443, ssl_context=tls_context(), https_compatible=True
     )
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """The system's certificates, for all connections: to read them holds the loop for 40 ms."""
+    return ssl.create_default_context()
+
+
+async def _secure(stream: trio.SSLStream[trio.SocketStream]) -> None:
+    """Shake hands here, where it can still be said why a certificate is not trusted."""
+    try:
+        with _patience():
+            await stream.do_handshake()
+    except trio.BrokenResourceError as error:
+        raise FeedError(f"no secure connection: {error.__cause__ or error}") from None
 
 
 async def run_feed(
