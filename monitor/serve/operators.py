@@ -1,7 +1,8 @@
 """The remote calls behind the console: who is connected and how they fare; and a client's own row."""
 
 from collections.abc import Callable, Mapping
-from operator import itemgetter
+from heapq import nlargest, nsmallest
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -55,53 +56,49 @@ def _state(session: Session) -> str:
     return "behind" if session.client.is_behind else "ok"
 
 
-_SORT_KEYS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
-    "depth": lambda row: sum(row["lanes"]),
-    "channels": lambda row: len(row["channels"]),
-    "rtt_ms": lambda row: row["rtt_ms"] or 0.0,
-    **{
-        column: itemgetter(column)
-        for column in (
-            "id",
-            "user",
-            "name",
-            "address",
-            "state",
-            "outbox_bytes",
-            "sent",
-            "sent_bytes",
-            "merged",
-            "dropped",
-            "encoding",
-            "connected",
-        )
-    },
+_SORT_KEYS: Mapping[str, Callable[[Session], Any]] = {
+    "depth": lambda session: sum(session.client.depths()),
+    "channels": lambda session: len(session.subscriptions),
+    "id": attrgetter("id"),
+    "user": attrgetter("user"),
+    "name": attrgetter("name"),
+    "address": attrgetter("address"),
+    "state": _state,
+    "outbox_bytes": attrgetter("client.pending_bytes"),
+    "sent": lambda session: session.client.settle().sent,
+    "sent_bytes": lambda session: session.client.settle().sent_bytes + session.client.reply_bytes,
+    "merged": lambda session: session.client.settle().merged,
+    "dropped": lambda session: session.client.settle().dropped,
+    "rtt_ms": lambda session: session.rtt_ms or 0.0,
+    "encoding": attrgetter("client.encoding.name"),
+    "connected": attrgetter("connected_ms"),
 }
+"""Of a session and not of its row: a row is made for those that are shown, whoever else is connected."""
 
 
 def _connections(caller: Session, data: msgspec.Raw) -> bytes:
     params = _decode(ConnectionsParams, data)
     if params.sort not in _SORT_KEYS:
         raise protocol.bad_request(f"sort {params.sort!r}: must be one of {', '.join(_SORT_KEYS)}")
-    rows = [_row(session) for session in caller.house.registry]
+    found = list(caller.house.registry)
     if params.filter:
-        rows = [row for row in rows if _matches(row, params.filter.lower())]
-    rows.sort(key=_SORT_KEYS[params.sort], reverse=params.descending)
-    shown = rows[: max(0, min(params.limit, ROWS_MAX))]
-    return orjson.dumps({"total": len(rows), "rows": shown})
+        found = [session for session in found if _matches(session, params.filter.lower())]
+    pick = nlargest if params.descending else nsmallest
+    shown = pick(min(params.limit, ROWS_MAX), found, key=_SORT_KEYS[params.sort])
+    return orjson.dumps({"total": len(found), "rows": [_row(session) for session in shown]})
 
 
-def _matches(row: dict[str, Any], text: str) -> bool:
+def _matches(session: Session, text: str) -> bool:
     texts = (
-        row["id"],
-        row["user"],
-        row["name"],
-        row["address"],
-        row["state"],
-        row["encoding"],
-        *row["channels"],
+        session.id,
+        session.user,
+        session.name,
+        session.address,
+        _state(session),
+        session.client.encoding.name,
+        *session.subscriptions,
     )
-    return any(text in each.lower() for each in texts)
+    return text in "\n".join(texts).lower()
 
 
 def _disconnect(caller: Session, data: msgspec.Raw) -> bytes:
