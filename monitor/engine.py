@@ -8,11 +8,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import trio
 
 from monitor.broadcast.hub import Hub, TooBusy, TooMany
+from monitor.broadcast.ladder import Variant
 from monitor.broadcast.views import Views
 from monitor.config import Namespaces, Settings
 from monitor.errors import FeedError
@@ -66,11 +66,10 @@ class Engine:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""
-        publish = partial(self.hub.publish, is_sourced=True)
         async with trio.open_nursery() as nursery:
             for service in (self.hub.run, self.house.timers.run, self.views.run):
                 await nursery.start(service)
-            await nursery.start(run_health, self.health, publish, self.hub.is_watched)
+            await nursery.start(run_health, self.health, self.hub.publish_sourced, self.hub.is_watched)
             task_status.started()
 
 
@@ -108,8 +107,11 @@ class _Source:
     views: Views
     health: Health
 
-    def whole(self, channel: str) -> bytes | None:
-        return ops_document(self.health, channel) or self.views.whole(channel)
+    def owns(self, channel: str) -> bool:
+        return self.views.owns(channel)
 
-    def close(self, channel: str) -> None:
-        self.views.close(channel)
+    def whole(self, channel: str, variant: Variant) -> bytes | None:
+        return ops_document(self.health, channel) or self.views.whole(channel, variant)
+
+    def close(self, channel: str, variant: Variant) -> None:
+        self.views.close(channel, variant)

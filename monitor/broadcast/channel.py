@@ -9,6 +9,7 @@ from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.history import History
 from monitor.broadcast.item import Item, Publication, merge_publications
+from monitor.broadcast.ladder import Variant
 from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
 from monitor.config import Delivery, Lane, Namespace
 from monitor.health.health import Health
@@ -43,7 +44,7 @@ class Channel:
         self.gathered_bytes = 0
         self.queued_bytes = 0
         self._gathered: list[Publication] = []
-        self._groups: dict[Encoding, SendGroup] = {}
+        self._groups: dict[tuple[Encoding, Variant], SendGroup] = {}
         self._latest: bytes | None = None
         self._state: Sections = {}
 
@@ -65,20 +66,27 @@ class Channel:
     def gathered_count(self) -> int:
         return len(self._gathered)
 
-    def add(self, client: Client, info: bytes) -> None:
+    def add(self, client: Client, info: bytes, variant: Variant) -> None:
         self.subscribers[client] = info
-        group = self._groups.get(client.encoding)
+        group = self._groups.get((client.encoding, variant))
         if group is None:
-            group = self._groups[client.encoding] = SendGroup(self.name, client.encoding, self._health)
+            group = SendGroup(self.name, client.encoding, variant, self._health)
+            self._groups[client.encoding, variant] = group
         client.join(self.name, group)
 
-    def remove(self, client: Client, *, discard: bool) -> None:
+    def remove(self, client: Client, *, discard: bool) -> Variant:
         """End a subscription; with `discard`, what is pending of it for the client is dropped."""
         del self.subscribers[client]
+        variant = client.groups[self.name].variant
         client.leave(self.name, discard=discard)
-        group = self._groups[client.encoding]
+        group = self._groups[client.encoding, variant]
         if not group and group.is_idle:
-            del self._groups[client.encoding]
+            del self._groups[client.encoding, variant]
+        return variant
+
+    def has_variant(self, variant: Variant) -> bool:
+        """Whether a subscriber gets the channel in this form."""
+        return any(len(group) for (_, form), group in self._groups.items() if form is variant)
 
     def keep_state(self, data: bytes, *, limit_bytes: int) -> None:
         """Remember what a later subscriber starts from, where the delivery mode has a state.
@@ -135,10 +143,12 @@ class Channel:
     def _item(self, publications: list[Publication]) -> Item:
         return Item.of(self.name, self.prefix, self.lane, self.namespace.delivery, tuple(publications))
 
-    def push(self, item: Item) -> None:
-        for group in self._groups.values():
-            group.push(item)
-            self.queued_bytes += len(item.payload)
+    def push(self, item: Item, variant: Variant | None) -> None:
+        """Queue an item for the clients that get this form; None is every form."""
+        for (_, form), group in self._groups.items():
+            if variant is None or form is variant:
+                group.push(item)
+                self.queued_bytes += len(item.payload)
 
     def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> bool:
         """Go on with the fan-out of every group; True once nothing is left to do."""

@@ -12,6 +12,7 @@ import trio
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item
+from monitor.broadcast.ladder import Ladder, Step, is_market_stream
 from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox
 from monitor.health.health import Health
@@ -21,6 +22,8 @@ SEND_BYTES = 65_536
 
 SLOW = (3008, "slow")
 WRITE_ERROR = (3009, "write error")
+LADDER = "ladder"
+"""Why a publication was dropped: the client stands where it does without."""
 
 
 class Wire(Protocol):
@@ -41,14 +44,16 @@ class Client:
     """Sends items to one connection and keeps the count of what became of them."""
 
     __slots__ = (
+        "_attend",
         "_health",
+        "_ladder",
         "_lose",
+        "_on_step",
         "_outbox",
         "_outbox_bytes",
         "_past",
         "_rest",
         "_rest_items",
-        "_spawn",
         "_wire",
         "_write_seconds",
         "_writer_done",
@@ -60,6 +65,7 @@ class Client:
         "is_closed",
         "ledgers",
         "reply_bytes",
+        "step_since",
         "user",
     )
 
@@ -71,10 +77,17 @@ class Client:
         *,
         outbox_bytes: int,
         write_seconds: float,
-        spawn: Callable[..., None],
+        attend: Callable[["Client"], None],
+        on_step: Callable[[], None],
         lose: Callable[[int, str], None],
     ) -> None:
-        """`spawn` starts the writer; `lose(code, reason)` ends the connection, later, from its own task."""
+        """What the client's keepers are told.
+
+        Args:
+            attend: it has fallen behind: run `catch_up`, and call `judge` now and then.
+            on_step: it stands on another step of the ladder now.
+            lose: end the connection with this code and reason, later, from its own task.
+        """
         self.encoding = encoding
         self.fileno = wire.fileno()
         self.user = ""
@@ -94,15 +107,44 @@ class Client:
         self._rest = memoryview(b"")
         self._rest_items: list[Item] = []
         self._write_seconds = write_seconds
-        self._spawn = spawn
+        self._attend = attend
+        self._on_step = on_step
         self._lose = lose
+        self._ladder: Ladder | None = None
+        self.step_since = 0.0
+        """When it came to its step, in the loop's time."""
         self._writing: trio.CancelScope | None = None
         self._writer_done: trio.Event | None = None
 
     @property
     def is_fast(self) -> bool:
         """A group may write to its descriptor by itself."""
-        return not self.is_behind and not self.is_closed and self.fileno >= 0
+        return not (self.is_behind or self.is_closed or self._ladder) and self.fileno >= 0
+
+    # The ladder
+
+    @property
+    def step(self) -> Step:
+        return self._ladder.step if self._ladder else Step.FULL
+
+    def judge(self, now: float) -> bool:
+        """Let the backlog lead up or down the ladder; False once there is nothing left to watch."""
+        if self.is_closed or not (self.is_behind or self._ladder):
+            return False
+        ladder = self._ladder or Ladder()
+        self._ladder = ladder
+        if ladder.judge(self.pending_bytes / self._outbox_bytes, now):
+            self.step_since = now
+            self._on_step()
+        if ladder.step is Step.FULL and not self.is_behind:
+            self._ladder = None
+            self._rejoin()
+        return True
+
+    def give_up_streams(self) -> None:
+        """Drop what is pending of the market's streams: on the last step the client does without."""
+        if self._outbox is not None:
+            self._drop(self._outbox.discard(lambda item: is_market_stream(item.lane, item.delivery)), LADDER)
 
     # Channels
 
@@ -116,7 +158,7 @@ class Client:
         self.groups.pop(channel).remove(self)
         if discard:
             if self._outbox is not None:
-                self._drop(self._outbox.discard(channel), "left")
+                self._drop(self._outbox.discard(lambda item: item.channel == channel), "left")
             self._past.add(self.ledgers.pop(channel))
 
     def settle(self) -> Ledger:
@@ -158,6 +200,8 @@ class Client:
         self._health.note_offered(item.lane, item.count, len(item.payload))
         if self.is_closed:
             self._drop([item], "disconnected")
+        elif self.step is Step.SNAPSHOTS and is_market_stream(item.lane, item.delivery):
+            self._drop([item], LADDER)
         elif self.is_behind:
             self._queue(item)
         else:
@@ -180,7 +224,7 @@ class Client:
         self._writer_done = trio.Event()
         for group in self.groups.values():
             group.rest(self)
-        self._spawn(self._catch_up)
+        self._attend(self)
 
     def lose(self) -> None:
         """The socket is broken."""
@@ -235,7 +279,7 @@ class Client:
                 item.lane, merged, len(replaced.payload) + len(item.payload) - len(queued.payload)
             )
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
         """The one writer, for as long as the client is behind."""
         assert self._writer_done is not None
         try:
@@ -277,6 +321,9 @@ class Client:
     def _keep_up(self) -> None:
         self.is_behind = False
         self._outbox = None
+        self._rejoin()
+
+    def _rejoin(self) -> None:
         for group in self.groups.values():
             group.resume(self)
 

@@ -1,4 +1,4 @@
-"""A send group: the clients of one channel with one encoding, the unit of a fan-out.
+"""A send group: the clients of one channel with one encoding and form, the unit of a fan-out.
 
 Members that keep up stand in an array of descriptors, and a fan-out is a cursor into it: one
 system call a member and nothing else, since what each was sent follows from when it came.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
+from monitor.broadcast.ladder import Variant
 from monitor.health.health import Health
 
 if TYPE_CHECKING:
@@ -43,9 +44,11 @@ class SendGroup:
         "_sent_bytes",
         "_sequence",
         "_waiting",
+        "variant",
     )
 
-    def __init__(self, channel: str, encoding: Encoding, health: Health) -> None:
+    def __init__(self, channel: str, encoding: Encoding, variant: Variant, health: Health) -> None:
+        self.variant = variant
         self._channel = channel
         self._encoding = encoding
         self._health = health

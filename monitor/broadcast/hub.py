@@ -6,7 +6,7 @@ channel has one fan-out under way; beyond a bound in bytes its publisher gets an
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -17,6 +17,7 @@ from monitor.broadcast.channel import Channel
 from monitor.broadcast.client import Client
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.ladder import Step, Variant, variant_of
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
@@ -24,6 +25,7 @@ from monitor.health.health import Health
 
 SLICE_NS = 1_000_000
 LOWEST_FIRST_EVERY = 8
+JUDGE_SECONDS = 0.25
 
 
 class UnknownChannel(LanecastError):
@@ -45,23 +47,30 @@ class BadPublication(LanecastError):
 class Source(Protocol):
     """Where the state of the channels that Lanecast itself fills comes from."""
 
-    def whole(self, channel: str) -> bytes | None:
+    def owns(self, channel: str) -> bool:
+        """Whether it fills the channel, in every form."""
+        ...
+
+    def whole(self, channel: str, variant: Variant) -> bytes | None:
         """State for a new subscriber, None if the channel is not the source's.
 
         First publishes what older subscribers have not seen yet; opens the channel's view.
         """
         ...
 
-    def close(self, channel: str) -> None:
-        """Nobody watches the channel any more."""
+    def close(self, channel: str, variant: Variant) -> None:
+        """Nobody watches the channel in this form any more."""
         ...
 
 
 class _NoSource:
-    def whole(self, channel: str) -> bytes | None:
+    def owns(self, channel: str) -> bool:
+        return False
+
+    def whole(self, channel: str, variant: Variant) -> bytes | None:
         return None
 
-    def close(self, channel: str) -> None:
+    def close(self, channel: str, variant: Variant) -> None:
         pass
 
 
@@ -86,6 +95,9 @@ class Hub:
         self._gathered = trio.Event()
         self._interrupted = trio.Event()
         self._slices = 0
+        self._slow: set[Client] = set()
+        """Clients that are behind, or not yet back on the ladder's first step."""
+        self._fell_behind = trio.Event()
 
     def namespace(self, channel: str) -> Namespace:
         """Raises UnknownChannel."""
@@ -108,7 +120,6 @@ class Hub:
         info: bytes = b"",
         tags: bytes = b"",
         skip_history: bool = False,
-        is_sourced: bool = False,
     ) -> Position | None:
         """Send a payload to everybody who is subscribed to a channel now.
 
@@ -118,7 +129,6 @@ class Hub:
             stamp_ns: monotonic time since when the latency counts; None is now.
             info, tags: JSON texts of the publisher's client info and of a string map.
             skip_history: send it, but keep nothing for later.
-            is_sourced: it comes from the hub's source, which has gathered it and keeps its state.
 
         Returns:
             The publication's position where the channel keeps history.
@@ -136,17 +146,32 @@ class Hub:
         self._check_room(found, publication)
         if found.history is not None and not skip_history:
             publication = replace(publication, offset=found.history.offset + 1)
-        if not is_sourced and not skip_history:
+        if not skip_history:
             self._keep_state(found, publication)
         if publication.offset and found.history is not None:
             found.history.append(publication)
         self.health.totals.published += 1
         self.health.kinds[kind].count += 1
         if found.subscribers:
-            self._send(found, publication, may_gather=namespace.gather and not is_sourced)
+            self._send(found, publication)
         else:
             self._forget_unneeded(found)
         return found.history.position if publication.offset and found.history else None
+
+    def publish_sourced(self, channel: str, data: bytes, variant: Variant = Variant.FULL) -> None:
+        """Send what the source has gathered, and keeps itself, to those who get the channel in this form."""
+        found = self._channels.get(channel)
+        if found is None or not found.subscribers:
+            return
+        self.health.totals.published += 1
+        self.health.kinds[found.namespace.kind].count += 1
+        self._flush(found)
+        self._fan_out(found, [Publication(data, found.namespace.kind, self._clock_ns())], variant)
+
+    def is_busy(self, channel: str) -> bool:
+        """Whether a fan-out of the channel is under way."""
+        found = self._channels.get(channel)
+        return found is not None and found in self._unfinished
 
     def _check_room(self, channel: Channel, publication: Publication) -> None:
         held = channel.gathered_bytes + channel.queued_bytes
@@ -163,9 +188,8 @@ class Hub:
             self._forget_unneeded(channel)
             raise BadPublication(f"channel {channel.name!r}: {error}") from None
 
-    def _send(self, channel: Channel, publication: Publication, *, may_gather: bool) -> None:
-        if not may_gather:
-            self._flush(channel)
+    def _send(self, channel: Channel, publication: Publication) -> None:
+        if not channel.namespace.gather:
             self._fan_out(channel, [publication])
             return
         channel.gather(publication)
@@ -181,11 +205,13 @@ class Hub:
         if gathered := channel.take_gathered():
             self._fan_out(channel, gathered)
 
-    def _fan_out(self, channel: Channel, publications: list[Publication]) -> None:
+    def _fan_out(
+        self, channel: Channel, publications: list[Publication], variant: Variant | None = None
+    ) -> None:
         for item in channel.items(
             publications, frame_bytes=self._limits.frame_bytes, frame_messages=self._cadence.tick_messages
         ):
-            channel.push(item)
+            channel.push(item, variant)
         if channel not in self._unfinished and not self._advance(channel):
             self._unfinished.add(channel)
             self._interrupted.set()
@@ -211,15 +237,20 @@ class Hub:
         limit = found.namespace.subscriber_limit
         if limit and len(found.subscribers) >= limit:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
-        whole = self._whole(found)
+        variant = self._variant(found, client.step)
+        whole = self._whole(found, variant)
         self._flush(found)
-        found.add(client, info)
+        found.add(client, info, variant)
         self.health.subscriptions += 1
         return whole
 
-    def _whole(self, channel: Channel) -> bytes | None:
+    def _variant(self, channel: Channel, step: Step) -> Variant:
+        variant = variant_of(channel.namespace, step)
+        return variant if self.source.owns(channel.name) else Variant.FULL
+
+    def _whole(self, channel: Channel, variant: Variant) -> bytes | None:
         """What the source knows, with what publishers from outside made of it."""
-        sourced, kept = self.source.whole(channel.name), channel.state()
+        sourced, kept = self.source.whole(channel.name, variant), channel.state()
         if sourced is None or kept is None or channel.namespace.delivery is not Delivery.STATE:
             return kept or sourced
         return encode_patch(apply_patch(parse_patch(sourced), parse_patch(kept)))
@@ -236,12 +267,13 @@ class Hub:
 
     def _remove(self, channel: str, client: Client, *, discard: bool) -> None:
         found = self._channels[channel]
-        found.remove(client, discard=discard)
+        variant = found.remove(client, discard=discard)
         self.health.subscriptions -= 1
+        if not found.has_variant(variant):
+            self.source.close(channel, variant)
         if not found.subscribers:
             self._gathering.discard(found)
             found.take_gathered()
-            self.source.close(channel)
             self._forget_unneeded(found)
 
     def now_ns(self) -> int:
@@ -283,10 +315,17 @@ class Hub:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, and go on with interrupted fan-outs and clients that are behind, until cancelled."""
         async with trio.open_nursery() as nursery:
-            self.spawn = nursery.start_soon
+            self._nursery = nursery
             nursery.start_soon(self._run_ticks)
             nursery.start_soon(self._run_fan_outs)
+            nursery.start_soon(self._run_ladder)
             task_status.started()
+
+    def attend(self, client: Client) -> None:
+        """A client has fallen behind: start its writer, and watch how it fares."""
+        self._slow.add(client)
+        self._fell_behind.set()
+        self._nursery.start_soon(client.catch_up)
 
     async def _run_ticks(self) -> None:
         while True:
@@ -305,6 +344,20 @@ class Hub:
                     self._unfinished.discard(channel)
                 await trio.lowlevel.checkpoint()
             self._interrupted = trio.Event()
+
+    async def _run_ladder(self) -> None:
+        while True:
+            await self._fell_behind.wait()
+            self._fell_behind = trio.Event()
+            while self._slow:
+                await trio.sleep(JUDGE_SECONDS)
+                self._slow -= {client for client in list(self._slow) if not client.judge(trio.current_time())}
+
+    def step_changes(self, client: Client, step: Step) -> Iterator[str]:
+        """The client's channels that have another form on this step than the client gets now."""
+        for name, group in client.groups.items():
+            if self._variant(self._channels[name], step) is not group.variant:
+                yield name
 
     def _next_unfinished(self) -> Channel:
         self._slices += 1

@@ -5,6 +5,7 @@ the lowest, or a busy immediate lane would starve it. No IO here.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from monitor.broadcast.item import Item
@@ -84,32 +85,34 @@ class Outbox:
         return next((lane for lane in lanes if lane), None)
 
     def _peek(self, lane: "deque[str | Item]") -> Item:
-        head = lane[0]
-        return self._mergeable[head] if isinstance(head, str) else head
+        return self._item(lane[0])
 
     def _pop(self, lane: "deque[str | Item]") -> None:
         head = lane.popleft()
         item = self._mergeable.pop(head) if isinstance(head, str) else head
         self.bytes -= len(item.payload)
 
-    def discard(self, channel: str) -> list[Item]:
-        """Take out what is pending of a channel that the client leaves."""
+    def discard(self, is_unwanted: Callable[[Item], bool]) -> list[Item]:
+        """Take out what is not to be sent any more; replies stay."""
         gone: list[Item] = []
         for lane in self._lanes:
-            kept = [entry for entry in lane if not self._belongs(entry, channel, gone)]
+            kept: list[str | Item] = []
+            for entry in lane:
+                item = self._item(entry)
+                if item.channel and is_unwanted(item):
+                    gone.append(item)
+                else:
+                    kept.append(entry)
             if len(kept) != len(lane):
                 lane.clear()
                 lane.extend(kept)
-        self._mergeable.pop(channel, None)
-        self.bytes -= sum(len(item.payload) for item in gone)
+        for item in gone:
+            self._mergeable.pop(item.channel, None)
+            self.bytes -= len(item.payload)
         return gone
 
-    def _belongs(self, entry: "str | Item", channel: str, gone: list[Item]) -> bool:
-        item = self._mergeable[entry] if isinstance(entry, str) else entry
-        if item.channel != channel:
-            return False
-        gone.append(item)
-        return True
+    def _item(self, entry: "str | Item") -> Item:
+        return self._mergeable[entry] if isinstance(entry, str) else entry
 
     def clear(self) -> list[Item]:
         """Take out everything, in lane order."""
@@ -126,7 +129,4 @@ class Outbox:
 
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""
-        return [
-            sum(self._mergeable[entry].count if isinstance(entry, str) else entry.count for entry in lane)
-            for lane in self._lanes
-        ]
+        return [sum(self._item(entry).count for entry in lane) for lane in self._lanes]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import trio
 
 from monitor.broadcast.hub import Hub
+from monitor.broadcast.ladder import FORMS, Variant
 from monitor.market.state import MarketState
 from monitor.market.view import View
 
@@ -29,41 +30,46 @@ class Views:
         self._hub = hub
         self._tick_seconds = tick_ms / 1_000
         self._clock_ns = clock_ns
-        self._open: dict[str, _Open] = {}
+        self._open: dict[tuple[str, Variant], _Open] = {}
         self._opened = trio.Event()
 
-    def whole(self, channel: str) -> bytes | None:
+    def owns(self, channel: str) -> bool:
+        return self._market.view(channel) is not None
+
+    def whole(self, channel: str, variant: Variant) -> bytes | None:
         """State for a new subscriber; those who are there already get what they miss of it first."""
-        found = self._open.get(channel)
+        found = self._open.get((channel, variant))
         if found is None:
-            view = self._market.view(channel)
+            view = self._market.view(channel, FORMS[variant].depth)
             if view is None:
                 return None
-            found = self._open[channel] = _Open(view, self._due(view))
+            found = self._open[channel, variant] = _Open(view, self._due(view, variant))
             self._opened.set()
         else:
-            self._publish(channel, found)
+            self._publish(channel, variant, found)
         return found.view.whole()
 
-    def close(self, channel: str) -> None:
-        self._open.pop(channel, None)
+    def close(self, channel: str, variant: Variant) -> None:
+        self._open.pop((channel, variant), None)
 
-    def _due(self, view: View) -> int:
-        return self._clock_ns() + int(view.interval_seconds * 1e9)
+    def _due(self, view: View, variant: Variant) -> int:
+        return self._clock_ns() + int(max(view.interval_seconds, FORMS[variant].interval_seconds) * 1e9)
 
-    def _publish(self, channel: str, found: _Open) -> bool:
+    def _publish(self, channel: str, variant: Variant, found: _Open) -> bool:
         changes = found.view.changes()
         if changes is None:
             return False
-        self._hub.publish(channel, changes, is_sourced=True)
+        self._hub.publish_sourced(channel, changes, variant)
         return True
 
     def publish_due(self) -> None:
         """Publish the changes of every watched channel whose interval has passed."""
         now_ns = self._clock_ns()
-        for channel, found in list(self._open.items()):
-            if found.due_ns <= now_ns and self._publish(channel, found):
-                found.due_ns = self._due(found.view)
+        for (channel, variant), found in list(self._open.items()):
+            # While a fan-out is under way, changes gather where they cost nothing.
+            is_due = found.due_ns <= now_ns and not self._hub.is_busy(channel)
+            if is_due and self._publish(channel, variant, found):
+                found.due_ns = self._due(found.view, variant)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Publish at the cadence until cancelled; sleeps while nobody watches."""

@@ -118,20 +118,20 @@ class Book:
         elif event.status is BookStatus.STALE or self._is_continuous:
             self._become(event.status, now_ms)
 
-    def sections(self) -> Sections:
+    def sections(self, depth: int = DEPTH_SHOWN) -> Sections:
         return {
             "status": self.status,
             "since": self.since_ms,
             "time": self.time_ms,
-            "bids": self._texts(self.bids),
-            "asks": self._texts(self.asks),
+            "bids": self._texts(self.bids, depth),
+            "asks": self._texts(self.asks, depth),
         }
 
-    def _texts(self, side: BookSide) -> dict[str, str]:
+    def _texts(self, side: BookSide, depth: int) -> dict[str, str]:
         price_decimals, size_decimals = self._price_decimals, self._size_decimals
         return {
             decimal_text(price, price_decimals): decimal_text(size, size_decimals)
-            for price, size in side.top()
+            for price, size in side.top(depth)
         }
 
     def _touch(self, time_ms: int) -> None:
@@ -154,5 +154,5 @@ class NoBook:
 
     version = 0
 
-    def sections(self) -> Sections:
+    def sections(self, depth: int = DEPTH_SHOWN) -> Sections:
         return {"status": BookStatus.STALE, "since": None, "time": None, "bids": {}, "asks": {}}

@@ -5,6 +5,7 @@ microseconds (texts, patches, rankings) is done when somebody looks, not when a 
 """
 
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 from monitor.errors import FeedError
@@ -26,7 +27,7 @@ from monitor.events import (
     Turnover,
 )
 from monitor.market.analytics import Analytics
-from monitor.market.book import NoBook
+from monitor.market.book import DEPTH_SHOWN, NoBook
 from monitor.market.bots import Bots
 from monitor.market.hot import HotMarkets
 from monitor.market.market import Market
@@ -94,26 +95,33 @@ class MarketState:
         """
         return self._appliers[type(event)](event, now_ms)
 
-    def view(self, channel: str) -> View | None:
-        """A view of a channel's state for as long as somebody watches; None when it is not ours."""
+    def view(self, channel: str, depth: int = DEPTH_SHOWN) -> View | None:
+        """A view of a channel's state for as long as somebody watches; None when it is not ours.
+
+        Of a book, at most `depth` levels a side are shown.
+        """
         namespace, _, name = channel.partition(":")
         match namespace:
             case "book" | "ticker":
-                return self._market_view(channel, namespace, name)
+                return self._market_view(channel, namespace, name, depth)
             case "market":
                 return self._shared_view(channel, name)
             case "orders" | "bots" | "botstate" | "open_orders" if name:
                 return self._account_view(channel, namespace, name)
         return None
 
-    def _market_view(self, channel: str, namespace: str, key: str) -> View | None:
+    def _market_view(self, channel: str, namespace: str, key: str, depth: int) -> View | None:
         venue, _, market = key.partition(".")
         if not (venue and market):
             return None
         markets, interval = self._markets, self._interval(channel)
         if namespace == "book":
             no_book = NoBook()
-            return StateView(lambda: markets[key].book if key in markets else no_book, interval)
+            return StateView(
+                lambda: markets[key].book if key in markets else no_book,
+                interval,
+                methodcaller("sections", depth),
+            )
         no_ticker = TickerState(key)
         return LatestView(lambda: markets[key].ticker if key in markets else no_ticker, interval)
 

@@ -6,6 +6,7 @@ listed only later comes alive in a view that was there before.
 """
 
 from collections.abc import Callable, Mapping
+from operator import methodcaller
 from typing import Any, Protocol
 
 import orjson
@@ -44,9 +45,15 @@ class Source(Shown, Protocol):
 class StateView:
     """Changes are a patch: the differing keys of each section, None for those that went."""
 
-    def __init__(self, find: Callable[[], Source], interval: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        find: Callable[[], Source],
+        interval: Callable[[], float],
+        show: Callable[[Source], Sections] = methodcaller("sections"),
+    ) -> None:
         self._find = find
         self._interval = interval
+        self._show = show
         self._shown: Sections = {}
         self._seen: tuple[Source, int] | None = None
 
@@ -70,7 +77,7 @@ class StateView:
         if self._seen is not None and self._seen[0] is source and self._seen[1] == source.version:
             return False
         self._seen = source, source.version
-        self._shown = source.sections()
+        self._shown = self._show(source)
         return True
 
 

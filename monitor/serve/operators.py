@@ -47,6 +47,7 @@ def _row(session: Session) -> dict[str, Any]:
         "rtt_ms": session.rtt_ms,
         "encoding": client.encoding.name,
         "connected": session.connected_ms,
+        **session.ladder_report(),
     }
 
 

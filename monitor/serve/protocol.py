@@ -62,6 +62,7 @@ CONNECTION_LIMIT = Disconnect(3504, "connection limit")
 NO_MESSAGE_HANDLER = Disconnect(3508, "not available")
 
 UNSUBSCRIBED_BY_SERVER = (2000, "server unsubscribe")
+OTHER_FORM = (2500, "the channel has another form on this step of the ladder")
 SUBSCRIPTION_EXPIRED = (2501, "subscription expired")
 
 
@@ -198,6 +199,11 @@ def error_object(error: CommandError) -> bytes:
 def push(channel: str, what: str, body: bytes) -> bytes:
     """An asynchronous event of a channel, other than a publication."""
     return b'{"push":{"channel":%s,"%s":%s}}' % (msgspec.json.encode(channel), what.encode(), body)
+
+
+def message(data: object) -> bytes:
+    """An asynchronous message to one client, outside of channels."""
+    return b'{"push":{"message":{"data":%s}}}' % msgspec.json.encode(data)
 
 
 def result(**members: object) -> bytes:

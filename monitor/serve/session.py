@@ -21,6 +21,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.item import Item
+from monitor.broadcast.ladder import Step
 from monitor.config import Lane, Settings
 from monitor.keys import Keys
 from monitor.serve import protocol
@@ -125,7 +126,8 @@ class Session:
             house.hub.health,
             outbox_bytes=limits.outbox_bytes,
             write_seconds=limits.write_seconds,
-            spawn=house.hub.spawn,
+            attend=house.hub.attend,
+            on_step=self._change_step,
             lose=lambda code, reason: self.disconnect(Disconnect(code, reason)),
         )
 
@@ -321,6 +323,35 @@ class Session:
             raise protocol.bad_command("a pong without a ping")
         self.rtt_ms = (trio.current_time() - self._ping_sent) * 1_000
         self._ping_sent = None
+
+    # The ladder
+
+    def _change_step(self) -> None:
+        """Give the client less, or more again, and tell it.
+
+        What changes its form starts from a fresh whole, so that nothing stale stays on a screen:
+        the client is made to subscribe again.
+        """
+        step = self.client.step
+        self.send(Lane.IMMEDIATE, protocol.message(self.ladder_report()))
+        if step is Step.SNAPSHOTS:
+            self.client.give_up_streams()
+        for channel in list(self.house.hub.step_changes(self.client, step)):
+            if not self.subscriptions[channel].is_server_side:
+                self.force_unsubscribe(channel, *protocol.OTHER_FORM)
+
+    def ladder_report(self) -> dict[str, Any]:
+        """Where the client stands on the ladder, and why."""
+        step = self.client.step
+        seconds = trio.current_time() - self.client.step_since if step else 0.0
+        return {
+            "ladder": {
+                "step": int(step),
+                "name": step.name.lower(),
+                "backlog_bytes": self.client.pending_bytes,
+                "since": self.house.hub.health.wall_ms() - int(seconds * 1_000) if step else None,
+            }
+        }
 
     # Subscriptions
 

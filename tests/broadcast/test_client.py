@@ -13,6 +13,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.ladder import Variant
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
@@ -47,7 +48,8 @@ class Bench:
             self.health,
             outbox_bytes=self.outbox_bytes,
             write_seconds=self.write_seconds,
-            spawn=self.nursery.start_soon,
+            attend=lambda client: self.nursery.start_soon(client.catch_up),
+            on_step=lambda: None,
             lose=lambda code, reason: self.lost.append((code, reason)),
         )
 
@@ -55,7 +57,7 @@ class Bench:
         """Publish an item in its channel, of which the client is the only member."""
         group = self.client.groups.get(item.channel)
         if group is None:
-            group = SendGroup(item.channel, self.client.encoding, self.health)
+            group = SendGroup(item.channel, self.client.encoding, Variant.FULL, self.health)
             self.client.join(item.channel, group)
         group.push(item)
         assert group.advance(time.monotonic_ns, time.monotonic_ns() + 10**9, lambda item: None)

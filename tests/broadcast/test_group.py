@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,6 +17,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.ladder import Variant
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
@@ -60,11 +61,12 @@ class Member:
             self.health,
             outbox_bytes=1 << 24,
             write_seconds=15,
-            spawn=self._note_writer,
+            attend=self._note_writer,
+            on_step=lambda: None,
             lose=lambda code, reason: None,
         )
 
-    def _note_writer(self, writer: Callable[[], Awaitable[None]]) -> None:
+    def _note_writer(self, client: Client) -> None:
         self.is_writer_due = True
 
     def write(self) -> None:
@@ -89,7 +91,9 @@ class FanOutMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.health = Health(Settings())
-        self.groups = {channel: SendGroup(channel, Plain(), self.health) for channel in CHANNELS}
+        self.groups = {
+            channel: SendGroup(channel, Plain(), Variant.FULL, self.health) for channel in CHANNELS
+        }
         self.members = [Member(self.health) for _ in range(4)]
         self.number = 0
 
@@ -178,11 +182,13 @@ TestFanOut = FanOutMachine.TestCase
 
 def test_a_slice_ends_when_its_time_is_up() -> None:
     health = Health(Settings())
-    group = SendGroup("fills", Plain(), health)
+    group = SendGroup("fills", Plain(), Variant.FULL, health)
     wires = [FakeWire() for _ in range(3 * group_module.CLIENTS_PER_LOOK)]
     for wire in wires:
         ignore: Any = lambda *_: None  # noqa: E731
-        client = Client(wire, Plain(), health, outbox_bytes=1, write_seconds=1, spawn=ignore, lose=ignore)
+        client = Client(
+            wire, Plain(), health, outbox_bytes=1, write_seconds=1, attend=ignore, on_step=ignore, lose=ignore
+        )
         client.join("fills", group)
     group.push(make_item("fills", 1, 0))
     assert not group.advance(clock(10), 5, lambda item: None)

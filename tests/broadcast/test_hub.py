@@ -55,7 +55,8 @@ class Stage:
             self.health,
             outbox_bytes=1 << 20,
             write_seconds=15,
-            spawn=self.hub.spawn,
+            attend=self.hub.attend,
+            on_step=lambda: None,
             lose=lambda code, reason: self.lost.append((code, reason)),
         )
         for channel in channels:

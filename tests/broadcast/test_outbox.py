@@ -79,7 +79,9 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(channel=st.sampled_from(sorted(CHANNELS)))
     def discard(self, channel: str) -> None:
         gone = [item for item in self.model if item.channel == channel]
-        assert [_data(item) for item in self.outbox.discard(channel)] == [_data(item) for item in gone]
+        assert [_data(item) for item in self.outbox.discard(lambda item: item.channel == channel)] == [
+            _data(item) for item in gone
+        ]
         self.model = [item for item in self.model if item.channel != channel]
 
     @rule()

@@ -1,0 +1,115 @@
+"""The ladder: the declared steps by which a slow client is given less, before it is cut.
+
+A client goes up while its backlog stays above a step's mark, and down once it has stayed well
+below; between the two marks nothing changes, so it does not flutter. Fills, orders and bots are
+never given less. What is pending merges at every step; past the last one the outbox is full.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from monitor.config import Delivery, Lane, Namespace
+
+
+class Step(IntEnum):
+    FULL = 0
+    MERGE = 1
+    """Nothing goes past the outbox any more, so all that can merge does."""
+    BOOK_20 = 2
+    BOOK_5 = 3
+    SLOW = 4
+    """Market state at most once a second."""
+    SNAPSHOTS = 5
+    """Market state every 5 s, and no market streams."""
+
+
+ENTER_SHARE = {
+    Step.MERGE: 1 / 16,
+    Step.BOOK_20: 1 / 8,
+    Step.BOOK_5: 1 / 4,
+    Step.SLOW: 3 / 8,
+    Step.SNAPSHOTS: 1 / 2,
+}
+"""Of the outbox's bound, what a backlog must be above to lead to the step."""
+LEAVE_FACTOR = 1 / 4
+"""Of a step's mark, what a backlog must be below to lead down from it."""
+UP_SECONDS = 0.5
+DOWN_SECONDS = 5.0
+
+
+class Ladder:
+    """Where one client stands."""
+
+    __slots__ = ("_held_since", "step")
+
+    def __init__(self) -> None:
+        self.step = Step.FULL
+        self._held_since: dict[int, float] = {}
+
+    def judge(self, backlog_share: float, now: float) -> bool:
+        """Look at a backlog (of its bound, 0 to 1) at a time in seconds; True when the step changed.
+
+        One step at a time, each after its own while, and none while the backlog is in between.
+        """
+        if self._has_held(1, self._is_above(backlog_share), UP_SECONDS, now):
+            self.step = Step(self.step + 1)
+        elif self._has_held(-1, self._is_below(backlog_share), DOWN_SECONDS, now):
+            self.step = Step(self.step - 1)
+        else:
+            return False
+        self._held_since.clear()
+        return True
+
+    def _is_above(self, share: float) -> bool:
+        return self.step < Step.SNAPSHOTS and share > ENTER_SHARE[Step(self.step + 1)]
+
+    def _is_below(self, share: float) -> bool:
+        return self.step > Step.FULL and share < ENTER_SHARE[self.step] * LEAVE_FACTOR
+
+    def _has_held(self, direction: int, holds: bool, seconds: float, now: float) -> bool:
+        if not holds:
+            self._held_since.pop(direction, None)
+            return False
+        return now - self._held_since.setdefault(direction, now) >= seconds
+
+
+class Variant(StrEnum):
+    """Which of its forms a channel of market state has for a client; shared by all on that form."""
+
+    FULL = "full"
+    BOOK_20 = "book_20"
+    BOOK_5 = "book_5"
+    SLOW = "slow"
+    SNAPSHOTS = "snapshots"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    depth: int
+    interval_seconds: float
+    """Least time between two changes, where the namespace allows more."""
+
+
+FORMS = {
+    Variant.FULL: Form(50, 0.0),
+    Variant.BOOK_20: Form(20, 0.0),
+    Variant.BOOK_5: Form(5, 0.0),
+    Variant.SLOW: Form(5, 1.0),
+    Variant.SNAPSHOTS: Form(5, 5.0),
+}
+
+
+def is_market_stream(lane: Lane, delivery: Delivery) -> bool:
+    """What a client on the last step does without."""
+    return lane >= Lane.NORMAL and delivery is Delivery.STREAM
+
+
+def variant_of(namespace: Namespace, step: Step) -> Variant:
+    """The form in which a client on a step gets a channel of market state."""
+    if namespace.lane < Lane.NORMAL or namespace.delivery is Delivery.STREAM:
+        return Variant.FULL
+    if step >= Step.SLOW:
+        return Variant.SNAPSHOTS if step is Step.SNAPSHOTS else Variant.SLOW
+    if namespace.kind == "book" and step >= Step.BOOK_20:
+        return Variant.BOOK_5 if step is Step.BOOK_5 else Variant.BOOK_20
+    return Variant.FULL

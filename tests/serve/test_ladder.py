@@ -1,0 +1,102 @@
+"""A client that reads slowly is given less in steps, is told, loses no fill, and gets all back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from monitor.broadcast import ladder
+from monitor.broadcast.ladder import Step
+from tests.serve.running import KEYS, Server, running, sign
+from tests.serve.wire import Client
+
+BOOK, FILLS, TRADES = "book:sim.BTCUSDT", "orders:paper", "trades:all"
+OUTBOX_BYTES = 4_000_000
+CHUNK = "x" * 10_000
+QUICK = {"book": {"interval_ms": 20}, "ticker": {"interval_ms": 20}}
+
+
+@pytest.fixture
+async def simulated() -> AsyncIterator[Server]:
+    async with running(
+        simulator={"enabled": True, "rate": 20, "seed": 7},
+        namespaces=QUICK,
+        limits={"outbox_bytes": OUTBOX_BYTES, "write_seconds": 600, "ping_seconds": 3_000},
+    ) as server:
+        yield server
+
+
+async def ladder_of(server: Server, client: Client) -> dict[str, Any]:
+    """How a client stands, as an operator sees it."""
+    witness = await server.client(sign(KEYS.operator, sub="operator"))
+    rows = (await witness.call("rpc", method="ops.connections", data={"filter": client.id}))["data"]["rows"]
+    standing: dict[str, Any] = rows[0]["ladder"]
+    return standing
+
+
+async def stall(server: Server, client: Client, step: Step) -> None:
+    """Keep the backlog of a client that doesn't read just above a step's mark, until it stands on it."""
+    mark = ladder.ENTER_SHARE[step] * OUTBOX_BYTES
+    chunk = {"publish": {"channel": TRADES, "data": CHUNK}}
+    while (standing := await ladder_of(server, client))["step"] < step:
+        missing = int(mark - standing["backlog_bytes"]) // len(CHUNK) + 1
+        await server.api("batch", commands=[chunk] * min(50, max(0, missing)))
+
+
+async def read_to_step(client: Client, seen: dict[str, list[Any]], step: Step) -> None:
+    """Read, subscribing again where told to, until the client is told that it stands on a step."""
+    while True:
+        document = await client.document()
+        if document == {}:
+            await client.say({})
+            continue
+        push = document.get("push", {})
+        if "message" in push:
+            seen["steps"].append(push["message"]["data"]["ladder"]["name"])
+            if push["message"]["data"]["ladder"]["step"] == step:
+                return
+        elif "unsubscribe" in push:
+            assert push["unsubscribe"]["code"] == 2500
+            whole = (await client.call("subscribe", channel=push["channel"]))["data"]
+            seen["books"].append(max(len(whole["bids"]), len(whole["asks"])))
+        elif push.get("channel") == FILLS:
+            seen["fills"].append(push["pub"]["data"])
+
+
+@pytest.mark.trio
+async def test_a_slow_reader_goes_up_and_down_the_ladder_and_gets_every_fill(
+    simulated: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "DOWN_SECONDS", 0.3)
+    client = await simulated.subscriber(BOOK, TRADES, FILLS)
+    await stall(simulated, client, Step.BOOK_5)
+    for number in range(20):
+        await simulated.publish(FILLS, {"type": "order_fill", "fill": f"mine-{number}"}, kind="order_fill")
+    seen: dict[str, list[Any]] = {"steps": [], "books": [], "fills": []}
+    await read_to_step(client, seen, Step.FULL)
+    assert seen["steps"][:3] == ["merge", "book_20", "book_5"]
+    assert seen["steps"][-3:] == ["book_20", "merge", "full"]
+    assert 5 in seen["books"]
+    assert seen["books"][-1] > 20
+    mine = [fill["fill"] for fill in seen["fills"] if str(fill.get("fill", "")).startswith("mine-")]
+    assert mine == [f"mine-{number}" for number in range(20)]
+
+
+@pytest.mark.trio
+async def test_on_the_last_step_market_streams_are_dropped_by_name(simulated: Server) -> None:
+    client = await simulated.subscriber(TRADES)
+    await stall(simulated, client, Step.SNAPSHOTS)
+    await simulated.publish(TRADES, CHUNK)
+    metrics = (await simulated.get("/metrics")).body.decode()
+    dropped = next(line for line in metrics.splitlines() if 'dropped_total{reason="ladder"}' in line)
+    assert float(dropped.split()[-1]) > 0
+    standing = await ladder_of(simulated, client)
+    assert (standing["step"], standing["name"]) == (5, "snapshots")
+    assert standing["since"] > 0
+
+
+@pytest.mark.trio
+async def test_a_client_learns_its_own_step(simulated: Server) -> None:
+    client = await simulated.subscriber(TRADES)
+    mine = (await client.call("rpc", method="me"))["data"]["ladder"]
+    assert mine == {"step": 0, "name": "full", "backlog_bytes": 0, "since": None}
