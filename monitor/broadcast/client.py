@@ -12,7 +12,7 @@ import trio
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item
-from monitor.broadcast.ladder import Ladder, Step, is_market_stream
+from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox
 from monitor.health.health import Health
@@ -144,7 +144,7 @@ class Client:
     def give_up_streams(self) -> None:
         """Drop what is pending of the market's streams: on the last step the client does without."""
         if self._outbox is not None:
-            self._drop(self._outbox.discard(lambda item: is_market_stream(item.lane, item.delivery)), LADDER)
+            self._drop(self._outbox.discard(lambda item: item.publications[0].kind == MARKET_STREAM), LADDER)
 
     # Channels
 
@@ -200,7 +200,7 @@ class Client:
         self._health.note_offered(item.lane, item.count, len(item.payload))
         if self.is_closed:
             self._drop([item], "disconnected")
-        elif self.step is Step.SNAPSHOTS and is_market_stream(item.lane, item.delivery):
+        elif self.step is Step.SNAPSHOTS and item.publications[0].kind == MARKET_STREAM:
             self._drop([item], LADDER)
         elif self.is_behind:
             self._queue(item)

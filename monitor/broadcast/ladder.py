@@ -20,7 +20,7 @@ class Step(IntEnum):
     SLOW = 4
     """Market state at most once a second."""
     SNAPSHOTS = 5
-    """Market state every 5 s, and no market streams."""
+    """Market state every 5 s, and no trades."""
 
 
 ENTER_SHARE = {
@@ -99,9 +99,8 @@ FORMS = {
 }
 
 
-def is_market_stream(lane: Lane, delivery: Delivery) -> bool:
-    """What a client on the last step does without."""
-    return lane >= Lane.NORMAL and delivery is Delivery.STREAM
+MARKET_STREAM = "trade"
+"""The kind that a client on the last step does without; other streams stay whole to the end."""
 
 
 def variant_of(namespace: Namespace, step: Step) -> Variant:

@@ -177,8 +177,10 @@ class Client(Wire):
         return push
 
     async def publication(self) -> Any:
-        """The data of the next push, which must be a publication."""
-        return (await self.push())["pub"]["data"]
+        """The data of the next push, a publication; what is said of the ladder is passed over."""
+        while "message" in (push := await self.push()):
+            pass
+        return push["pub"]["data"]
 
     async def kept(self) -> list[dict[str, Any]]:
         """What had come before the answer to a ping that is sent now."""
