@@ -5,7 +5,6 @@ HTTP's own statuses are for a wrong key, verb, method or body. Payloads stay raw
 """
 
 import hmac
-import time
 import uuid
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -17,16 +16,17 @@ import msgspec
 
 from monitor import __version__
 from monitor.broadcast.history import Position
-from monitor.broadcast.hub import BadPublication, TooBusy, TooMany
+from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
 from monitor.serve.commands import start_server_side
 from monitor.serve.http import HttpError, Request, Response, json
-from monitor.serve.protocol import CommandError, Disconnect, Since
+from monitor.serve.protocol import ChannelRequest, CommandError, Disconnect, HistoryRequest
 from monitor.serve.session import House, Session
 
 NODE_ID = str(uuid.uuid4())
 IDEMPOTENCY_KEYS_MAX = 10_000
 """The oldest is forgotten first."""
+IDEMPOTENCY_KEY_LENGTH = 255
 
 _EMPTY = b"{}"
 _TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
@@ -80,17 +80,6 @@ class RefreshParams(msgspec.Struct):
     expire_at: int | None = None
 
 
-class ChannelParams(msgspec.Struct):
-    channel: str = ""
-
-
-class HistoryParams(msgspec.Struct):
-    channel: str = ""
-    limit: int = 0
-    since: Since | None = None
-    reverse: bool = False
-
-
 class ChannelsParams(msgspec.Struct):
     pattern: str = ""
 
@@ -111,7 +100,6 @@ class Api:
         self._house = house
         self._hub = house.hub
         self._key = key.encode()
-        self._started = time.monotonic()
         self._seen: OrderedDict[str, bytes] = OrderedDict()
 
     def check_key(self, request: Request) -> None:
@@ -172,6 +160,8 @@ class Api:
         """Publish, or give the first result again for an idempotency key that was seen before."""
         if not params.idempotency_key:
             return self._publish_to(channel, params)
+        if len(params.idempotency_key) > IDEMPOTENCY_KEY_LENGTH:
+            raise protocol.bad_request(f"idempotency_key has at most {IDEMPOTENCY_KEY_LENGTH} characters")
         key = f"{channel}\n{params.idempotency_key}"
         if key not in self._seen:
             self._seen[key] = self._publish_to(channel, params)
@@ -180,21 +170,14 @@ class Api:
         return self._seen[key]
 
     def _publish_to(self, channel: str, params: PayloadParams) -> bytes:
-        channels.find_namespace(self._hub, channel)
-        try:
-            position = self._hub.publish(
-                channel,
-                _payload(params),
-                kind=params.kind,
-                skip_history=params.skip_history,
-                tags=msgspec.json.encode(params.tags) if params.tags else b"",
-            )
-        except TooBusy:
-            raise protocol.TOO_MANY_REQUESTS from None
-        except TooMany:
-            raise protocol.LIMIT_EXCEEDED from None
-        except BadPublication as error:
-            raise protocol.bad_request(str(error)) from None
+        position = channels.publish(
+            self._hub,
+            channel,
+            _payload(params),
+            kind=params.kind,
+            skip_history=params.skip_history,
+            tags=msgspec.json.encode(params.tags) if params.tags else b"",
+        )
         return _position(position)
 
     def _sessions(self, user: str, client: str) -> list[Session]:
@@ -235,13 +218,13 @@ class Api:
                 session.live_until(params.expire_at)
         return _EMPTY
 
-    def _presence(self, params: ChannelParams) -> bytes:
+    def _presence(self, params: ChannelRequest) -> bytes:
         return channels.presence(self._hub, params.channel)
 
-    def _presence_stats(self, params: ChannelParams) -> bytes:
+    def _presence_stats(self, params: ChannelRequest) -> bytes:
         return channels.presence_stats(self._hub, params.channel)
 
-    def _history(self, params: HistoryParams) -> bytes:
+    def _history(self, params: HistoryRequest) -> bytes:
         return channels.history(
             self._hub,
             params.channel,
@@ -251,7 +234,7 @@ class Api:
             limit_max=None,
         )
 
-    def _history_remove(self, params: ChannelParams) -> bytes:
+    def _history_remove(self, params: ChannelRequest) -> bytes:
         if not channels.find_namespace(self._hub, params.channel).history_size:
             raise protocol.NOT_AVAILABLE
         self._hub.stream(params.channel).clear()
@@ -271,7 +254,7 @@ class Api:
             "num_users": self._house.registry.user_count,
             "num_channels": len(self._hub.subscribed_channels()),
             "num_subs": health.subscriptions,
-            "uptime": int(time.monotonic() - self._started),
+            "uptime": health.uptime_ns() // NS_PER_SECOND,
         }
         return msgspec.json.encode({"nodes": [node]})
 
@@ -283,10 +266,10 @@ _METHODS: Mapping[str, Method] = {
     "unsubscribe": (SessionParams, Api._unsubscribe),
     "disconnect": (DisconnectParams, Api._disconnect),
     "refresh": (RefreshParams, Api._refresh),
-    "presence": (ChannelParams, Api._presence),
-    "presence_stats": (ChannelParams, Api._presence_stats),
-    "history": (HistoryParams, Api._history),
-    "history_remove": (ChannelParams, Api._history_remove),
+    "presence": (ChannelRequest, Api._presence),
+    "presence_stats": (ChannelRequest, Api._presence_stats),
+    "history": (HistoryRequest, Api._history),
+    "history_remove": (ChannelRequest, Api._history_remove),
     "channels": (ChannelsParams, Api._channels),
     "info": (InfoParams, Api._info),
 }

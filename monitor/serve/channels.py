@@ -1,24 +1,52 @@
-"""What the client protocol and the HTTP API both answer about a channel: history and presence."""
+"""What the client protocol and the HTTP API both do with a channel: publishing, history, presence."""
 
 import msgspec
 import orjson
 
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.client import Client
-from monitor.broadcast.hub import Hub, UnknownChannel
+from monitor.broadcast.history import Position
+from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.config import Namespace
 from monitor.serve import protocol
 from monitor.serve.protocol import Since
 
 
 def find_namespace(hub: Hub, channel: str) -> Namespace:
-    """The channel's namespace, or the protocol's error 107 or 102."""
+    """The channel's namespace, or the protocol's error 107 or 102.
+
+    Length comes first: names that were looked up are remembered, and clients choose them.
+    """
     if not channel:
         raise protocol.bad_request("channel is empty")
+    if len(channel.encode()) > protocol.CHANNEL_BYTES:
+        raise protocol.bad_request(f"a channel name has at most {protocol.CHANNEL_BYTES} bytes")
     try:
         return hub.namespace(channel)
     except UnknownChannel:
         raise protocol.UNKNOWN_CHANNEL from None
+
+
+def publish(
+    hub: Hub,
+    channel: str,
+    data: bytes,
+    *,
+    kind: str | None = None,
+    info: bytes = b"",
+    tags: bytes = b"",
+    skip_history: bool = False,
+) -> Position | None:
+    """As the hub's, with the protocol's errors."""
+    find_namespace(hub, channel)
+    try:
+        return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history)
+    except TooBusy:
+        raise protocol.TOO_MANY_REQUESTS from None
+    except TooMany:
+        raise protocol.LIMIT_EXCEEDED from None
+    except BadPublication as error:
+        raise protocol.bad_request(str(error)) from None
 
 
 def history(

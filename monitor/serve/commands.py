@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from monitor import __version__
-from monitor.broadcast.hub import BadPublication, TooBusy, TooMany
+from monitor.broadcast.hub import TooMany
 from monitor.config import Lane, Namespace
 from monitor.serve import channels, protocol
 from monitor.serve.access import Claims, ExpiredToken, InvalidToken, allows, read_token
@@ -136,8 +136,6 @@ def _check_subscribe(session: "Session", request: protocol.SubscribeRequest) -> 
     channel = request.channel
     if not channel:
         raise protocol.bad_command("channel is empty")
-    if len(channel.encode()) > protocol.CHANNEL_BYTES:
-        raise protocol.bad_request(f"a channel name has at most {protocol.CHANNEL_BYTES} bytes")
     if channel in session.subscriptions:
         raise protocol.ALREADY_SUBSCRIBED
     if len(session.subscriptions) >= session.house.settings.limits.channels_per_client:
@@ -196,14 +194,7 @@ def _publish(session: "Session", request: protocol.PublishRequest) -> Outcome:
         raise protocol.PERMISSION_DENIED
     subscription = session.subscriptions.get(request.channel)
     info = subscription.info if subscription and subscription.info else session.info()
-    try:
-        hub.publish(request.channel, bytes(request.data), info=info)
-    except TooBusy:
-        raise protocol.TOO_MANY_REQUESTS from None
-    except TooMany:
-        raise protocol.LIMIT_EXCEEDED from None
-    except BadPublication as error:
-        raise protocol.bad_request(str(error)) from None
+    channels.publish(hub, request.channel, bytes(request.data), info=info)
     return namespace.lane, _EMPTY
 
 

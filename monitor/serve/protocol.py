@@ -58,7 +58,6 @@ TOO_MANY_COMMANDS = Disconnect(3013, "too many requests")
 INVALID_TOKEN = Disconnect(3500, "invalid token")
 STALE = Disconnect(3502, "stale")
 FORCE_DISCONNECT = Disconnect(3503, "force disconnect")
-CONNECTION_LIMIT = Disconnect(3504, "connection limit")
 NO_MESSAGE_HANDLER = Disconnect(3508, "not available")
 
 UNSUBSCRIBED_BY_SERVER = (2000, "server unsubscribe")

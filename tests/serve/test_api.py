@@ -40,6 +40,8 @@ async def test_publication_may_skip_history_and_carry_tags(server: Server) -> No
         ({"channel": "", "data": 1}, 107),
         ({"channel": "chat:a"}, 107),
         ({"channel": "nowhere:a", "data": 1}, 102),
+        ({"channel": "chat:" + "a" * 251, "data": 1}, 107),
+        ({"channel": "chat:a", "data": 1, "idempotency_key": "k" * 256}, 107),
         ({"channel": "chat:a", "data": 1, "kind": "no_such_kind"}, 107),
         ({"channel": "chat:a", "b64data": "%%"}, 107),
         ({"channel": "chat:a", "b64data": b64encode(b"{").decode()}, 107),

@@ -109,6 +109,7 @@ async def test_what_a_namespace_does_not_offer_is_not_available(server: Server, 
     client = await server.client()
     assert await client.refusal(method, channel="experiment:a") == 108
     assert await client.refusal(method, channel="nowhere:a") == 102
+    assert await client.refusal(method, channel="chat:" + "a" * 251) == 107
     assert await client.refusal(method, channel="orders:ann") == 103
     assert await client.refusal(method, channel="$chat:a") == 103
 
