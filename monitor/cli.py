@@ -241,6 +241,37 @@ def token(sub: str, ttl: int | None, operator: bool, channel: str | None, **give
     click.echo(make_token(keys.operator if operator else keys.token, sub, ttl_seconds=ttl, channel=channel))
 
 
+@lanecast.group(cls=_InReadingOrder)
+def dictionary() -> None:
+    """Make the dictionary of the zstd subprotocol."""
+
+
+@dictionary.command()
+@click.option(
+    "--seconds",
+    type=click.IntRange(60, 86_400),
+    default=600,
+    show_default=True,
+    help="Of simulated traffic; a minute of it takes some seconds.",
+)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("lanecast.zdict"), show_default=True)
+def train(seconds: int, output: Path) -> None:
+    """Train one from the traffic of a simulated market.
+
+    A server uses it with --set zstd_dictionary=FILE.
+    """
+    from monitor.training import record, train_dictionary
+
+    with click.progressbar(length=seconds, label="recording", file=sys.stderr) as bar:
+        samples = record(seconds, on_second=lambda: bar.update(1))
+    trained = train_dictionary(samples)
+    try:
+        output.write_bytes(trained.data)
+    except OSError as error:
+        raise ConfigError(f"--output {output} can't be written: {error.strerror or error}") from None
+    click.echo(f"{output}: {len(trained.data)} bytes, id {trained.id}")
+
+
 def _serve(given: dict[str, Any], *, console: bool) -> int:
     from monitor.keys import load_keys
 

@@ -45,7 +45,7 @@ def lanecast(
 def test_help_lists_every_command_and_loads_none(surroundings: dict[str, str]) -> None:
     shown = lanecast(surroundings, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert shown.returncode == 0
-    for command in ("run", "serve", "console", "venue", "publish", "check", "token"):
+    for command in ("run", "serve", "console", "venue", "publish", "check", "token", "dictionary"):
         assert f"\n  {command} " in shown.stdout
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
     assert "click" in imported

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 _FIN_TEXT = 0x81
+_FIN_BINARY = 0x82
 _RSV1 = 0x40
 _SYNC_TAIL = b"\x00\x00\xff\xff"
 WINDOW_BITS = 12
@@ -19,7 +20,15 @@ _MEMORY_LEVEL = 5
 
 def text_frame(payload: bytes, *, compressed: bool = False) -> bytes:
     """One whole text message as an unmasked frame (RFC 6455 section 5.2)."""
-    first = _FIN_TEXT | _RSV1 if compressed else _FIN_TEXT
+    return _frame(_FIN_TEXT | _RSV1 if compressed else _FIN_TEXT, payload)
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """One whole binary message as an unmasked frame."""
+    return _frame(_FIN_BINARY, payload)
+
+
+def _frame(first: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < 126:
         return bytes((first, length)) + payload

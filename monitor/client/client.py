@@ -8,13 +8,14 @@ in `dropped`.
 
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import trio
+from trio_websocket import WebSocketConnection
 
 from monitor.client.connection import (
     GOODBYE_SECONDS,
@@ -24,9 +25,9 @@ from monitor.client.connection import (
     open_websocket,
 )
 from monitor.client.subscription import Position, Publication, Subscription, Unsubscribed, read_publication
+from monitor.client.zstd import ENDPOINT, Compression
 from monitor.errors import ConfigError, PeerError
 
-ENDPOINT = "/connection/websocket"
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
 RESUBSCRIBE_FROM_CODE = 2500
@@ -78,13 +79,14 @@ class Client:
     have taken effect. Cancelled, a command is abandoned and the connection goes on.
     """
 
-    def __init__(self, url: str, token: str, name: str, reconnect: bool) -> None:
+    def __init__(self, url: str, token: str, name: str, reconnect: bool, zstd: bool) -> None:
         self.url = websocket_url(url)
         self.status = Status(LinkState.CONNECTING)
         self.id = ""
         """What the server calls this connection; a new one after each reconnect."""
         self._hello = {"token": token, "name": name} if token else {"name": name}
         self._reconnect = reconnect
+        self._compression = Compression(is_on=zstd)
         self._subscriptions: dict[str, Subscription] = {}
         self._connection: Connection | None = None
         self._changed = trio.Event()
@@ -206,10 +208,22 @@ class Client:
     async def _connect_once(self) -> Disconnected:
         """Connect and stay until the connection ends; returns why it did."""
         try:
-            async with open_websocket(self.url) as websocket:
-                return await self._serve(Connection(websocket, self._receive))
+            async with self._open() as websocket:
+                missing = self._compression.missing(websocket.handshake_headers)
+                if missing is None:
+                    return await self._speak(websocket)
+            await self._compression.learn(self.url, missing)
+            async with self._open() as websocket:
+                return await self._speak(websocket)
         except Disconnected as lost:
             return lost
+
+    def _open(self) -> AbstractAsyncContextManager[WebSocketConnection]:
+        return open_websocket(self.url, self._compression.offers)
+
+    async def _speak(self, websocket: WebSocketConnection) -> Disconnected:
+        inflate = self._compression.agreed(websocket.subprotocol)
+        return await self._serve(Connection(websocket, self._receive, inflate))
 
     async def _serve(self, connection: Connection) -> Disconnected:
         async with trio.open_nursery() as connection.nursery:
@@ -295,14 +309,15 @@ def websocket_url(url: str) -> str:
 
 @asynccontextmanager
 async def open_client(
-    url: str, token: str = "", name: str = "lanecast", *, reconnect: bool = True
+    url: str, token: str = "", name: str = "lanecast", *, reconnect: bool = True, zstd: bool = True
 ) -> AsyncIterator[Client]:
     """Keep a connection to a server while the block runs; entering does not wait for it.
 
-    Without `reconnect` the first failure is final. Raises ConfigError when `url` is none.
+    Without `reconnect` the first failure is final; without `zstd` only text is spoken.
+    Raises ConfigError when `url` is none.
     Leaving, also by cancellation, says goodbye for at most a second.
     """
-    client = Client(url, token, name, reconnect)
+    client = Client(url, token, name, reconnect, zstd)
     scope = trio.CancelScope(shield=True)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:

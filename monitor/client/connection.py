@@ -5,7 +5,7 @@ writes, so that a caller who is cancelled can't leave half a frame behind.
 """
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -20,13 +20,12 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
+from monitor.client.zstd import MESSAGE_BYTES, Inflate
 from monitor.errors import PeerError
 
 ANSWER_SECONDS = 5.0
 """For the handshake, and for each reply; what the protocol's own clients wait."""
 GOODBYE_SECONDS = 1.0
-MESSAGE_BYTES = 16 * 1024 * 1024
-"""A recovery of 300 publications of the largest size the server takes from its clients fits."""
 PING_MARGIN_SECONDS = 10.0
 """Silence beyond the server's ping interval after which the connection counts as dead."""
 COMMANDS_WAITING = 256
@@ -107,12 +106,17 @@ class Connection:
     nursery: trio.Nursery
 
     def __init__(
-        self, websocket: WebSocketConnection, on_push: Callable[["Connection", dict[str, Any]], None]
+        self,
+        websocket: WebSocketConnection,
+        on_push: Callable[["Connection", dict[str, Any]], None],
+        inflate: Inflate | None = None,
     ) -> None:
+        """With `inflate`, binary messages are read by it."""
         self.lost = Disconnected(0, "the connection was lost")
         self.ended = trio.Event()
         self._websocket = websocket
         self._on_push = on_push
+        self._inflate = inflate
         self._calls: dict[int, _Call] = {}
         self._last_id = 0
         self._outgoing, self._to_write = trio.open_memory_channel[bytes](COMMANDS_WAITING)
@@ -168,7 +172,7 @@ class Connection:
             while True:
                 with trio.fail_after(self._silence_seconds):
                     message = await self._websocket.get_message()
-                for document in _documents(message):
+                for document in _documents(self._text(message)):
                     await self._dispatch(document)
         except trio.TooSlowError:
             self.end(Disconnected(0, f"nothing heard for {self._silence_seconds:g} s"))
@@ -176,6 +180,11 @@ class Connection:
             self.end(_closed(closed.reason))
         except PeerError as error:
             self.end(Disconnected(0, str(error)))
+
+    def _text(self, message: str | bytes) -> bytes:
+        if isinstance(message, str):
+            return message.encode()
+        return self._inflate(message) if self._inflate else message
 
     def end(self, lost: Disconnected) -> None:
         """Note why, for whoever waits; only the first reason counts."""
@@ -200,9 +209,9 @@ class Connection:
         self._silence_seconds = ping_seconds + PING_MARGIN_SECONDS if ping_seconds else math.inf
 
 
-def _documents(message: str | bytes) -> Iterator[dict[str, Any]]:
+def _documents(text: bytes) -> Iterator[dict[str, Any]]:
     # Not splitlines(): JSON strings may hold the other line ends raw.
-    for line in (message.encode() if isinstance(message, str) else message).split(b"\n"):
+    for line in text.split(b"\n"):
         if not line:
             continue
         try:
@@ -249,7 +258,7 @@ async def _open_stream(url: str) -> Stream:
 
 
 @asynccontextmanager
-async def open_websocket(url: str) -> AsyncIterator[WebSocketConnection]:
+async def open_websocket(url: str, subprotocols: Sequence[str] = ()) -> AsyncIterator[WebSocketConnection]:
     """Open a WebSocket for the block, which must not raise; Disconnected says why there is none.
 
     The stream is opened and closed here: trio-websocket leaves it open when the server
@@ -258,7 +267,7 @@ async def open_websocket(url: str) -> AsyncIterator[WebSocketConnection]:
     try:
         async with await _open_stream(url) as stream, trio.open_nursery() as nursery:
             with trio.fail_after(ANSWER_SECONDS):
-                websocket = await _shake_hands(nursery, stream, urlsplit(url))
+                websocket = await _shake_hands(nursery, stream, urlsplit(url), subprotocols)
             yield websocket
             with trio.move_on_after(GOODBYE_SECONDS):
                 await websocket.aclose()
@@ -267,12 +276,15 @@ async def open_websocket(url: str) -> AsyncIterator[WebSocketConnection]:
         raise _refusal(url, group) from None
 
 
-async def _shake_hands(nursery: trio.Nursery, stream: Stream, address: SplitResult) -> WebSocketConnection:
+async def _shake_hands(
+    nursery: trio.Nursery, stream: Stream, address: SplitResult, subprotocols: Sequence[str]
+) -> WebSocketConnection:
     return await wrap_client_stream(
         nursery,
         stream,
         address.netloc.rpartition("@")[2],
         address.path + (f"?{address.query}" if address.query else ""),
+        subprotocols=subprotocols,
         max_message_size=MESSAGE_BYTES,
         receive_buffer_size=None,
     )

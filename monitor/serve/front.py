@@ -15,8 +15,9 @@ import h11
 import trio
 
 from monitor.broadcast.frames import Deflate, Encoding, Plain
+from monitor.dictionary import PATH as DICTIONARY_PATH
 from monitor.errors import ConfigError
-from monitor.serve import http
+from monitor.serve import dictionary, http
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files
@@ -48,6 +49,7 @@ class FrontDoor:
         self._limits = house.settings.limits
         self._totals = house.hub.health.totals
         self._encodings = _encodings(house)
+        self._zstd = dictionary.load_zstd(house.settings)
         self.is_ready = False
 
     async def run(
@@ -139,14 +141,19 @@ class FrontDoor:
             raise HttpError(503, f"{self._limits.connections} clients are connected, the limit", _RETRY_LATER)
         if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
             raise HttpError(400, "the protobuf protocol is not spoken here: use JSON")
-        offers = request.headers.get("sec-websocket-extensions", "")
-        encoding = self._encodings[accepts_deflate(offers)]
+        encoding = self._encoding(request)
         is_deflated = isinstance(encoding, Deflate)
-        await connection.send_all(upgrade_response(request.headers, is_deflated=is_deflated))
+        more = dictionary.upgrade_headers(self._zstd, request.headers)
+        await connection.send_all(upgrade_response(request.headers, is_deflated=is_deflated, more=more))
         websocket = WebSocket(
             is_deflated=is_deflated, limit_bytes=self._limits.message_bytes, early=peer.trailing_data[0]
         )
         return Session(self._house, connection, websocket, encoding)
+
+    def _encoding(self, request: Request) -> Encoding:
+        if self._zstd is not None and dictionary.is_offered(self._zstd, request.headers):
+            return self._zstd
+        return self._encodings[accepts_deflate(request.headers.get("sec-websocket-extensions", ""))]
 
     async def _answer(self, request: Request) -> Response:
         # A WebSocket command that was read in the same turn, an unsubscribe say, comes first;
@@ -179,6 +186,8 @@ class FrontDoor:
                 return Response(200, body, content_type)
             case path if path.startswith("/static/"):
                 return self._files.answer(path.removeprefix("/static/"), request)
+            case path if path.startswith(DICTIONARY_PATH):
+                return dictionary.answer(self._zstd, path.removeprefix(DICTIONARY_PATH))
         raise HttpError(404, f"nothing is at {request.path}")
 
     async def _respond(

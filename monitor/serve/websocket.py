@@ -8,7 +8,7 @@ inflated within the message limit: 58 KB of zeros became 60 MB otherwise.
 import binascii
 import zlib
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from wsproto import ConnectionType
@@ -137,7 +137,9 @@ def _is_acceptable_parameter(key: str, value: str) -> bool:
     return key == "server_max_window_bits" and bits is not None and WINDOW_BITS <= bits <= 15
 
 
-def upgrade_response(headers: Mapping[str, str], *, is_deflated: bool) -> bytes:
+def upgrade_response(
+    headers: Mapping[str, str], *, is_deflated: bool, more: Iterable[tuple[str, str]] = ()
+) -> bytes:
     """The `101` answer to a valid upgrade request; header names in lower case.
 
     Raises:
@@ -155,6 +157,7 @@ def upgrade_response(headers: Mapping[str, str], *, is_deflated: bool) -> bytes:
             b"Sec-WebSocket-Extensions: permessage-deflate;"
             b" server_no_context_takeover; client_no_context_takeover"
         )
+    lines += [f"{name}: {value}".encode() for name, value in more]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

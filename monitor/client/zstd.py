@@ -1,0 +1,122 @@
+"""The zstd subprotocol from the client's side: which dictionary is offered, and bounded decoding.
+
+The shipped dictionary is offered first. A server that uses another one says which; it is then
+fetched once, checked against its name, and kept. Whatever fails, plain text is spoken.
+"""
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from urllib.parse import urlsplit, urlunsplit
+
+import trio
+import zstandard
+
+from monitor.dictionary import (
+    DICTIONARY_BYTES,
+    HINT_HEADER,
+    PATH,
+    Dictionary,
+    is_dictionary_id,
+    shipped_dictionary,
+)
+from monitor.errors import PeerError
+
+ENDPOINT = "/connection/websocket"
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""A recovery of 300 publications of the largest size the server takes from its clients fits."""
+FETCH_SECONDS = 5.0
+
+Inflate = Callable[[bytes], bytes]
+Headers = Iterable[tuple[bytes, bytes]]
+
+_HINT = HINT_HEADER.lower().encode()
+_HTTP = {"ws": "http", "wss": "https"}
+
+
+class Compression:
+    """What one client knows of its server's dictionary."""
+
+    def __init__(self, *, is_on: bool) -> None:
+        self._inflater = Inflater(shipped_dictionary()) if is_on else None
+        self._unavailable = ""
+        """The id of one that could not be got; it isn't asked for again."""
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Subprotocols to ask for."""
+        return (self._inflater.dictionary.subprotocol,) if self._inflater else ()
+
+    def agreed(self, subprotocol: str | None) -> Inflate | None:
+        """How binary messages are read on a connection of this subprotocol."""
+        return self._inflater.inflate if self._inflater and subprotocol else None
+
+    def missing(self, headers: Headers) -> str | None:
+        """The id that the server's answer to the upgrade names, if it is worth fetching."""
+        hints = [value.decode("latin-1") for name, value in headers if name.lower() == _HINT]
+        if not hints or not self._inflater or not is_dictionary_id(hints[0]):
+            return None
+        return None if hints[0] == self._unavailable else hints[0]
+
+    async def learn(self, url: str, dictionary_id: str) -> None:
+        """Fetch a dictionary from the server of this WebSocket address, and offer it from now on."""
+        try:
+            self._inflater = Inflater(await fetch_dictionary(url, dictionary_id))
+        except PeerError:
+            self._unavailable = dictionary_id
+
+
+class Inflater:
+    """Decodes the frames made with one dictionary."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        self.dictionary = dictionary
+        self._decompressor = zstandard.ZstdDecompressor(
+            dict_data=zstandard.ZstdCompressionDict(dictionary.data), max_window_size=MESSAGE_BYTES
+        )
+
+    def inflate(self, frame: bytes) -> bytes:
+        """The text in a frame. Raises PeerError for a damaged one, or one of more than 16 MiB."""
+        try:
+            # Before any room is made for it.
+            size = zstandard.frame_content_size(frame)
+            if size > MESSAGE_BYTES:
+                raise PeerError(f"the server sent a frame of {size} bytes, at most {MESSAGE_BYTES} are taken")
+            return self._decompressor.decompress(frame, max_output_size=MESSAGE_BYTES, allow_extra_data=False)
+        except zstandard.ZstdError as error:
+            raise PeerError(f"the server sent a frame that is not zstd, or damaged: {error}") from None
+
+
+async def fetch_dictionary(url: str, dictionary_id: str) -> Dictionary:
+    """Get a dictionary from the server of this WebSocket address.
+
+    Raises PeerError when it can't be had, or is not what its id says.
+    """
+    # Only here: most clients have the right one, and need not wait for an HTTP library.
+    import httpx
+
+    address = dictionary_address(url, dictionary_id)
+    try:
+        with trio.fail_after(FETCH_SECONDS):
+            async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", address) as answer:
+                answer.raise_for_status()
+                dictionary = Dictionary(await _read(answer.aiter_bytes()))
+    except (httpx.HTTPError, trio.TooSlowError) as error:
+        raise PeerError(f"{address} can't be read: {error}") from None
+    if dictionary.id != dictionary_id:
+        raise PeerError(f"{address} is another dictionary, with the id {dictionary.id}")
+    return dictionary
+
+
+async def _read(chunks: AsyncIterable[bytes]) -> bytes:
+    data = bytearray()
+    async for chunk in chunks:
+        data += chunk
+        if len(data) > DICTIONARY_BYTES:
+            raise PeerError(f"the dictionary has more than {DICTIONARY_BYTES} bytes")
+    return bytes(data)
+
+
+def dictionary_address(url: str, dictionary_id: str) -> str:
+    """Where the server of a WebSocket address has the dictionary of that id."""
+    parts = urlsplit(url)
+    path = parts.path.removesuffix(ENDPOINT) + PATH + dictionary_id
+    return urlunsplit((_HTTP[parts.scheme], parts.netloc, path, "", ""))
