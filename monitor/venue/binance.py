@@ -237,8 +237,7 @@ def _apply(side: list[list[str]], changes: Iterable[list[list[str]]], *, is_bid:
 
 
 def _read_lines(recording: Recording) -> Iterable[Line]:
-    for seconds, raw in recording.inbound():
-        message = orjson.loads(raw)
+    for seconds, raw, message in recording.messages():
         if isinstance(message, dict):
             yield from _read_line(seconds, raw, message)
 

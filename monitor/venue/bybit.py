@@ -140,8 +140,7 @@ class Topics(Conversation):
 
 
 def _read_lines(recording: Recording) -> Iterable[Line]:
-    for seconds, raw in recording.inbound():
-        message = orjson.loads(raw)
+    for seconds, raw, message in recording.messages():
         if "topic" in message:
             kind, topic = message.get("type"), message["topic"]
             opens = kind == "snapshot" and not topic.startswith("publicTrade")

@@ -126,8 +126,7 @@ def _error(reason: str) -> bytes:
 
 
 def _read_lines(recording: Recording) -> Iterable[Line]:
-    for seconds, raw in recording.inbound():
-        message = orjson.loads(raw)
+    for seconds, raw, message in recording.messages():
         if "product_id" in message:
             kind = message["type"]
             stream = _stream(CHANNELS.get(kind, "full"), message["product_id"])

@@ -332,8 +332,7 @@ def _other(price: str) -> str:
 def _read_lines(recording: Recording) -> Iterable[Line]:
     last: dict[int, int] = {}
     lost: Counter[int] = Counter()
-    for seconds, raw in recording.inbound():
-        message = orjson.loads(raw)
+    for seconds, _, message in recording.messages():
         sid, sequence = message.get("sid", 0), message.get("seq")
         if message["type"] == "subscribed":
             last[message["msg"]["sid"]] = 0

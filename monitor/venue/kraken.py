@@ -230,8 +230,7 @@ def _now() -> str:
 
 def _read_lines_2(recording: Recording) -> Iterable[Line]:
     """Prices are bare numbers whose text the checksum covers: the recorded bytes are sent as they are."""
-    for seconds, raw in recording.inbound():
-        message = orjson.loads(raw)
+    for seconds, raw, message in recording.messages():
         channel = message.get("channel")
         if channel in CHANNELS_2 and message.get("data"):
             data = message["data"]
@@ -242,8 +241,7 @@ def _read_lines_2(recording: Recording) -> Iterable[Line]:
 
 
 def _read_lines_1(recording: Recording) -> Iterable[Line]:
-    for seconds, raw in recording.inbound():
-        message = orjson.loads(raw)
+    for seconds, raw, message in recording.messages():
         if isinstance(message, list):
             opens = isinstance(message[1], dict) and ("as" in message[1] or "bs" in message[1])
             yield line(seconds, f"{message[-2]} {message[-1]}", raw.encode(), opens=opens)
@@ -266,5 +264,5 @@ def _recorded_status(recording: Recording) -> bytes:
 
 def _recorded_numbers(recording: Recording) -> dict[str, int]:
     """The channelID of each stream."""
-    messages = (orjson.loads(raw) for _, raw in recording.inbound())
+    messages = (message for *_, message in recording.messages())
     return {f"{message[-2]} {message[-1]}": message[0] for message in messages if isinstance(message, list)}

@@ -9,7 +9,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -28,9 +29,9 @@ class Request:
 
     @classmethod
     def parse(cls, target: str, headers: Iterable[tuple[bytes, bytes]]) -> "Request":
-        parts = urlsplit(target)
+        path, _, query = target.partition("?")  # urlsplit would take `//x` for a host
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-        return cls(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), named)
+        return cls(path, dict(parse_qsl(query, keep_blank_values=True)), named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,10 @@ class Recording:
                 at = max(at, line.seconds - start)
             if line.is_inbound:
                 yield at, line.raw
+
+    def messages(self) -> Iterable[tuple[float, str, Any]]:
+        """As `inbound`, each with what its JSON says."""
+        return ((seconds, raw, orjson.loads(raw)) for seconds, raw in self.inbound())
 
     def outbound(self) -> Iterable[str]:
         """What the recorder said."""

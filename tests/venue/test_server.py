@@ -120,10 +120,11 @@ async def test_wrong_http_requests_get_a_clear_answer(tmp_path: Path) -> None:
         statuses = [
             (await client.post("/api/v3/depth", content=b"x" * 100)).status_code,
             (await client.get("/nowhere")).status_code,
+            (await client.get("//[")).status_code,
             (await client.get("/api/v3/ping")).status_code,
             (await client.get("/ws", headers={"Upgrade": "websocket"})).status_code,
         ]
-    assert statuses == [405, 404, 200, 400]
+    assert statuses == [405, 404, 404, 200, 400]
 
 
 @pytest.mark.trio
