@@ -1,0 +1,159 @@
+"""Lanecast as shipped, with publishers inside its process, so that no HTTP counts.
+
+`monitor.app.serve` runs whole; only the engine that it builds is remembered here. Commands come as
+lines of JSON on standard input, each answered by one line: see `_Publisher`.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import trio
+
+from benchmarks.fanout.peers.turn import STAMP, filler
+from monitor import app
+from monitor.broadcast.hub import Hub
+from monitor.config import Settings
+from monitor.engine import Engine, build_engine
+from monitor.errors import LanecastError
+from monitor.keys import Keys
+
+NS_PER_SECOND = 1_000_000_000
+NAMESPACES: dict[str, dict[str, Any]] = {
+    "bench:one": {"lane": "immediate", "history_size": 1_000},
+    "bench:high": {"lane": "high"},
+    "bench:tick": {"lane": "normal", "gather": True, "history_size": 300},
+    "bench:normal": {"lane": "normal"},
+    "bench:low": {"lane": "low"},
+}
+"""As orders, ops, trades and two more by lane, but with neither account nor subscriber limit."""
+
+
+class _Publisher:
+    """Does what the commands say: `publish`, `flood`, `calm`, `state`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._floods = trio.CancelScope()
+        self._flooded = 0
+
+    async def take_commands(self) -> None:
+        os.set_blocking(0, False)
+        async with trio.lowlevel.FdStream(os.dup(0)) as commands, trio.open_nursery() as nursery:
+            held = b""
+            while data := await commands.receive_some():
+                *lines, held = (held + data).split(b"\n")
+                for line in lines:
+                    answer = await self._obey(json.loads(line), nursery)
+                    print(json.dumps(answer), flush=True)
+            nursery.cancel_scope.cancel()
+
+    async def _obey(self, command: dict[str, Any], nursery: trio.Nursery) -> dict[str, Any]:
+        match command.pop("do"):
+            case "publish":
+                return await self._publish(**command)
+            case "flood":
+                self._floods, self._flooded = trio.CancelScope(), 0
+                for channel in command["channels"]:
+                    nursery.start_soon(self._flood, channel, command["bytes"])
+            case "calm":
+                self._floods.cancel()
+                return {"flooded": self._flooded}
+            case _:
+                return self._state(command.get("channel", ""))
+        return {}
+
+    async def _publish(
+        self, channel: str, bytes: int, count: int, rate: float, burst: int, in_turn: bool
+    ) -> dict[str, Any]:
+        """Publish `count` messages, `burst` at once, `rate` bursts a second, each due at its time.
+
+        With `in_turn` the next is due once the one before is sent, as it is with peers.
+        """
+        message = _message(bytes)
+        start = trio.current_time()
+        late_seconds = 0.0
+        offset = _monotonic_offset()
+        due = start
+        for _ in range(count // burst):
+            due += 1 / rate
+            if in_turn:
+                await self._wait_sent(channel)
+                due = max(due, trio.current_time())
+            await trio.sleep_until(due)
+            late_seconds = max(late_seconds, trio.current_time() - due)
+            for _ in range(burst):
+                self._hub.publish(channel, message(due + offset))
+        return {"late_ms": late_seconds * 1_000}
+
+    async def _wait_sent(self, channel: str) -> None:
+        while self._is_sending(channel):
+            await trio.lowlevel.checkpoint()
+
+    def _is_sending(self, channel: str) -> bool:
+        found = self._hub.channel(channel)
+        return found is not None and found.gathered_bytes + found.queued_bytes > 0
+
+    async def _flood(self, channel: str, size: int) -> None:
+        """The next publication as soon as the last one's fan-out is over: as fast as it goes."""
+        message = _message(size)(0)
+        with self._floods:
+            while True:
+                await self._wait_sent(channel)
+                self._hub.publish(channel, message)
+                self._flooded += 1
+                await trio.lowlevel.checkpoint()
+
+    def _state(self, channel: str) -> dict[str, Any]:
+        process = psutil.Process()
+        return {
+            "subscribers": self._hub.subscribed_channels(channel).get(channel, 0),
+            "tasks": trio.lowlevel.current_statistics().tasks_living,
+            "descriptors": process.num_fds(),
+            "memory_bytes": process.memory_info().rss,
+        }
+
+
+def _monotonic_offset() -> float:
+    """Trio's clock starts anywhere; the load client reads the monotonic one."""
+    return time.monotonic() - trio.current_time()
+
+
+def _message(size: int) -> Callable[[float], bytes]:
+    """Make payloads of `size` bytes, each with the second at which it was due."""
+    head, tail = '{"due":"' + STAMP, '"}'
+    rest = filler(size - len(head % 0) - len(tail))
+    return lambda due: (head % int(due * NS_PER_SECOND) + rest + tail).encode()
+
+
+async def main(options: dict[str, Any]) -> None:
+    engines: list[Engine] = []
+
+    def build_and_keep(*arguments: Any, **named: Any) -> Engine:
+        engines.append(build_engine(*arguments, **named))
+        return engines[-1]
+
+    vars(app)["build_engine"] = build_and_keep
+    keys = Keys(api="benchmark-api-key", operator="benchmark-operator-key", token="benchmark-token-key")
+    with tempfile.TemporaryDirectory() as directory:
+        given = {"port": 0, "data_dir": Path(directory), "namespaces": NAMESPACES, "log_level": "error"}
+        settings = Settings.model_validate(given | options)
+        async with trio.open_nursery() as nursery:
+            address = await nursery.start(partial(app.serve, settings, keys))
+            print(address.rpartition(":")[2], flush=True)
+            await _Publisher(engines[0].hub).take_commands()
+            nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    try:
+        trio.run(main, json.loads(sys.argv[1]) if len(sys.argv) > 1 else {})
+    except LanecastError as error:
+        sys.exit(str(error))
