@@ -22,6 +22,7 @@ SORT_COLUMNS = (
     "user",
     "state",
     "connected",
+    "step",
 )
 """In the order in which a key goes through them; the server's names."""
 
@@ -32,6 +33,7 @@ class ConnectionsTable(Table):
     EMPTY = "none that match"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 1, is_sortable=True),
+        Column("step", "ladder", 9, from_width=120, is_sortable=True),
         Column("address", "address", 21, is_sortable=True),
         Column("user", "user", 10, from_width=92, is_sortable=True),
         Column("name", "client", 12, from_width=96, is_sortable=True),
@@ -68,6 +70,7 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
         entry["id"],
         (
             Cell(sign, tone),
+            Cell(entry["ladder"]["name"], Tone.WARNING if entry["ladder"]["step"] else Tone.DIM),
             Cell(entry["address"]),
             Cell(entry["user"] or UNKNOWN, Tone.PLAIN if entry["user"] else Tone.DIM),
             Cell(entry["name"], Tone.DIM),

@@ -112,6 +112,13 @@ class FeedReport(TypedDict):
     subscriptions: list[FeedSubscriptionReport]
 
 
+class LadderReport(TypedDict):
+    step: int
+    name: str
+    backlog_bytes: int
+    since: int | None
+
+
 class ConnectionReport(TypedDict):
     id: str
     user: str
@@ -128,6 +135,7 @@ class ConnectionReport(TypedDict):
     rtt_ms: float | None
     encoding: str
     connected: int
+    ladder: LadderReport
 
 
 class ConnectionsReport(TypedDict):

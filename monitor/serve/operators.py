@@ -1,6 +1,7 @@
 """The remote calls behind the console: who is connected and how they fare; and a client's own row."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from heapq import nlargest, nsmallest
 from operator import attrgetter
 from typing import Any
@@ -23,7 +24,7 @@ class ConnectionsParams(msgspec.Struct):
     limit: int = ROWS_MAX
 
 
-class DisconnectParams(msgspec.Struct):
+class ClientParams(msgspec.Struct):
     client: str = ""
 
 
@@ -65,6 +66,7 @@ _SORT_KEYS: Mapping[str, Callable[[Session], Any]] = {
     "name": attrgetter("name"),
     "address": attrgetter("address"),
     "state": _state,
+    "step": attrgetter("client.step"),
     "outbox_bytes": attrgetter("client.pending_bytes"),
     "sent": lambda session: session.client.settle().sent,
     "sent_bytes": lambda session: session.client.settle().sent_bytes + session.client.reply_bytes,
@@ -102,13 +104,24 @@ def _matches(session: Session, text: str) -> bool:
     return text in "\n".join(texts).lower()
 
 
+def _ledger(caller: Session, data: msgspec.Raw) -> bytes:
+    """What became of every publication for one client, in all and channel by channel."""
+    client = _find(caller, _decode(ClientParams, data).client).client
+    total = client.settle()
+    channels = {channel: asdict(ledger) for channel, ledger in client.ledgers.items()}
+    return orjson.dumps({"total": asdict(total), "channels": channels})
+
+
 def _disconnect(caller: Session, data: msgspec.Raw) -> bytes:
-    params = _decode(DisconnectParams, data)
-    session = caller.house.registry.get(params.client)
-    if session is None:
-        raise protocol.bad_request(f"client {params.client!r} is not connected")
-    session.disconnect(FORCE_DISCONNECT)
+    _find(caller, _decode(ClientParams, data).client).disconnect(FORCE_DISCONNECT)
     return b"{}"
+
+
+def _find(caller: Session, client_id: str) -> Session:
+    session = caller.house.registry.get(client_id)
+    if session is None:
+        raise protocol.bad_request(f"client {client_id!r} is not connected")
+    return session
 
 
 def _me(caller: Session, data: msgspec.Raw) -> bytes:
@@ -122,4 +135,9 @@ def _decode(params: type[Any], data: msgspec.Raw) -> Any:
         raise protocol.bad_request(str(error)) from None
 
 
-RPCS: Mapping[str, Rpc] = {"me": _me, "ops.connections": _connections, "ops.disconnect": _disconnect}
+RPCS: Mapping[str, Rpc] = {
+    "me": _me,
+    "ops.connections": _connections,
+    "ops.ledger": _ledger,
+    "ops.disconnect": _disconnect,
+}

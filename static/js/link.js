@@ -15,6 +15,8 @@ export class Link {
   reason = "";
   failedAttempts = 0;
   roundTripMs = null;
+  /** Where this client stands on the server's ladder: `{step, name}`, null while it gets everything. */
+  ladder = null;
   #centrifuge;
   #channels = new Map();
   #ages = [];
@@ -27,7 +29,13 @@ export class Link {
     this.#centrifuge.on("connecting", ({ code, reason }) =>
       this.#become("connecting", code === 0 ? "" : reason),
     );
+    this.#centrifuge.on("message", ({ data }) => {
+      if (!data?.ladder) return;
+      this.ladder = data.ladder.step ? data.ladder : null;
+      this.#onChange();
+    });
     this.#centrifuge.on("connected", () => {
+      this.ladder = null;
       this.failedAttempts = 0;
       this.#become("connected", "");
       this.#probe();

@@ -100,3 +100,19 @@ async def test_a_client_learns_its_own_step(simulated: Server) -> None:
     client = await simulated.subscriber(TRADES)
     mine = (await client.call("rpc", method="me"))["data"]["ladder"]
     assert mine == {"step": 0, "name": "full", "backlog_bytes": 0, "since": None}
+
+
+@pytest.mark.trio
+async def test_an_operator_reads_a_clients_ledger_channel_by_channel(simulated: Server) -> None:
+    client = await simulated.subscriber(TRADES, FILLS)
+    operator = await simulated.client(sign(KEYS.operator, sub="operator"))
+    await stall(simulated, client, Step.MERGE)
+    await client.refusal("unsubscribe", channel=FILLS)
+    book = (await operator.call("rpc", method="ops.ledger", data={"client": client.id}))["data"]
+    trades, total = book["channels"][TRADES], book["total"]
+    assert set(book["channels"]) == {TRADES}
+    assert trades["pending"] > 0
+    for ledger in (trades, total):
+        assert ledger["offered"] == ledger["sent"] + ledger["merged"] + ledger["dropped"] + ledger["pending"]
+    assert await operator.refusal("rpc", method="ops.ledger", data={"client": "nobody"}) == 107
+    assert await client.refusal("rpc", method="ops.ledger", data={"client": client.id}) == 103

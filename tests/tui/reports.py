@@ -122,6 +122,7 @@ def connection(**changes: Any) -> ConnectionReport:
         "rtt_ms": 0.4,
         "encoding": "plain",
         "connected": NOON_MS,
+        "ladder": {"step": 0, "name": "full", "backlog_bytes": 0, "since": None},
     }
     return base | changes  # type: ignore[return-value]
 

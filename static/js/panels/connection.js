@@ -2,6 +2,15 @@
 import { tag, write } from "../dom.js";
 import { NONE, delayText } from "../text.js";
 
+/** What each step of the server's ladder leaves, in words. */
+const STEPS = {
+  merge: "changes merged",
+  book_20: "books of 20",
+  book_5: "books of 5",
+  slow: "once a second",
+  snapshots: "every 5 s, no trades",
+};
+
 export class ConnectionBar {
   isShown = true;
   #link;
@@ -9,6 +18,7 @@ export class ConnectionBar {
   #roundTrip = document.getElementById("round-trip");
   #eventAge = document.getElementById("event-age");
   #channels = document.getElementById("channels");
+  #ladder = document.getElementById("ladder");
 
   constructor(link) {
     this.#link = link;
@@ -16,7 +26,7 @@ export class ConnectionBar {
   }
 
   draw() {
-    const { state, roundTripMs, eventAgeMs, watchedNames } = this.#link;
+    const { state, roundTripMs, eventAgeMs, watchedNames, ladder } = this.#link;
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
@@ -24,6 +34,8 @@ export class ConnectionBar {
     write(this.#eventAge, eventAgeMs === null ? NONE : delayText(eventAgeMs));
     write(this.#channels.querySelector("dd"), String(watchedNames.length));
     this.#channels.title = watchedNames.join("\n");
+    this.#ladder.hidden = ladder === null;
+    if (ladder) write(this.#ladder.querySelector("dd"), STEPS[ladder.name] ?? ladder.name);
     return false;
   }
 
