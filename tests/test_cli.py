@@ -16,9 +16,9 @@ import pytest
 
 from monitor.cli import main
 from monitor.serve.access import Claims, read_token
+from tests.captures import capture
 
 ROOT = Path(__file__).parent.parent
-CAPTURE = ROOT.parent / "shared" / "captures" / "binance" / "spot_4sym_20211012.jsonl.gz"
 
 
 @pytest.fixture
@@ -246,9 +246,8 @@ def test_served_address_is_ready_takes_a_publication_and_ends_without_a_trace(
         assert (process.returncode, errors) == (0, "")
 
 
-@pytest.mark.skipif(not CAPTURE.exists(), reason="the recorded sessions are not here")
 def test_recorded_session_is_served_until_ctrl_c(surroundings: dict[str, str]) -> None:
-    with serving(surroundings, "venue", str(CAPTURE)) as (process, url):
+    with serving(surroundings, "venue", str(capture("binance/spot_4sym_20211012"))) as (process, url):
         host, _, port = url.removeprefix("ws://").partition(":")
         with socket.create_connection((host, int(port)), timeout=10):
             process.send_signal(signal.SIGINT)

@@ -23,7 +23,7 @@ from monitor.feeds.binance import BinanceDialect, read_levels
 from monitor.feeds.dialect import Fetch, Garbage, Reconnect, Send
 from monitor.health.feeds import FeedHealth, Freshness
 from monitor.storage.tape import read_rest, read_tape
-from tests.feeds.captures import capture
+from tests.captures import capture
 from tests.feeds.garbage import messages
 
 SECOND_NS = 1_000_000_000

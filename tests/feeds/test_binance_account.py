@@ -10,7 +10,7 @@ from monitor.feeds.binance_account import BinanceAccountDialect, sign
 from monitor.feeds.dialect import Reconnect, Send
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import read_tape
-from tests.feeds.captures import capture
+from tests.captures import capture
 from tests.feeds.garbage import messages
 
 REPORT = {

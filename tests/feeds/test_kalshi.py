@@ -28,7 +28,7 @@ from monitor.feeds.kalshi import ASK_NS, KalshiDialect
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import read_tape
-from tests.feeds.captures import capture
+from tests.captures import capture
 from tests.feeds.garbage import messages
 
 PATH = "/trade-api/ws/v2"

@@ -1,27 +1,26 @@
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import orjson
-import pytest
 
 from monitor.events import Event
 from monitor.feeds.binance import BinanceDialect, read_levels
 from monitor.health.feeds import FeedHealth
 from monitor.market.state import MarketState
 from monitor.storage.tape import read_rest, read_tape
+from tests.captures import capture
 from tests.market.events import NOW_MS
 from tests.market.patches import Watcher
 
-CAPTURE = Path(__file__).parents[3] / "shared/captures/binance/spot_btcusdt_20240808.jsonl.gz"
 LINES_BEFORE_THE_SNAPSHOT = 20
 LOOK_EVERY = 997
 
 
 def _recorded_events() -> Iterator[Event]:
+    session = capture("binance/spot_btcusdt_20240808")
     dialect = BinanceDialect(["BTCUSDT"], FeedHealth("binance", "binance"))
-    body = orjson.loads(next(read_rest(CAPTURE)).raw)
-    lines = read_tape(CAPTURE)
+    body = orjson.loads(next(read_rest(session)).raw)
+    lines = read_tape(session)
     yield from dialect.connect()
     for line in islice(lines, LINES_BEFORE_THE_SNAPSHOT):
         yield from dialect.receive(line.raw, 0)
@@ -32,7 +31,6 @@ def _recorded_events() -> Iterator[Event]:
         yield from dialect.receive(line.raw, 0)
 
 
-@pytest.mark.skipif(not CAPTURE.exists(), reason=f"no recorded session {CAPTURE.name}: ../shared is absent")
 def test_recorded_session_ends_with_the_same_best_prices_in_book_and_ticker() -> None:
     state = MarketState(lambda channel: 100)
     watcher = Watcher(state.view("book:binance.BTCUSDT"))

@@ -6,7 +6,7 @@ import zstandard
 
 from monitor.errors import CaptureError
 from monitor.storage.tape import RestBody, TapeLine, read_rest, read_tape
-from tests.feeds.captures import CAPTURES
+from tests.captures import CAPTURES
 
 LINES = b'{"ts":1.5,"dir":"in","raw":"a"}\n\n{"ts":null,"dir":"out","raw":"b"}\n'
 EXPECTED = [TapeLine(1.5, True, "a"), TapeLine(None, False, "b")]

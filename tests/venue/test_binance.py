@@ -25,7 +25,7 @@ from monitor.events import (
 from monitor.feeds.binance import run_binance
 from monitor.feeds.binance_account import run_binance_account
 from monitor.health.feeds import FeedHealth, FeedState, Freshness
-from tests.feeds.captures import capture, write_capture
+from tests.captures import capture, write_capture
 from tests.feeds.test_binance import Book
 from tests.venue.client import connected, standing_in
 

@@ -21,7 +21,7 @@ from monitor.events import (
 )
 from monitor.feeds.kalshi import run_kalshi
 from monitor.health.feeds import FeedHealth
-from tests.feeds.captures import said, write_capture
+from tests.captures import said, write_capture
 from tests.feeds.test_kalshi import write_key
 from tests.venue.client import connected, standing_in
 from tests.venue.test_binance import Listener

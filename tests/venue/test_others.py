@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from trio_websocket import ConnectionClosed
 
-from tests.feeds.captures import capture, said, write_capture
+from tests.captures import capture, said, write_capture
 from tests.venue.client import connected, standing_in
 
 BTC, ETH = "BTC/USD", "ETH/USD"

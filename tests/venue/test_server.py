@@ -22,7 +22,7 @@ from monitor.storage.tape import TapeLine
 from monitor.venue import run_venue
 from monitor.venue.detect import VENUES, open_venue
 from monitor.venue.script import Conversation, Recording, Request
-from tests.feeds.captures import capture, write_capture
+from tests.captures import capture, write_capture
 from tests.feeds.garbage import messages
 from tests.venue.client import Client, connected, standing_in
 from tests.venue.test_binance import Listener

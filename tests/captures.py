@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
+CAPTURES = Path(__file__).parents[2] / "shared" / "captures"
 
 
 def capture(name: str) -> Path:
