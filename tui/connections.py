@@ -33,10 +33,10 @@ class ConnectionsTable(Table):
     EMPTY = "none that match"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 1, is_sortable=True),
-        Column("step", "ladder", 9, from_width=120, is_sortable=True),
         Column("address", "address", 21, is_sortable=True),
         Column("user", "user", 10, from_width=92, is_sortable=True),
         Column("name", "client", 12, from_width=96, is_sortable=True),
+        Column("step", "ladder", 9, from_width=120, is_sortable=True),
         Column("channels", "chan", 5, is_number=True, is_sortable=True),
         Column("depth", "lanes i/h/n/l", 14, is_number=True, is_sortable=True),
         Column("outbox_bytes", "waiting", 9, is_number=True, is_sortable=True),
@@ -70,10 +70,10 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
         entry["id"],
         (
             Cell(sign, tone),
-            Cell(entry["ladder"]["name"], Tone.WARNING if entry["ladder"]["step"] else Tone.DIM),
             Cell(entry["address"]),
             Cell(entry["user"] or UNKNOWN, Tone.PLAIN if entry["user"] else Tone.DIM),
             Cell(entry["name"], Tone.DIM),
+            Cell(entry["ladder"]["name"], Tone.WARNING if entry["ladder"]["step"] else Tone.DIM),
             Cell(count_text(len(entry["channels"]))),
             Cell("/".join(str(depth) for depth in entry["lanes"]), waits),
             Cell(bytes_text(entry["outbox_bytes"]), waits),
