@@ -14,6 +14,7 @@ from functools import partial
 
 import trio
 
+from monitor.address import local_url
 from monitor.config import Settings
 from monitor.engine import build_engine
 from monitor.health.feeds import FeedHealth
@@ -100,7 +101,7 @@ async def serve(
     feeds = _feeds(settings)
     engine = build_engine(settings, keys, frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()))
     health = engine.health
-    health.address = _page_address(*listeners[0].getsockname()[:2])
+    health.address = local_url("http", *listeners[0].getsockname()[:2])
     door = FrontDoor(
         engine.house,
         Api(engine.house, keys.api),
@@ -161,9 +162,3 @@ def _feeds(settings: Settings) -> dict[str, Callable[..., Awaitable[None]]]:
 
         feeds["simulator"] = partial(run_simulator, settings.simulator)
     return feeds
-
-
-def _page_address(host: str, port: int) -> str:
-    """Where a browser on this machine finds the page."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

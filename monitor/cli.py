@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor import __version__
+from monitor.address import local_url
 from monitor.errors import ConfigError, LanecastError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ _source_options = _with(
         envvar="LANECAST_CONFIG",
         help="Settings file. [default: ./lanecast.toml, if there is one]",
     ),
-    click.option("--data-dir", metavar="DIR", help="Where keys and journals are kept."),
+    click.option("--data-dir", metavar="DIR", help="Where the keys and the log are kept."),
     click.option(
         "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set any key; may be repeated."
     ),
@@ -320,6 +321,4 @@ def _operator_token(settings: "Settings") -> str:
 
 
 def _address(settings: "Settings") -> str:
-    """Return where a client on this machine reaches a server with these settings."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    return local_url("http", settings.host, settings.port)

@@ -14,10 +14,11 @@ import trio
 from monitor.broadcast.hub import Hub, TooBusy, TooMany
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.views import Views
+from monitor.clock import wall_ms
 from monitor.config import Namespaces, Settings
 from monitor.errors import FeedError
 from monitor.events import Event
-from monitor.health.health import Health, now_ms, run_health
+from monitor.health.health import Health, run_health
 from monitor.health.report import ops_document
 from monitor.keys import Keys
 from monitor.market.state import MarketState
@@ -79,7 +80,7 @@ def build_engine(
     public_accounts: frozenset[str],
     *,
     clock_ns: Callable[[], int] = time.monotonic_ns,
-    wall_ms: Callable[[], int] = now_ms,
+    wall_ms: Callable[[], int] = wall_ms,
 ) -> Engine:
     """Everything between the feeds and the front door, not yet running."""
     health = Health(settings, clock_ns=clock_ns, wall_ms=wall_ms)

@@ -13,6 +13,7 @@ import httpx
 import orjson
 import trio
 
+from monitor.clock import wall_ms
 from monitor.config import BinanceSettings
 from monitor.errors import FeedError
 from monitor.events import (
@@ -27,7 +28,7 @@ from monitor.events import (
     Trade,
 )
 from monitor.feeds.book_sync import BookSync, Update
-from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, moment, scaled, wall_ms, whole
+from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, moment, scaled, whole
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed, tls_context
 from monitor.health.feeds import FeedHealth, Subscription
 

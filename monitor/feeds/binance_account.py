@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import trio
 
+from monitor.clock import wall_ms
 from monitor.config import BinanceAccountSettings
 from monitor.events import Event, MarketListed, OrderFill, OrderUpdate, Side
 from monitor.feeds.dialect import (
@@ -25,7 +26,6 @@ from monitor.feeds.dialect import (
     plain,
     scaled,
     text,
-    wall_ms,
     whole,
 )
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed

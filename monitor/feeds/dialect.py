@@ -173,8 +173,3 @@ def plain(number: str) -> str:
     if not number.removeprefix("-").replace(".", "", 1).isdecimal() or not number.isascii():
         raise Garbage("not a decimal number")
     return number.rstrip("0").rstrip(".") if "." in number else number
-
-
-def wall_ms() -> int:
-    """The time of day in ms since 1970, for messages that carry none."""
-    return time.time_ns() // 1_000_000

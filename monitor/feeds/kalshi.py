@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 import trio
 
+from monitor.clock import wall_ms
 from monitor.config import KalshiSettings
 from monitor.events import BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
-from monitor.feeds.dialect import UNREADABLE, Dialect, Garbage, Reconnect, Seen, Send, wall_ms, whole
+from monitor.feeds.dialect import UNREADABLE, Dialect, Garbage, Reconnect, Seen, Send, whole
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
 from monitor.feeds.kalshi_message import (

@@ -8,8 +8,8 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
+from monitor.clock import wall_ms
 from monitor.errors import ConfigError
-from monitor.feeds.dialect import wall_ms
 from monitor.feeds.feed import Headers
 
 Signer = Callable[[bytes], bytes]

@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from monitor.clock import wall_ms
 from monitor.config import Lane, Settings
 from monitor.health import report, rules
 from monitor.health.alerts import Alerts, Finding
@@ -72,11 +73,6 @@ class Totals:
     """Bad requests by cause."""
 
 
-def now_ms() -> int:
-    """Wall clock, ms since 1970."""
-    return time.time_ns() // NS_PER_MS
-
-
 class Health:
     """Everything that is measured of one server."""
 
@@ -85,7 +81,7 @@ class Health:
         settings: Settings,
         *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        wall_ms: Callable[[], int] = now_ms,
+        wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self.clock_ns = clock_ns
         self.wall_ms = wall_ms

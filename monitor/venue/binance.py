@@ -6,7 +6,6 @@ subscribes and then asks can always sync by the documented rules, however fast t
 """
 
 import re
-import time
 from collections.abc import Iterable, Sequence, Set
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from monitor.broadcast.frames import text_frame
+from monitor.clock import wall_ms
 from monitor.venue.script import (
     Answer,
     Conversation,
@@ -72,7 +72,7 @@ class BinanceVenue(Venue):
         if request.path == self.depth_path.replace("depth", "ping"):
             return Answer(200, b"{}")
         if request.path == self.depth_path.replace("depth", "time"):
-            return Answer(200, encode({"serverTime": time.time_ns() // 1_000_000}))
+            return Answer(200, encode({"serverTime": wall_ms()}))
         return Answer(404, encode({"code": 404, "msg": f"no such path {request.path}"}))
 
     def _depth(self, request: Request) -> Answer:
@@ -185,7 +185,7 @@ class Account(Conversation):
             case "ping":
                 return _success({})
             case "time":
-                return _success({"serverTime": time.time_ns() // 1_000_000})
+                return _success({"serverTime": wall_ms()})
             case "session.subscriptions":
                 return _success([{"subscriptionId": 0}] if self.is_ready else [])
             case "userDataStream.unsubscribe":
@@ -201,7 +201,7 @@ class Account(Conversation):
                 return _failure(
                     400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
                 )
-        age_ms = abs(time.time_ns() // 1_000_000 - int(params["timestamp"]))
+        age_ms = abs(wall_ms() - int(params["timestamp"]))
         if age_ms > int(params.get("recvWindow", 5_000)):
             return _failure(400, -1021, "Timestamp for this request is outside of the recvWindow.")
         if self.is_ready:

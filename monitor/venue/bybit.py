@@ -6,12 +6,12 @@ acknowledged and stay silent as a quiet topic does.
 
 import itertools
 import re
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from monitor.clock import wall_ms
 from monitor.venue.script import (
     Answer,
     Conversation,
@@ -135,7 +135,7 @@ class Topics(Conversation):
 
     def _pong(self, request: dict[str, Any]) -> bytes:
         if self._product == "option":
-            return encode({"args": [str(time.time_ns() // 1_000_000)], "op": "pong"})
+            return encode({"args": [str(wall_ms())], "op": "pong"})
         return self._reply(request, "pong", success=True)
 
 

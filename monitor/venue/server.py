@@ -15,6 +15,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection
 from wsproto.utilities import ProtocolError
 
+from monitor.address import local_url
 from monitor.errors import ConfigError
 from monitor.venue.detect import open_venue
 from monitor.venue.script import Answer, Request, Venue, encode
@@ -56,7 +57,7 @@ async def run_venue(
         await nursery.start(trio.serve_listeners, serve, listeners)
         bound = listeners[0].socket.getsockname()[1]
         logger.info("standing in for %s, %d messages", venue.name, len(venue.script.lines))
-        task_status.started(f"ws://{f'[{host}]' if ':' in host else host}:{bound}")
+        task_status.started(local_url("ws", host, bound))
 
 
 async def _serve(stream: trio.SocketStream, venue: Venue, speed: float | None) -> None:

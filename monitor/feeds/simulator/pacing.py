@@ -10,6 +10,7 @@ from typing import Never
 
 import trio
 
+from monitor.clock import wall_ms
 from monitor.config import SimulatorSettings
 from monitor.events import BookDelta, BookSnapshot, Event, Ticker, Trade
 from monitor.feeds.feed import Sink
@@ -23,11 +24,6 @@ _TURN_NS = 1_000_000
 """Of our own and everybody's work downstream; then the others get their turn."""
 _SUBSCRIPTIONS = {Trade: "trades", BookDelta: "books", BookSnapshot: "books", Ticker: "tickers"}
 _REST = "bots"
-
-
-def wall_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 async def run_simulator(
