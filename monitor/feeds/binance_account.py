@@ -17,10 +17,10 @@ from monitor.clock import wall_ms
 from monitor.config import BinanceAccountSettings
 from monitor.events import Event, MarketListed, OrderFill, OrderUpdate, Side
 from monitor.feeds.dialect import (
+    IDS_REMEMBERED,
     Dialect,
     Garbage,
     Reconnect,
-    Seen,
     Send,
     moment,
     plain,
@@ -30,6 +30,7 @@ from monitor.feeds.dialect import (
 )
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.health.feeds import FeedHealth
+from monitor.seen import SeenIds
 
 VENUE = "binance"
 DECIMALS = 8
@@ -74,7 +75,7 @@ class BinanceAccountDialect(Dialect):
         self._secret = secret
         self._stream = health.subscription("executionReport")
         self._listed: set[str] = set()
-        self._fills = Seen()
+        self._fills = SeenIds(IDS_REMEMBERED)
         self._executions: dict[tuple[str, int], int] = {}
 
     def connect(self) -> list[Event]:

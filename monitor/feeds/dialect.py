@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,8 @@ logger = logging.getLogger("lanecast.feeds")
 DIGITS_LIMIT = 30
 """No price or size of any venue has more; int() of an endless text would hold the loop."""
 POWERS: list[int] = [10**exponent for exponent in range(DIGITS_LIMIT + 1)]
+IDS_REMEMBERED = 10_000
+"""Trades and fills; a venue that repeats itself after a reconnect goes back less far."""
 TIME_LIMIT_MS = 2**53
 """What every reader of JSON holds exactly; far beyond any time."""
 
@@ -110,25 +112,6 @@ class Dialect(ABC):
     def _refuse(self, cause: str, message: str | bytes, received_ns: int) -> None:
         if self.health.count_garbage(cause, received_ns):
             logger.warning("%s: garbage, %s: %.120r", self.health.name, cause, message)
-
-
-class Seen:
-    """The last `limit` keys, to deliver nothing twice."""
-
-    __slots__ = ("_keys", "_limit")
-
-    def __init__(self, limit: int = 10_000) -> None:
-        self._keys: OrderedDict[object, None] = OrderedDict()
-        self._limit = limit
-
-    def add(self, key: object) -> bool:
-        """False when the key was there already."""
-        if key in self._keys:
-            return False
-        self._keys[key] = None
-        if len(self._keys) > self._limit:
-            self._keys.popitem(last=False)
-        return True
 
 
 def scaled(number: str, decimals: int) -> int:

@@ -16,7 +16,7 @@ import trio
 from monitor.clock import wall_ms
 from monitor.config import KalshiSettings
 from monitor.events import BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
-from monitor.feeds.dialect import UNREADABLE, Dialect, Garbage, Reconnect, Seen, Send, whole
+from monitor.feeds.dialect import IDS_REMEMBERED, UNREADABLE, Dialect, Garbage, Reconnect, Send, whole
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
 from monitor.feeds.kalshi_message import (
@@ -30,6 +30,7 @@ from monitor.feeds.kalshi_message import (
     read_trade,
 )
 from monitor.health.feeds import FeedHealth
+from monitor.seen import SeenIds
 
 PATH = "/trade-api/ws/v2"
 MARKETS_PER_COMMAND = 500
@@ -91,7 +92,7 @@ class KalshiDialect(Dialect):
         self._command = 0
         self._trusted: dict[str, None] = {}
         self._lost: list[Event] = []
-        self._trades, self._fills = Seen(), Seen()
+        self._trades, self._fills = SeenIds(IDS_REMEMBERED), SeenIds(IDS_REMEMBERED)
         self._filled: dict[str, int] = {}
         self._handlers: dict[str, Callable[[Any, int], Sequence[Event]]] = {
             "orderbook_snapshot": self._snapshot,

@@ -12,8 +12,8 @@ import orjson
 from monitor.events import OrderFill, OrderUpdate
 from monitor.market.decimals import decimal_text
 from monitor.market.payload import encode_payload
-from monitor.market.seen import SeenIds
 from monitor.market.view import Sections
+from monitor.seen import SeenIds
 
 FILLS_SHOWN = 50
 _SEEN_FILLS = 100_000

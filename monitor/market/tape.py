@@ -7,7 +7,7 @@ channels; carried along here it was nine tenths of an older program's bytes.
 from monitor.events import Trade
 from monitor.market.decimals import decimal_text
 from monitor.market.payload import encode_payload
-from monitor.market.seen import SeenIds
+from monitor.seen import SeenIds
 
 _SEEN_TRADES = 1_024
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds.dialect import DIGITS_LIMIT, Garbage, Seen, moment, plain, scaled, signed, text, whole
+from monitor.feeds.dialect import DIGITS_LIMIT, Garbage, moment, plain, scaled, signed, text, whole
 
 
 @given(st.integers(0, 10**20), st.integers(0, 8))
@@ -68,8 +68,3 @@ def test_plain_numbers_have_no_trailing_zeros(number: str, expected: str) -> Non
 def test_plain_refuses_what_is_no_number(number: str) -> None:
     with pytest.raises(Garbage):
         plain(number)
-
-
-def test_seen_forgets_the_oldest_first() -> None:
-    seen = Seen(limit=2)
-    assert [seen.add(key) for key in (1, 2, 1, 3, 1)] == [True, True, False, True, True]

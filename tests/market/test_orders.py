@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from monitor.market import orders as orders_module
-from monitor.market.seen import SeenIds
+from monitor.seen import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update
 from tests.market.patches import Watcher
 
