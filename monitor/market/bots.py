@@ -7,7 +7,7 @@ message does not know (a delay that this step did not have) keeps its last value
 from typing import Any
 
 from monitor.events import BotCycle, BotLifecycle, BotStatus
-from monitor.market.decimals import decimal_text
+from monitor.market.market import Market
 from monitor.market.payload import encode_payload
 from monitor.market.view import Sections
 
@@ -39,11 +39,11 @@ class Bots:
         self.version = 0
         self._bots: dict[str, dict[str, Any]] = {}
 
-    def status(self, market: str, status: BotStatus) -> bytes:
+    def status(self, market: Market, status: BotStatus) -> bytes:
         """Take a bot's status and return its payload."""
         fields = {
             "name": status.name,
-            "market": market,
+            "market": market.key,
             "status": status.status,
             "cycles": status.cycles_completed,
             "profit": status.profit,
@@ -52,15 +52,15 @@ class Bots:
         self._merge(status.bot_id, fields)
         return encode_payload({"type": "bot_status", "bot": status.bot_id, **fields})
 
-    def cycle(self, market: str, cycle: BotCycle, price_decimals: int, size_decimals: int) -> bytes:
+    def cycle(self, market: Market, cycle: BotCycle) -> bytes:
         """Take a step of a bot's cycle and return its payload."""
-        fields = _cycle_fields(market, cycle, price_decimals, size_decimals)
+        fields = _cycle_fields(market, cycle)
         self._merge(cycle.bot_id, {name: value for name, value in fields.items() if value is not None})
         return encode_payload({"type": "bot_cycle", "bot": cycle.bot_id, **fields, "profit": cycle.profit})
 
-    def lifecycle(self, market: str, lifecycle: BotLifecycle) -> bytes:
+    def lifecycle(self, market: Market, lifecycle: BotLifecycle) -> bytes:
         """Take what happened to a bot and return its payload; a deleted one is let go."""
-        fields = {"name": lifecycle.name, "market": market}
+        fields = {"name": lifecycle.name, "market": market.key}
         if lifecycle.action == "deleted":
             self._bots.pop(lifecycle.bot_id, None)
             self.version += 1
@@ -80,16 +80,16 @@ class Bots:
         self.version += 1
 
 
-def _cycle_fields(market: str, cycle: BotCycle, price_decimals: int, size_decimals: int) -> dict[str, Any]:
+def _cycle_fields(market: Market, cycle: BotCycle) -> dict[str, Any]:
     return {
-        "market": market,
+        "market": market.key,
         "cycle": cycle.cycle,
         "phase": cycle.phase,
         "safety_orders": cycle.safety_orders_filled,
         "safety_orders_max": cycle.safety_orders_max,
-        "average_price": decimal_text(cycle.average_price, price_decimals),
-        "take_profit_price": decimal_text(cycle.take_profit_price, price_decimals),
-        "position": decimal_text(cycle.position, size_decimals),
+        "average_price": market.price_text(cycle.average_price),
+        "take_profit_price": market.price_text(cycle.take_profit_price),
+        "position": market.size_text(cycle.position),
         "safety_order_delay_ms": cycle.safety_order_delay_ms,
         "take_profit_delay_ms": cycle.take_profit_delay_ms,
         "time": cycle.time_ms,

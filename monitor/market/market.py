@@ -2,7 +2,7 @@
 
 from monitor.events import MarketListed
 from monitor.market.book import Book
-from monitor.market.decimals import quote_value
+from monitor.market.decimals import decimal_text, quote_value
 from monitor.market.sparkline import Sparkline
 from monitor.market.ticker import TickerState
 
@@ -24,6 +24,12 @@ class Market:
     def has_scale_of(self, listing: MarketListed) -> bool:
         scale = listing.price_decimals, listing.size_decimals
         return (self.price_decimals, self.size_decimals) == scale
+
+    def price_text(self, scaled: int) -> str:
+        return decimal_text(scaled, self.price_decimals)
+
+    def size_text(self, scaled: int) -> str:
+        return decimal_text(scaled, self.size_decimals)
 
     def quote_value(self, scaled: int) -> int:
         """A price times a size of this market at the scale of all turnovers."""

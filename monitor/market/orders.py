@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from monitor.events import OrderFill, OrderUpdate
-from monitor.market.decimals import decimal_text
+from monitor.market.market import Market
 from monitor.market.payload import encode_payload
 from monitor.market.view import Sections
 from monitor.seen import SeenIds
@@ -53,20 +53,20 @@ class Orders:
         self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
         self._seen = SeenIds(_SEEN_FILLS)
 
-    def update(self, market: str, update: OrderUpdate, price_decimals: int, size_decimals: int) -> bytes:
+    def update(self, market: Market, update: OrderUpdate) -> bytes:
         """Take an order's new state and return its payload."""
-        fields = _update_fields(market, update, price_decimals, size_decimals)
+        fields = _update_fields(market, update)
         if update.status in _OPEN_STATUSES:
             self.open.put(update.order_id, fields)
         else:
             self.open.drop(update.order_id)
         return encode_payload(_typed(fields))
 
-    def fill(self, market: str, fill: OrderFill, price_decimals: int, size_decimals: int) -> bytes | None:
+    def fill(self, market: Market, fill: OrderFill) -> bytes | None:
         """The fill's payload, or None when it was told before."""
         if not self._seen.add((fill.venue, fill.market, fill.fill_id)):
             return None
-        payload = encode_payload(_fill_fields(market, fill, price_decimals, size_decimals))
+        payload = encode_payload(_fill_fields(market, fill))
         self._fills.append(orjson.Fragment(payload))
         return payload
 
@@ -78,18 +78,16 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     return {"type": "order_update", **fields}
 
 
-def _update_fields(
-    market: str, update: OrderUpdate, price_decimals: int, size_decimals: int
-) -> dict[str, Any]:
+def _update_fields(market: Market, update: OrderUpdate) -> dict[str, Any]:
     return {
-        "market": market,
+        "market": market.key,
         "order": update.order_id,
         "side": update.side,
         "order_type": update.order_type,
         "status": update.status,
-        "price": decimal_text(update.price, price_decimals),
-        "size": decimal_text(update.size, size_decimals),
-        "filled": decimal_text(update.filled, size_decimals),
+        "price": market.price_text(update.price),
+        "size": market.size_text(update.size),
+        "filled": market.size_text(update.filled),
         "client_order": update.client_order_id,
         "bot": update.bot_id,
         "role": update.role,
@@ -98,17 +96,17 @@ def _update_fields(
     }
 
 
-def _fill_fields(market: str, fill: OrderFill, price_decimals: int, size_decimals: int) -> dict[str, Any]:
+def _fill_fields(market: Market, fill: OrderFill) -> dict[str, Any]:
     return {
         "type": "order_fill",
-        "market": market,
+        "market": market.key,
         "order": fill.order_id,
         "fill": fill.fill_id,
         "side": fill.side,
-        "price": decimal_text(fill.price, price_decimals),
-        "size": decimal_text(fill.size, size_decimals),
-        "filled": decimal_text(fill.filled, size_decimals),
-        "order_size": decimal_text(fill.order_size, size_decimals),
+        "price": market.price_text(fill.price),
+        "size": market.size_text(fill.size),
+        "filled": market.size_text(fill.filled),
+        "order_size": market.size_text(fill.order_size),
         "status": fill.status,
         "fee": fill.fee,
         "fee_asset": fill.fee_asset,

@@ -181,7 +181,7 @@ class MarketState:
 
     def _trade(self, trade: Trade, now_ms: int) -> list[Publication]:
         market = self._market(trade)
-        payload = self._tape.print(market.key, trade, market.price_decimals, market.size_decimals)
+        payload = self._tape.print(market, trade)
         if payload is None:
             return []
         self._count(market, trade, min(trade.time_ms, now_ms))
@@ -224,27 +224,21 @@ class MarketState:
         return []
 
     def _order_update(self, update: OrderUpdate, now_ms: int) -> list[Publication]:
-        market = self._market(update)
-        orders = self._account(update.account).orders
-        payload = orders.update(market.key, update, market.price_decimals, market.size_decimals)
+        payload = self._account(update.account).orders.update(self._market(update), update)
         return [Publication(f"orders:{update.account}", "order_update", payload)]
 
     def _order_fill(self, fill: OrderFill, now_ms: int) -> list[Publication]:
-        market = self._market(fill)
-        orders = self._account(fill.account).orders
-        payload = orders.fill(market.key, fill, market.price_decimals, market.size_decimals)
+        payload = self._account(fill.account).orders.fill(self._market(fill), fill)
         return [] if payload is None else [Publication(f"orders:{fill.account}", "order_fill", payload)]
 
     def _bot_status(self, status: BotStatus, now_ms: int) -> list[Publication]:
-        payload = self._account(status.account).bots.status(self._market(status).key, status)
+        payload = self._account(status.account).bots.status(self._market(status), status)
         return [Publication(f"bots:{status.account}", "bot_status", payload)]
 
     def _bot_cycle(self, cycle: BotCycle, now_ms: int) -> list[Publication]:
-        market = self._market(cycle)
-        bots = self._account(cycle.account).bots
-        payload = bots.cycle(market.key, cycle, market.price_decimals, market.size_decimals)
+        payload = self._account(cycle.account).bots.cycle(self._market(cycle), cycle)
         return [Publication(f"bots:{cycle.account}", "bot_cycle", payload)]
 
     def _bot_lifecycle(self, lifecycle: BotLifecycle, now_ms: int) -> list[Publication]:
-        payload = self._account(lifecycle.account).bots.lifecycle(self._market(lifecycle).key, lifecycle)
+        payload = self._account(lifecycle.account).bots.lifecycle(self._market(lifecycle), lifecycle)
         return [Publication(f"bots:{lifecycle.account}", "bot_lifecycle", payload)]

@@ -5,7 +5,7 @@ channels; carried along here it was nine tenths of an older program's bytes.
 """
 
 from monitor.events import Trade
-from monitor.market.decimals import decimal_text
+from monitor.market.market import Market
 from monitor.market.payload import encode_payload
 from monitor.seen import SeenIds
 
@@ -18,16 +18,16 @@ class Tape:
     def __init__(self) -> None:
         self._seen = SeenIds(_SEEN_TRADES)
 
-    def print(self, market: str, trade: Trade, price_decimals: int, size_decimals: int) -> bytes | None:
+    def print(self, market: Market, trade: Trade) -> bytes | None:
         """The trade's payload, or None when it was printed before."""
-        if not self._seen.add((market, trade.trade_id)):
+        if not self._seen.add((market.key, trade.trade_id)):
             return None
         return encode_payload(
             {
-                "market": market,
+                "market": market.key,
                 "id": trade.trade_id,
-                "price": decimal_text(trade.price, price_decimals),
-                "size": decimal_text(trade.size, size_decimals),
+                "price": market.price_text(trade.price),
+                "size": market.size_text(trade.size),
                 "side": trade.taker_side,
                 "time": trade.time_ms,
             }
