@@ -1,6 +1,6 @@
 # make run    the server with its market simulator, and the operator console on it
 # make test   lint, types, import contracts and all tests
-# make bench  the measurements
+# make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
 # make clean  removes what these made
 
 VENV := .venv
@@ -25,8 +25,8 @@ test: $(VENV)/test.stamp chromium
 	$(BIN)/pytest
 
 bench: $(VENV)/test.stamp
-	@for file in $$(grep -l '^if __name__' benchmarks/*.py); do \
-		echo "== $$file" && $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit; done
+	@for name in $$(grep -l '^if __name__' benchmarks/*.py | grep -v soak | xargs -n 1 basename -s .py) fanout; do \
+		echo "== $$name" && $(BIN)/python -m benchmarks.$$name || exit; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -33,7 +33,7 @@ def measure_harm(programs: Path, pairs: int, seconds: float) -> HarmFigures:
         start_load(programs / "load", product.port, OTHERS, channels=CHANNELS) as load,
     ):
         publish_turn(product, load, seconds=1, per_second=PER_SECOND, size=BYTES)
-        before = product.state()
+        before = product.state(collect=True)
         found = []
         for kind in KINDS:
             figures = PairFigures(kind.replace("_", " "))
@@ -46,7 +46,7 @@ def measure_harm(programs: Path, pairs: int, seconds: float) -> HarmFigures:
                     (figures.harmed if is_harmed else figures.calm).add(report)
             found.append(figures)
         time.sleep(FORGET_SECONDS)
-        return HarmFigures(found, before, product.state())
+        return HarmFigures(found, before, product.state(collect=True))
 
 
 def harm_rows(figures: HarmFigures) -> Iterator[Row]:

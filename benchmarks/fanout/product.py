@@ -42,13 +42,13 @@ class Product:
         """How many publications the flood was."""
         return int(self._do("calm")["flooded"])
 
-    def state(self, channel: str = "") -> dict[str, int]:
-        """Subscribers of the channel; tasks, descriptors and memory of the process."""
-        return self._do("state", channel=channel)
+    def state(self, *, collect: bool = False) -> dict[str, int]:
+        """Tasks, descriptors, memory and Python's allocated blocks; with `collect` without garbage."""
+        return self._do("state", collect=collect)
 
     def wait_subscribed(self, channel: str, clients: int) -> None:
         give_up = time.monotonic() + _SUBSCRIBE_LIMIT_SECONDS
-        while (found := self.state(channel)["subscribers"]) != clients:
+        while (found := self._do("subscribers", channel=channel)["count"]) != clients:
             if time.monotonic() > give_up:
                 raise RuntimeError(f"{found} of {clients} clients are subscribed to {channel}")
             time.sleep(0.05)

@@ -4,6 +4,7 @@
 lines of JSON on standard input, each answered by one line: see `_Publisher`.
 """
 
+import gc
 import json
 import os
 import sys
@@ -26,6 +27,8 @@ from monitor.errors import LanecastError
 from monitor.keys import Keys
 
 NS_PER_SECOND = 1_000_000_000
+_LOOK_SECONDS = 0.000_5
+"""Between two looks whether a fan-out is over that takes longer than it may."""
 NAMESPACES: dict[str, dict[str, Any]] = {
     "bench:one": {"lane": "immediate", "history_size": 1_000},
     "bench:high": {"lane": "high"},
@@ -37,7 +40,7 @@ NAMESPACES: dict[str, dict[str, Any]] = {
 
 
 class _Publisher:
-    """Does what the commands say: `publish`, `flood`, `calm`, `state`."""
+    """Does what the commands say: `publish`, `flood`, `calm`, `subscribers`, `state`."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -61,13 +64,14 @@ class _Publisher:
                 return await self._publish(**command)
             case "flood":
                 self._floods, self._flooded = trio.CancelScope(), 0
-                for channel in command["channels"]:
-                    nursery.start_soon(self._flood, channel, command["bytes"])
+                nursery.start_soon(self._flood_all, command["channels"], command["bytes"])
+            case "subscribers":
+                return {"count": self._hub.subscribed_channels().get(command["channel"], 0)}
             case "calm":
                 self._floods.cancel()
                 return {"flooded": self._flooded}
             case _:
-                return self._state(command.get("channel", ""))
+                return self._state(**command)
         return {}
 
     async def _publish(
@@ -84,37 +88,40 @@ class _Publisher:
         due = start
         for _ in range(count // burst):
             due += 1 / rate
-            if in_turn:
-                await self._wait_sent(channel)
-                due = max(due, trio.current_time())
             await trio.sleep_until(due)
+            while in_turn and self._is_sending(channel):
+                await trio.sleep(_LOOK_SECONDS)
+                due = trio.current_time()
             late_seconds = max(late_seconds, trio.current_time() - due)
             for _ in range(burst):
                 self._hub.publish(channel, message(due + offset))
         return {"late_ms": late_seconds * 1_000}
 
-    async def _wait_sent(self, channel: str) -> None:
-        while self._is_sending(channel):
-            await trio.lowlevel.checkpoint()
-
     def _is_sending(self, channel: str) -> bool:
         found = self._hub.channel(channel)
         return found is not None and found.gathered_bytes + found.queued_bytes > 0
 
+    async def _flood_all(self, channels: list[str], size: int) -> None:
+        with self._floods:
+            async with trio.open_nursery() as nursery:
+                for channel in channels:
+                    nursery.start_soon(self._flood, channel, size)
+
     async def _flood(self, channel: str, size: int) -> None:
         """The next publication as soon as the last one's fan-out is over: as fast as it goes."""
         message = _message(size)(0)
-        with self._floods:
-            while True:
-                await self._wait_sent(channel)
+        while True:
+            if not self._is_sending(channel):
                 self._hub.publish(channel, message)
                 self._flooded += 1
-                await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
 
-    def _state(self, channel: str) -> dict[str, Any]:
+    def _state(self, collect: bool) -> dict[str, Any]:
+        if collect:
+            gc.collect()
         process = psutil.Process()
         return {
-            "subscribers": self._hub.subscribed_channels(channel).get(channel, 0),
+            "blocks": sys.getallocatedblocks(),
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "descriptors": process.num_fds(),
             "memory_bytes": process.memory_info().rss,
