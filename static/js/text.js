@@ -48,6 +48,11 @@ export const marketText = (market) => market.slice(market.indexOf(".") + 1);
 /** `safety_order` becomes `safety order`. */
 export const wordsText = (name) => name.replaceAll("_", " ");
 
+/** `buy safety`, of a fill or an order; without a role only the side. */
+export function orderText({ side, role }) {
+  return role ? `${side} ${wordsText(role).replace(" order", "")}` : side;
+}
+
 /** Digits after the point. */
 export function decimalsOf(text) {
   const point = text.indexOf(".");

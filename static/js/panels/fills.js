@@ -2,7 +2,7 @@
 import { make, tag, write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { clockText, delayText, marketText, wordsText } from "../text.js";
+import { clockText, delayText, marketText, orderText } from "../text.js";
 
 export class FillsPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
@@ -43,9 +43,4 @@ function fillRow(row, fill) {
   write(row.price, fill.price);
   write(row.size, fill.size);
   write(row.delay, delayText(fill.delay_ms));
-}
-
-/** `buy safety`, of a fill or an order; without a role only the side. */
-export function orderText({ side, role }) {
-  return role ? `${side} ${wordsText(role).replace(" order", "")}` : side;
 }

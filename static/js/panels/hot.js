@@ -46,9 +46,9 @@ function makeRow() {
 }
 
 function makeSparkline() {
-  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
-  const svg = make("svg");
-  const line = make("path");
+  const [svg, line] = ["svg", "path"].map((name) =>
+    document.createElementNS("http://www.w3.org/2000/svg", name),
+  );
   svg.setAttribute("viewBox", `0 0 100 ${LINE_HEIGHT}`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");

@@ -2,8 +2,7 @@
 import { make, tag, write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { marketText } from "../text.js";
-import { orderText } from "./fills.js";
+import { marketText, orderText } from "../text.js";
 
 export class OrdersPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);

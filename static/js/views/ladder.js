@@ -3,9 +3,7 @@
  * Rows are made once; only what differs from the last drawing is written.
  */
 import { make, tag, write } from "../dom.js";
-import { ageText, decimalsOf, paddingOf } from "../text.js";
-
-const amount = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+import { ageText, decimalsOf, paddingOf, shortText } from "../text.js";
 
 const LEVEL_PX = 19;
 
@@ -33,7 +31,7 @@ class SideRows {
       total += Number(side.sizes[at]);
       drawText(row.price, side.texts[at], shared.priceDecimals);
       drawText(row.size, side.sizes[at], shared.sizeDecimals);
-      write(row.total, amount.format(total));
+      write(row.total, shortText(total));
       row.element.style.backgroundSize = `${Math.min(100, (total / shared.deepest) * 100).toFixed(1)}% 100%`;
     });
   }
