@@ -10,7 +10,8 @@ from pathlib import Path
 from monitor.errors import ConfigError
 from monitor.serve.http import HttpError, Request, Response
 
-_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
+_TYPES = {".js": "text/javascript"}
+"""Where a machine's own table is known to say otherwise."""
 _GZIP_FROM_BYTES = 256
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 """In Accept-Encoding, unless it is refused there."""
@@ -44,7 +45,7 @@ class Files:
         self._files = {
             path.relative_to(directory).as_posix(): _read(path)
             for path in sorted(directory.rglob("*"))
-            if path.is_file() and path.suffix != ".py"
+            if path.is_file()
         }
 
     def answer(self, name: str, request: Request) -> Response:
