@@ -97,17 +97,18 @@ async def serve(
 
     Cancelled, it says goodbye to its clients before what serves them ends.
     """
-    listeners = await open_listeners(settings.host, settings.port)
     feeds = _feeds(settings)
     engine = build_engine(settings, keys, frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()))
     health = engine.health
-    health.address = local_url("http", *listeners[0].getsockname()[:2])
     door = FrontDoor(
         engine.house,
         Api(engine.house, keys.api),
         Files(static_directory()),
         lambda: (exposition(health), CONTENT_TYPE),
     )
+    # Last of what may fail: a wrong setting leaves no socket behind.
+    listeners = await open_listeners(settings.host, settings.port)
+    health.address = local_url("http", *listeners[0].getsockname()[:2])
     async with trio.open_nursery() as core:
         await core.start(engine.run)
         async with trio.open_nursery() as edges:

@@ -51,7 +51,7 @@ def test_ci_calls_make_test_and_nothing_cleverer() -> None:
     assert script.read_text().splitlines()[-1] == "exec make test"
 
 
-def test_wheel_holds_the_page_and_the_console(tmp_path: Path) -> None:
+def test_wheel_holds_the_page_the_dictionary_and_the_console(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -60,5 +60,11 @@ def test_wheel_holds_the_page_and_the_console(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("lanecast-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"monitor/_static/index.html", "monitor/cli.py", "tui/__init__.py"} <= names
+    wanted = {
+        "monitor/_static/index.html",
+        "monitor/_data/lanecast.zdict",
+        "monitor/cli.py",
+        "tui/__init__.py",
+    }
+    assert wanted <= names
     assert not any(name.startswith(("tests/", "static/", "benchmarks/")) for name in names)

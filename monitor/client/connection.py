@@ -20,12 +20,13 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
-from monitor.client.zstd import MESSAGE_BYTES, Inflate
 from monitor.errors import PeerError
 
 ANSWER_SECONDS = 5.0
 """For the handshake, and for each reply; what the protocol's own clients wait."""
 GOODBYE_SECONDS = 1.0
+MESSAGE_BYTES = 16 * 1024 * 1024
+"""A recovery of 300 publications of the largest size the server takes from its clients fits."""
 PING_MARGIN_SECONDS = 10.0
 """Silence beyond the server's ping interval after which the connection counts as dead."""
 COMMANDS_WAITING = 256
@@ -109,7 +110,7 @@ class Connection:
         self,
         websocket: WebSocketConnection,
         on_push: Callable[["Connection", dict[str, Any]], None],
-        inflate: Inflate | None = None,
+        inflate: Callable[[bytes], bytes] | None = None,
     ) -> None:
         """With `inflate`, binary messages are read by it."""
         self.lost = Disconnected(0, "the connection was lost")
@@ -247,7 +248,8 @@ async def _dial(address: SplitResult) -> Stream:
     return stream
 
 
-async def _open_stream(url: str) -> Stream:
+async def open_stream(url: str) -> Stream:
+    """Connect to the server of a WebSocket address. Raises Disconnected."""
     try:
         with trio.fail_after(ANSWER_SECONDS):
             return await _dial(urlsplit(url))
@@ -265,7 +267,7 @@ async def open_websocket(url: str, subprotocols: Sequence[str] = ()) -> AsyncIte
     closes first.
     """
     try:
-        async with await _open_stream(url) as stream, trio.open_nursery() as nursery:
+        async with await open_stream(url) as stream, trio.open_nursery() as nursery:
             with trio.fail_after(ANSWER_SECONDS):
                 websocket = await _shake_hands(nursery, stream, urlsplit(url), subprotocols)
             yield websocket

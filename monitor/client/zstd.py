@@ -4,12 +4,14 @@ The shipped dictionary is offered first. A server that uses another one says whi
 fetched once, checked against its name, and kept. Whatever fails, plain text is spoken.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterable
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
 
+import h11
 import trio
 import zstandard
 
+from monitor.client.connection import ANSWER_SECONDS, MESSAGE_BYTES, Stream, open_stream
 from monitor.dictionary import (
     DICTIONARY_BYTES,
     HINT_HEADER,
@@ -21,15 +23,10 @@ from monitor.dictionary import (
 from monitor.errors import PeerError
 
 ENDPOINT = "/connection/websocket"
-MESSAGE_BYTES = 16 * 1024 * 1024
-"""A recovery of 300 publications of the largest size the server takes from its clients fits."""
-FETCH_SECONDS = 5.0
-
 Inflate = Callable[[bytes], bytes]
 Headers = Iterable[tuple[bytes, bytes]]
 
 _HINT = HINT_HEADER.lower().encode()
-_HTTP = {"ws": "http", "wss": "https"}
 
 
 class Compression:
@@ -90,33 +87,35 @@ async def fetch_dictionary(url: str, dictionary_id: str) -> Dictionary:
 
     Raises PeerError when it can't be had, or is not what its id says.
     """
-    # Only here: most clients have the right one, and need not wait for an HTTP library.
-    import httpx
-
-    address = dictionary_address(url, dictionary_id)
     try:
-        with trio.fail_after(FETCH_SECONDS):
-            async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", address) as answer:
-                answer.raise_for_status()
-                dictionary = Dictionary(await _read(answer.aiter_bytes()))
-    except (httpx.HTTPError, trio.TooSlowError) as error:
-        raise PeerError(f"{address} can't be read: {error}") from None
+        with trio.fail_after(ANSWER_SECONDS):
+            async with await open_stream(url) as stream:
+                dictionary = Dictionary(await _get(stream, url, dictionary_path(url, dictionary_id)))
+    except (trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError) as error:
+        raise PeerError(f"dictionary {dictionary_id} could not be read from {url}: {error!r}") from None
     if dictionary.id != dictionary_id:
-        raise PeerError(f"{address} is another dictionary, with the id {dictionary.id}")
+        raise PeerError(f"dictionary {dictionary_id} of {url} is another one, {dictionary.id}")
     return dictionary
 
 
-async def _read(chunks: AsyncIterable[bytes]) -> bytes:
-    data = bytearray()
-    async for chunk in chunks:
-        data += chunk
-        if len(data) > DICTIONARY_BYTES:
-            raise PeerError(f"the dictionary has more than {DICTIONARY_BYTES} bytes")
-    return bytes(data)
+async def _get(stream: Stream, url: str, path: str) -> bytes:
+    peer = h11.Connection(h11.CLIENT)
+    headers = [("Host", urlsplit(url).netloc.rpartition("@")[2]), ("Connection", "close")]
+    request = peer.send(h11.Request(method="GET", target=path, headers=headers))
+    await stream.send_all((request or b"") + (peer.send(h11.EndOfMessage()) or b""))
+    body = bytearray()
+    while not isinstance(event := peer.next_event(), h11.EndOfMessage):
+        if event is h11.NEED_DATA:
+            peer.receive_data(bytes(await stream.receive_some()))
+        elif isinstance(event, h11.Response) and event.status_code != 200:
+            raise PeerError(f"{url} answered {event.status_code} for {path}")
+        elif isinstance(event, h11.Data):
+            body += event.data
+        if len(body) > DICTIONARY_BYTES:
+            raise PeerError(f"the dictionary at {path} has more than {DICTIONARY_BYTES} bytes")
+    return bytes(body)
 
 
-def dictionary_address(url: str, dictionary_id: str) -> str:
+def dictionary_path(url: str, dictionary_id: str) -> str:
     """Where the server of a WebSocket address has the dictionary of that id."""
-    parts = urlsplit(url)
-    path = parts.path.removesuffix(ENDPOINT) + PATH + dictionary_id
-    return urlunsplit((_HTTP[parts.scheme], parts.netloc, path, "", ""))
+    return urlsplit(url).path.removesuffix(ENDPOINT) + PATH + dictionary_id

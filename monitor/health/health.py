@@ -88,6 +88,8 @@ class Health:
         self.address: str | None = None
         """Where the server listens; set once it does."""
         self.clients = 0
+        self.encodings: Counter[str] = Counter()
+        """Of the clients: how many are sent each."""
         self.subscriptions = 0
         self.channels = 0
         self.lanes = [LaneMeter() for _ in Lane]

@@ -93,6 +93,9 @@ def _message_metrics(health: Health) -> Iterator[Metric]:
 def _connection_metrics(health: Health) -> Iterator[Metric]:
     totals = health.totals
     yield GaugeMetricFamily("lanecast_clients", "Clients connected.", health.clients)
+    yield _gauges(
+        "lanecast_clients_encoding", "Clients by what they are sent.", "encoding", health.encodings.items()
+    )
     yield GaugeMetricFamily("lanecast_subscriptions", "Subscriptions of all clients.", health.subscriptions)
     yield GaugeMetricFamily("lanecast_channels", "Channels in use.", health.channels)
     yield CounterMetricFamily("lanecast_connections", "Connections accepted.", totals.connections)

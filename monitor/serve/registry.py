@@ -32,6 +32,7 @@ class Registry:
 
     def add(self, session: "Session") -> None:
         self._sessions[session.id] = session
+        self._health.encodings[session.client.encoding.name] += 1
         self._health.clients = len(self._sessions)
 
     def name_user(self, session: "Session") -> None:
@@ -39,7 +40,8 @@ class Registry:
         self._users.setdefault(session.user, {})[session.id] = session
 
     def remove(self, session: "Session") -> None:
-        self._sessions.pop(session.id, None)
+        if self._sessions.pop(session.id, None) is not None:
+            self._health.encodings[session.client.encoding.name] -= 1
         of_user = self._users.get(session.user, {})
         of_user.pop(session.id, None)
         if not of_user:

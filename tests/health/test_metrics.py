@@ -30,6 +30,7 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
     health.totals.closed[3008] = 2
     health.totals.refused["bad path"] = 1
     health.clients = 5
+    health.encodings["zstd"] = 2
     health.lanes[Lane.HIGH].add(4, 400)
     samples = scrape(health)
     assert samples["lanecast_published_total", ()] == 7
@@ -38,6 +39,7 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
     assert samples["lanecast_closed_total", (("code", "3008"),)] == 2
     assert samples["lanecast_refused_total", (("cause", "bad path"),)] == 1
     assert samples["lanecast_clients", ()] == 5
+    assert samples["lanecast_clients_encoding", (("encoding", "zstd"),)] == 2
     assert samples["lanecast_lane_depth", (("lane", "high"),)] == 4
     assert samples["lanecast_lane_bytes", (("lane", "high"),)] == 400
 

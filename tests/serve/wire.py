@@ -7,6 +7,7 @@ import struct
 import zlib
 from base64 import b64encode
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -124,15 +125,18 @@ class Client(Wire):
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream)
         self.id = ""
+        self.unpack: Callable[[bytes], bytes] | None = None
+        """Reads the binary messages of a subprotocol that has them."""
         self.frames: list[Frame] = []
         """Every frame received, oldest first."""
         self._documents: deque[bytes] = deque()
         self._kept: deque[dict[str, Any]] = deque()
         self._last_id = 0
 
-    async def upgrade(self, extensions: str = "") -> bytes:
+    async def upgrade(self, extensions: str = "", subprotocols: str = "") -> bytes:
         """Ask for a WebSocket; returns the head of the answer."""
-        headers = UPGRADE | ({"Sec-WebSocket-Extensions": extensions} if extensions else {})
+        offers = {"Sec-WebSocket-Extensions": extensions, "Sec-WebSocket-Protocol": subprotocols}
+        headers = UPGRADE | {name: offer for name, offer in offers.items() if offer}
         await self.send(request("GET", "/connection/websocket", headers))
         return await self.take_until(b"\r\n\r\n")
 
@@ -202,9 +206,11 @@ class Client(Wire):
         return document
 
     async def _read_message(self) -> bytes:
-        """Servers don't fragment here, and send text only."""
+        """Servers don't fragment here, and send text only, or binary only."""
         got = await self.frame()
-        assert (got.opcode, got.is_final) == (TEXT, True), got
+        assert (got.opcode, got.is_final) == (BINARY if self.unpack else TEXT, True), got
+        if self.unpack:
+            return self.unpack(got.payload)
         return inflate(got.payload) if got.is_compressed else got.payload
 
     async def frame(self) -> Frame:

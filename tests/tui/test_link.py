@@ -57,12 +57,14 @@ async def test_fill_published_by_a_backend_is_shown_once(server: Server) -> None
 @pytest.mark.trio
 async def test_connections_come_while_they_are_asked_for(server: Server) -> None:
     async with linked(server) as (link, model):
+        await until(lambda: model.health)
         link.ask_connections(Query(filter="console"))
         await until(lambda: model.connections)
         assert model.connections is not None
         (row,) = model.connections["rows"]
         assert (row["user"], row["state"], len(row["lanes"])) == ("console", "ok", 4)
         assert "ops:health" in row["channels"]
+        assert row["encoding"] == "zstd"
 
 
 @pytest.mark.trio
