@@ -15,10 +15,15 @@ from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox
+from monitor.broadcast.pace import Budget, Pace
+from monitor.config import Lane
 from monitor.health.health import Health
 
 SEND_BYTES = 65_536
 """Several pending frames leave in one send of about this much: 32 joined cost 0.03 of 32 sends (measured)."""
+
+PAUSE_SECONDS_MAX = 0.5
+"""Then the pace is looked at again: it may have been changed."""
 
 SLOW = (3008, "slow")
 WRITE_ERROR = (3009, "write error")
@@ -51,6 +56,7 @@ class Client:
         "_on_step",
         "_outbox",
         "_outbox_bytes",
+        "_pace",
         "_past",
         "_rest",
         "_rest_items",
@@ -111,6 +117,7 @@ class Client:
         self._on_step = on_step
         self._lose = lose
         self._ladder: Ladder | None = None
+        self._pace: Pace | None = None
         self.step_since = 0.0
         """When it came to its step, in the loop's time."""
         self._writing: trio.CancelScope | None = None
@@ -119,7 +126,8 @@ class Client:
     @property
     def is_fast(self) -> bool:
         """A group may write to its descriptor by itself."""
-        return not (self.is_behind or self.is_closed or self._ladder) and self.fileno >= 0
+        is_special = self.is_behind or self.is_closed or self._ladder or self._pace
+        return self.fileno >= 0 and not is_special
 
     # The ladder
 
@@ -145,6 +153,28 @@ class Client:
         """Drop what is pending of the market's streams: on the last step the client does without."""
         if self._outbox is not None:
             self._drop(self._outbox.discard(lambda item: item.publications[0].kind == MARKET_STREAM), LADDER)
+
+    # Its own pace
+
+    @property
+    def budget(self) -> Budget:
+        return self._pace.budget if self._pace else Budget()
+
+    def limit(self, budget: Budget) -> None:
+        """Send at most so much from now on; immediate events and replies are sent at once all the same."""
+        self._pace = Pace(budget, trio.current_time()) if budget else None
+        for group in self.groups.values():
+            group.rest(self)
+        self._rejoin()
+
+    def _pause_seconds(self) -> float:
+        """How long the pace keeps the client from being sent more; a frame that is half out is finished."""
+        return self._pace.seconds_until(trio.current_time()) if self._pace and not self._rest else 0.0
+
+    def _goes_before(self, item: Item) -> bool:
+        """Whether an item is sent though the client's pace is spent; a full socket holds up everything."""
+        is_pressing = item.lane is Lane.IMMEDIATE or not item.channel
+        return is_pressing and self._pace is not None and not self._rest
 
     # Channels
 
@@ -188,9 +218,11 @@ class Client:
 
     def offer(self, item: Item) -> None:
         """Send a reply, a ping or a pong, or queue it if the client is behind. Never waits, never raises."""
-        if self.is_behind:
+        if self.is_closed:
+            return
+        if self.is_behind and not self._goes_before(item):
             self._queue(item)
-        elif not self.is_closed:
+        else:
             self._send(item)
 
     def take(self, item: Item) -> None:
@@ -202,7 +234,10 @@ class Client:
             self._drop([item], "disconnected")
         elif self.step is Step.SNAPSHOTS and item.publications[0].kind == MARKET_STREAM:
             self._drop([item], LADDER)
-        elif self.is_behind:
+        elif self._goes_before(item):
+            self._send(item)
+        elif self.is_behind or self._pause_seconds():
+            self.fall_behind()
             self._queue(item)
         else:
             self._send(item)
@@ -254,6 +289,8 @@ class Client:
 
     def _account_sent(self, item: Item) -> None:
         frame_bytes = len(item.frame(self.encoding))
+        if self._pace is not None:
+            self._pace.spend(item.count, frame_bytes, trio.current_time())
         if not item.channel:
             self.reply_bytes += frame_bytes
             return
@@ -291,6 +328,7 @@ class Client:
 
     async def _wait_for_room(self) -> bool:
         """False if the socket took nothing for too long, or broke: the client is lost then."""
+        await trio.sleep(min(PAUSE_SECONDS_MAX, self._pause_seconds()))
         with trio.move_on_after(self._write_seconds):
             try:
                 await self._wire.wait_writable()
@@ -303,6 +341,8 @@ class Client:
     def _send_pending(self) -> bool:
         """Write until the socket is full; True once nothing is left to do."""
         while not self.is_closed:
+            if self._pause_seconds():
+                return False
             items, data = self._next_send()
             if not data:
                 self._keep_up()
@@ -315,7 +355,7 @@ class Client:
         if self._rest:
             return self._rest_items, self._rest
         assert self._outbox is not None
-        items = self._outbox.take(SEND_BYTES)
+        items = self._outbox.take(0 if self._pace else SEND_BYTES)
         return items, b"".join([item.frame(self.encoding) for item in items])
 
     def _keep_up(self) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import orjson
 
+from monitor.broadcast.pace import Budget
 from monitor.serve import protocol
 from monitor.serve.protocol import FORCE_DISCONNECT
 from monitor.serve.session import Rpc, Session
 
+BUDGET_MAX = 1_000_000_000
 ROWS_MAX = 200
 """What one call returns at most, however many are connected."""
 
@@ -22,6 +24,12 @@ class ConnectionsParams(msgspec.Struct):
     descending: bool = False
     filter: str = ""
     limit: int = ROWS_MAX
+
+
+class BudgetParams(msgspec.Struct):
+    client: str = ""
+    messages_per_second: float = 0
+    bytes_per_second: float = 0
 
 
 class ClientParams(msgspec.Struct):
@@ -49,6 +57,7 @@ def _row(session: Session) -> dict[str, Any]:
         "encoding": client.encoding.name,
         "connected": session.connected_ms,
         **session.ladder_report(),
+        "budget": client.budget._asdict(),
     }
 
 
@@ -104,6 +113,26 @@ def _matches(session: Session, text: str) -> bool:
     return text in "\n".join(texts).lower()
 
 
+def _limit_own(caller: Session, data: msgspec.Raw) -> bytes:
+    caller.client.limit(_budget(_decode(BudgetParams, data)))
+    return b"{}"
+
+
+def _limit(caller: Session, data: msgspec.Raw) -> bytes:
+    params = _decode(BudgetParams, data)
+    _find(caller, params.client).client.limit(_budget(params))
+    return b"{}"
+
+
+def _budget(params: "BudgetParams") -> Budget:
+    budget = Budget(params.messages_per_second, params.bytes_per_second)
+    if not 0 <= min(budget) <= max(budget) <= BUDGET_MAX:
+        raise protocol.bad_request(
+            f"a budget is from 0 (unlimited) to {BUDGET_MAX} a second, got {tuple(budget)}"
+        )
+    return budget
+
+
 def _ledger(caller: Session, data: msgspec.Raw) -> bytes:
     """What became of every publication for one client, in all and channel by channel."""
     client = _find(caller, _decode(ClientParams, data).client).client
@@ -137,6 +166,8 @@ def _decode(params: type[Any], data: msgspec.Raw) -> Any:
 
 RPCS: Mapping[str, Rpc] = {
     "me": _me,
+    "me.limit": _limit_own,
+    "ops.limit": _limit,
     "ops.connections": _connections,
     "ops.ledger": _ledger,
     "ops.disconnect": _disconnect,
