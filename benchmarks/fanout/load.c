@@ -20,12 +20,16 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include <openssl/ssl.h>
+#endif
 
 enum { BUFFER = 8 << 20, STAMPS = 1 << 15, TEXT = 1 << 14, STEP_NS = 10000, STEPS = 500000 };
-enum state { IDLE, CONNECTING, UPGRADING, JOINING, READY, CLOSED };
+enum state { IDLE, CONNECTING, SHAKING, UPGRADING, JOINING, READY, CLOSED };
 
 struct client {
     int fd;
+    void *tls; /* NULL without TLS */
     enum state state;
     int replies;
     int frames;
@@ -50,6 +54,40 @@ static uint64_t messages, frames, bytes, receipts, expected, mentioned;
 static int epoll, ready, closed, failed, opened, in_flight, upgraded;
 static int64_t start_ns, upgraded_ns, slowest_ns, deadline_ns;
 
+/* What one client sends and receives, as `send` and `recv` say it. */
+#ifdef WITH_TLS
+static SSL_CTX *tls_context;
+
+static ssize_t tls_result(struct client *c, int result) {
+    if (result > 0) return result;
+    int error = SSL_get_error(c->tls, result);
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+    return -1;
+}
+
+static ssize_t give(struct client *c, const void *data, size_t size) {
+    return c->tls ? tls_result(c, SSL_write(c->tls, data, size)) : send(c->fd, data, size, MSG_NOSIGNAL);
+}
+
+static ssize_t get(struct client *c, void *data, size_t size) {
+    return c->tls ? tls_result(c, SSL_read(c->tls, data, size)) : recv(c->fd, data, size, 0);
+}
+
+static int shake(struct client *c) {
+    if (!c->tls) {
+        c->tls = SSL_new(tls_context);
+        SSL_set_fd(c->tls, c->fd);
+    }
+    return tls_result(c, SSL_connect(c->tls));
+}
+#else
+static ssize_t give(struct client *c, const void *data, size_t size) {
+    return send(c->fd, data, size, MSG_NOSIGNAL);
+}
+
+static ssize_t get(struct client *c, void *data, size_t size) { return recv(c->fd, data, size, 0); }
+#endif
+
 static int64_t now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -60,6 +98,9 @@ static void drop(struct client *c) {
     if (c->state == CLOSED) return;
     if (c->state != READY) { in_flight--; failed++; }
     if (c->state == READY) closed++;
+#ifdef WITH_TLS
+    if (c->tls) SSL_free(c->tls);
+#endif
     close(c->fd);
     free(c->rest);
     c->rest = NULL;
@@ -82,13 +123,13 @@ static void send_text(struct client *c, const char *text, size_t size) {
     }
     memset(frame + head, 0, 4); /* a mask of zeros leaves the text as it is */
     memcpy(frame + head + 4, text, size);
-    if (send(c->fd, frame, head + 4 + size, MSG_NOSIGNAL) < 0 && errno != EAGAIN) drop(c);
+    if (give(c, frame, head + 4 + size) < 0 && errno != EAGAIN) drop(c);
 }
 
 static void send_pong(struct client *c, const uint8_t *data, size_t size) {
     uint8_t frame[6 + 125] = {0x8a, 0x80 | (uint8_t)size};
     memcpy(frame + 6, data, size);
-    if (send(c->fd, frame, 6 + size, MSG_NOSIGNAL) < 0) drop(c);
+    if (give(c, frame, 6 + size) < 0) drop(c);
 }
 
 static void note_stamp(uint64_t due, int64_t at) {
@@ -196,7 +237,7 @@ static size_t take_upgrade(struct client *c, uint8_t *data, size_t size) {
 
 static void take(struct client *c) {
     if (c->rest_size) memcpy(buffer, c->rest, c->rest_size);
-    ssize_t got = recv(c->fd, buffer + c->rest_size, BUFFER - c->rest_size, 0);
+    ssize_t got = get(c, buffer + c->rest_size, BUFFER - c->rest_size);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return drop(c);
     if (c->state != UPGRADING) bytes += got;
@@ -230,19 +271,32 @@ static void begin(struct client *c) {
 
 static void upgrade(struct client *c) {
     char request[1024];
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error) return drop(c);
     int length = snprintf(request, sizeof request,
         "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
         path, port, is_packed && !protocol ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "",
         protocol ? "Sec-WebSocket-Protocol: " : "", protocol ? protocol : "", protocol ? "\r\n" : "");
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
     c->state = UPGRADING;
-    if (send(c->fd, request, length, MSG_NOSIGNAL) != length) drop(c);
+    if (give(c, request, length) != length) drop(c);
+}
+
+static void go_on(struct client *c) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (c->state == CONNECTING) {
+        getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error) return drop(c);
+        epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &event);
+    }
+#ifdef WITH_TLS
+    c->state = SHAKING;
+    if (tls_context && shake(c) < 0) {
+        if (errno != EAGAIN) drop(c);
+        return;
+    }
+#endif
+    upgrade(c);
 }
 
 static void open_more(void) {
@@ -319,6 +373,9 @@ static void read_options(int count, char **options) {
         else if (!strcmp(name, "--hello")) hello = value, is_protocol = 1;
         else if (!strcmp(name, "--replies")) replies_due = atoi(value);
         else if (!strcmp(name, "--deflate")) is_packed = atoi(value);
+#ifdef WITH_TLS
+        else if (!strcmp(name, "--tls")) tls_context = atoi(value) ? SSL_CTX_new(TLS_client_method()) : NULL;
+#endif
         else if (!strcmp(name, "--protocol")) protocol = value, is_packed = 1;
         else { fprintf(stderr, "no option %s\n", name); exit(2); }
     }
@@ -353,7 +410,7 @@ int main(int count, char **options) {
         for (int i = 0; i < found; i++) {
             struct client *c = events[i].data.ptr;
             if (!c) read_commands();
-            else if (c->state == CONNECTING) upgrade(c);
+            else if (c->state < UPGRADING) go_on(c);
             else if (c->state != CLOSED) take(c);
         }
     }

@@ -61,12 +61,18 @@ class Load:
 
 
 def compile_c(source: str, directory: Path) -> Path:
-    """Compile one of our C files; raises FileNotFoundError where there is no compiler."""
+    """Compile one of our C files; raises FileNotFoundError where there is no compiler.
+
+    With TLS where OpenSSL's headers are.
+    """
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise FileNotFoundError("no C compiler (cc)")
     target = directory / Path(source).stem
-    subprocess.run([compiler, "-O2", "-o", target, SOURCES / source], check=True)
+    command = [compiler, "-O2", "-o", str(target), str(SOURCES / source)]
+    with_tls = [*command, "-DWITH_TLS", "-lssl", "-lcrypto"]
+    if subprocess.run(with_tls, stderr=subprocess.DEVNULL, check=False).returncode:
+        subprocess.run(command, check=True)
     return target
 
 

@@ -1,0 +1,87 @@
+"""The benchmark's own tools: a figure is worth what the tool that counted it is."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fanout.lanes import PairFigures
+from benchmarks.fanout.load import compile_c, start_load
+from benchmarks.fanout.peers.turn import Turn, filler
+from benchmarks.fanout.process import SERVER_CORE, allow_descriptors, start
+from benchmarks.fanout.product import CHANNELS, start_product
+from benchmarks.fanout.table import Row, rows_table
+
+CLIENTS = 5
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("programs")
+    try:
+        compile_c("load.c", directory)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    allow_descriptors()
+    return directory
+
+
+def test_load_client_counts_what_a_peer_sends(programs: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.fanout.peers.bare"]
+    with start(command, core=SERVER_CORE) as server:
+        port = int(server.read())
+        with start_load(programs / "load", port, CLIENTS) as load:
+            assert server.ask("140 3 200") == "done"
+            assert load.expect(3 * CLIENTS) == 3 * CLIENTS
+            report = load.report()
+    assert (report.frames, report.bytes) == (3 * CLIENTS, 3 * CLIENTS * 144)
+    assert (report.receipts, len(report.last_ms), report.closed) == (3 * CLIENTS, 3, 0)
+
+
+def test_load_client_counts_publications_in_shared_frames(programs: Path) -> None:
+    with (
+        start_product() as product,
+        start_load(programs / "load", product.port, CLIENTS, channels=CHANNELS) as load,
+    ):
+        load.reset()
+        product.publish("bench:tick", bytes=140, count=16, rate=20, burst=8)
+        assert load.expect(16 * CLIENTS) == 16 * CLIENTS
+        report = load.report()
+    assert report.frames == 2 * CLIENTS
+    assert report.closed == 0
+
+
+def test_load_client_says_who_could_not_connect(programs: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match=f"{CLIENTS} of {CLIENTS} clients"),
+        start_load(programs / "load", 1, CLIENTS),
+    ):
+        pass
+
+
+def test_a_turn_begins_every_text_with_when_it_was_due() -> None:
+    texts = [text for _, text in Turn.read("140 3 1000").texts()]
+    assert [len(text) for text in texts] == [140] * 3
+    due = [int(text[1:20]) for text in texts]
+    assert due == sorted(due)
+    assert filler(50) == filler(50)
+
+
+def test_a_row_says_whether_its_target_is_reached() -> None:
+    rows = [
+        Row("a", 1.0, at_most=1.0),
+        Row("b", 2.0, at_most=1.0),
+        Row("c", 2.0, at_least=1.0),
+        Row("d", 2.0),
+    ]
+    assert [row.verdict for row in rows] == ["reached", "not reached", "reached", ""]
+    assert rows_table("t", rows).markdown().count("\n") == 7
+
+
+def test_harm_is_judged_by_the_spread_of_the_same_against_itself() -> None:
+    figures = PairFigures("nobody")
+    figures.calm.each_p99_ms = [10.0, 10.0, 10.0, 10.0]
+    figures.harmed.each_p99_ms = [11.0, 12.5, 13.0, 12.5]
+    row = figures.row()
+    assert (row.value, row.at_most, row.verdict) == (1.25, 1.2, "not reached")
+    assert figures.row(spread_of=[5.0, 20.0, 5.0, 20.0]).verdict == "reached"
