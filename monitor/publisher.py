@@ -24,17 +24,18 @@ def publish_json(address: str, api_key: str, channel: str, payload: str) -> str:
     except orjson.JSONDecodeError as error:
         raise ConfigError(f"{_clipped(payload)} is not JSON: {error}") from None
     body = f'{{"channel":{json.dumps(channel)},"data":{payload}}}'
-    return json.dumps(_result(address, _post(f"{address.rstrip('/')}/api/publish", api_key, body)))
+    return json.dumps(_result(address, _post(address, api_key, body)))
 
 
-def _post(url: str, api_key: str, body: str) -> httpx.Response:
+def _post(address: str, api_key: str, body: str) -> httpx.Response:
+    url = f"{address.rstrip('/')}/api/publish"
     headers = {"X-API-Key": api_key, "Content-Type": "application/json"}
     try:
         # Without trust_env: a proxy meant for the internet would be asked for 127.0.0.1.
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             return client.post(url, content=body.encode(), headers=headers)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise ConfigError(f"--url {url} is not an address: {error}") from None
+        raise ConfigError(f"url {address!r} is not an address: {error}") from None
     except httpx.TransportError as error:
         raise PeerError(f"no server answers at {url}: {error}; start one with lanecast run") from None
 
@@ -47,9 +48,7 @@ def _result(address: str, response: httpx.Response) -> Any:
     except orjson.JSONDecodeError:
         answer = None
     if not isinstance(answer, dict):
-        raise PeerError(
-            f"{address} answered with status {response.status_code}, not as a Lanecast server does"
-        )
+        raise PeerError(f"{address} answered with status {response.status_code}: {_clipped(response.text)}")
     if "error" in answer:
         raise PeerError(f"{address} did not publish: {_described(answer['error'])}")
     return answer.get("result")

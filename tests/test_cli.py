@@ -75,7 +75,7 @@ def test_version_is_told(surroundings: dict[str, str]) -> None:
         (["venue", "x", "--speed", "fast"], "--speed 'fast' must be a number above 0"),
         (["venue", "absent.jsonl.gz"], "absent.jsonl.gz"),
         (["publish", "a:b", "{"], "'{' is not JSON: "),
-        (["publish", "a:b", "1", "--url", "ftp://x"], "--url ftp://x/api/publish is not an address: "),
+        (["publish", "a:b", "1", "--url", "ftp://x"], "url 'ftp://x' is not an address: "),
     ],
 )
 def test_mistake_is_one_sentence_and_exit_2(
@@ -196,7 +196,7 @@ def test_publish_sends_the_payload_byte_for_byte(surroundings: dict[str, str]) -
             "did not publish: unknown channel (102)",
         ),
         (401, "", "refused the API key; set LANECAST_API_KEY or --data-dir to the server's"),
-        (404, "<html>", "answered with status 404, not as a Lanecast server does"),
+        (404, "<html>", "answered with status 404: '<html>'"),
     ],
 )
 def test_refused_publish_is_one_sentence_and_exit_1(
