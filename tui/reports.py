@@ -84,8 +84,8 @@ class AlertReport(TypedDict):
     name: str
     severity: Literal["warning", "critical"]
     message: str
-    value: float
-    limit: float
+    value: float | None
+    limit: float | None
     raised: int
     cleared: int | None
 
