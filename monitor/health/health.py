@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 import trio
 
@@ -164,10 +163,6 @@ class Health:
         if self._samples % ROTATIONS_PER_SECOND == 0:
             self._end_second(now_ns)
         return self.alerts.update(self._findings(now_ns), now_ns // NS_PER_MS, self.wall_ms())
-
-    def report(self) -> dict[str, Any]:
-        """The payload of `ops:health`."""
-        return report.health_report(self)
 
     def _end_second(self, now_ns: int) -> None:
         for lane in self.lanes:
