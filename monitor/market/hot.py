@@ -1,7 +1,7 @@
 """Which markets are busiest now: trades and turnover of the last five minutes.
 
-Counts slide in steps of a quarter of a minute: a step that leaves the window is subtracted,
-nothing is counted again, and only markets with a trade in the window are ranked.
+Counts slide by the points of the line that is shown beside them: a step that leaves the window is
+subtracted, nothing is counted again, and only markets with a trade in the window are ranked.
 """
 
 from collections import deque
@@ -12,11 +12,10 @@ from typing import Any
 
 from monitor.market.decimals import quote_text
 from monitor.market.market import Market
+from monitor.market.sparkline import POINT_MS, POINTS
 from monitor.market.view import Sections
 
 SHOWN = 12
-_STEP_MS = 15_000
-_STEPS = 20
 
 
 @dataclass(slots=True, order=True)
@@ -37,10 +36,10 @@ class HotMarkets:
 
     def add(self, market: Market, value: int, time_ms: int) -> None:
         """Count a trade; one that is late by less than the window counts as of now."""
-        step = time_ms // _STEP_MS
+        step = time_ms // POINT_MS
         self._slide(step)
         newest, counts = self._steps[-1]
-        if step <= newest - _STEPS:
+        if step <= newest - POINTS:
             return
         for counted in (counts, self._totals):
             activity = counted.get(market)
@@ -64,7 +63,7 @@ class HotMarkets:
         if steps and step <= steps[-1][0]:
             return
         steps.append((step, {}))
-        while steps[0][0] <= step - _STEPS:
+        while steps[0][0] <= step - POINTS:
             self._forget(steps.popleft()[1])
 
     def _forget(self, counts: dict[Market, Activity]) -> None:
