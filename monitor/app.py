@@ -40,7 +40,7 @@ def run(settings: Settings, keys: Keys, *, console: bool) -> int:
     Raises:
         ConfigError: the address can't be listened on, or a feed's settings are wrong.
     """
-    has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    has_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if console and not has_terminal:
         print("no terminal: running headless, without the console", flush=True)
     _start_log(settings, to_file=console and has_terminal)

@@ -6,6 +6,7 @@ the server says, the terminal gets a fixed amount of work.
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input
 
 from monitor.client import websocket_url
+from monitor.errors import ConfigError
 from tui.alerts import AlertsTable
 from tui.connection import ConnectionScreen
 from tui.connections import SORT_COLUMNS, ConnectionsTable
@@ -238,9 +240,12 @@ def run_console(url: str, token: str) -> int:
     """Run the console until the operator quits; returns the exit code.
 
     The terminal is left as it was, also on SIGTERM, SIGHUP and SIGINT. Raises ConfigError
-    when `url` is no server's address.
+    when `url` is no server's address, or when there is no terminal.
     """
     websocket_url(url)
+    # Textual draws on standard error and would wait for keys for ever.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise ConfigError("the console needs a terminal; without one, /metrics tells how the server is")
     return asyncio.run(_run(url, token))
 
 

@@ -1,6 +1,8 @@
 """The console as a person has it: a process on a real terminal, beside a real server."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +92,27 @@ def test_wrong_address_is_one_sentence_and_exit_2() -> None:
         assert screen.plain().strip() == (
             "url is '127.0.0.1:8000', must be an http, https, ws or wss address of a server"
         )
+
+
+def test_without_a_terminal_it_is_one_sentence_and_exit_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "http://127.0.0.1:1"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "the console needs a terminal; without one, /metrics tells how the server is\n"
+
+
+def test_ctrl_c_while_the_console_is_imported_leaves_no_traceback() -> None:
+    with terminal(["tui", "http://127.0.0.1:1"], PYTHONPROFILEIMPORTTIME="1") as screen:
+        screen.wait_for(b" rich.")
+        screen.press(b"\x03")
+        assert screen.wait_for_end() == -signal.SIGINT
+        assert b"Traceback" not in screen.written
 
 
 def test_run_shows_the_simulators_fills_and_ends_with_its_console(tmp_path: Path) -> None:
