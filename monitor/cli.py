@@ -1,8 +1,8 @@
 """The command line: what a person types becomes a call, and what goes wrong one sentence.
 
-Exit 2 is the user's to mend (a flag, a setting, a file), exit 1 is the world's (no server, no
-port). Each command imports what it runs inside itself: `lanecast --help` must not wait for Trio,
-Textual and an HTTP client that it does not use.
+Exit 2 is the user's to mend (a flag, a setting, a file, a port that is taken), exit 1 is the
+world's (no server answers). Each command imports what it runs inside itself: `lanecast --help` must
+not wait for Trio, Textual and an HTTP client that it does not use.
 """
 
 import os
@@ -98,7 +98,9 @@ _source_options = _with(
 _server_options = _with(
     click.option("--host", metavar="ADDRESS", help="Address to listen on. [default: 127.0.0.1]"),
     click.option("--port", metavar="N", help="Port to listen on, 0 for any free one. [default: 8000]"),
-    click.option("--rate", metavar="N", help="Trades per second of the simulator. [default: 20]"),
+    click.option(
+        "--rate", metavar="N", help="Trades per second of the simulator, as simulator.rate. [default: 20]"
+    ),
     click.option("--preset", metavar="NAME", help="realtime, balanced, throughput or saver."),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
     _source_options,
@@ -121,8 +123,8 @@ class _InReadingOrder(click.Group):
       lanecast run --set feeds.binance.symbols=btcusdt,ethusdt
       lanecast publish dashboard:sales '{"sold": 7}'
 
-    Every flag is also a variable (LANECAST_PORT=9000, LANECAST_LIMITS__CONNECTIONS=500) and a key of
-    lanecast.toml; flags go over variables, variables over the file.""",
+    Every setting is a key of lanecast.toml, a variable (LANECAST_PORT=9000, LANECAST_SIMULATOR__RATE=200)
+    and a flag (--port 9000, --set simulator.rate=200); flags go over variables, variables over the file.""",
 )
 @click.version_option(__version__, message="lanecast %(version)s")
 @click.pass_context
@@ -166,8 +168,16 @@ def console(url: str | None, **given: Any) -> int:
 
 @lanecast.command()
 @click.argument("capture", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port; 0 takes any free one.")
+@click.option(
+    "--host", default="127.0.0.1", metavar="ADDRESS", show_default=True, help="Address to listen on."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    metavar="N",
+    help="Port, 0 for any free one. [default: 0]",
+)
 @click.option("--speed", default="1", show_default=True, metavar="X|max", help="Times the recorded pace.")
 def venue(capture: Path, host: str, port: int, speed: str) -> None:
     """Serve a recorded session as its venue would.
@@ -219,8 +229,9 @@ def check(file: Path) -> None:
     The environment goes over it, as it would at a start.
     """
     from monitor.config import load_settings
+    from monitor.keys import check_given_keys
 
-    load_settings(file, {})
+    check_given_keys(load_settings(file, {}))
     click.echo(f"{file}: ok")
 
 

@@ -37,14 +37,35 @@ def load_keys(settings: Settings) -> Keys:
         operator=_key("operator", settings.operator_key, settings),
         token=_key("token", settings.token_key, settings),
     )
-    if keys.operator == keys.token:
-        raise ConfigError("operator_key and token_key are the same: every client would be an operator")
+    _keep_apart(keys.operator, keys.token)
     return keys
 
 
+def check_given_keys(settings: Settings) -> None:
+    """Raise ConfigError for a given key that no start would take; touches no file."""
+    given = {
+        name: _given_key(name, key, settings)
+        for name, key in (
+            ("api", settings.api_key),
+            ("operator", settings.operator_key),
+            ("token", settings.token_key),
+        )
+        if key is not None
+    }
+    if "operator" in given:
+        _keep_apart(given["operator"], given.get("token"))
+
+
+def _keep_apart(operator: str, token: str | None) -> None:
+    if operator == token:
+        raise ConfigError("operator_key and token_key are the same: every client would be an operator")
+
+
 def _key(name: str, given: SecretStr | None, settings: Settings) -> str:
-    if given is None:
-        return _kept_key(settings.data_dir, f"{name}.key")
+    return _kept_key(settings.data_dir, f"{name}.key") if given is None else _given_key(name, given, settings)
+
+
+def _given_key(name: str, given: SecretStr, settings: Settings) -> str:
     key = given.get_secret_value()
     length_min = 1 if _is_loopback(settings.host) else LENGTH_MIN
     if len(key) < length_min:

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.config import Settings
 from monitor.errors import ConfigError
-from monitor.keys import load_keys
+from monitor.keys import check_given_keys, load_keys
 
 GIVEN = {"api_key": "a" * 16, "operator_key": "o" * 16, "token_key": "t" * 16}
 
@@ -80,6 +80,21 @@ def test_short_key_is_refused_only_beyond_loopback(tmp_path: Path) -> None:
         ConfigError, match=r"token_key has 6 characters; on host 0\.0\.0\.0 it needs at least 16"
     ):
         load_keys(settings_in(tmp_path, host="0.0.0.0", **short))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"host": "0.0.0.0", "api_key": "secret"}, "api_key has 6 characters"),
+        ({"token_key": ""}, "token_key has 0 characters"),
+        ({"operator_key": "same", "token_key": "same"}, "every client would be an operator"),
+    ],
+)
+def test_given_keys_are_checked_without_a_file(tmp_path: Path, given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        check_given_keys(settings_in(tmp_path / "data", **given))
+    check_given_keys(settings_in(tmp_path / "data", operator_key="one"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_key_for_operators_and_clients_is_refused(tmp_path: Path) -> None:
