@@ -162,6 +162,11 @@ def test_each_wrong_setting_gets_its_line() -> None:
             "1",
             "LANECAST_PROT in the environment is not a setting; did you mean LANECAST_PORT?",
         ),
+        (
+            "LANECAST_RATE",
+            "200",
+            "LANECAST_RATE in the environment is not a setting; did you mean LANECAST_SIMULATOR__RATE?",
+        ),
         ("LANECAST_FEEDS__BINANCE", "{", "feeds.binance is '{' in LANECAST_FEEDS__BINANCE: must be a table"),
     ],
 )
@@ -184,6 +189,11 @@ def test_variables_of_commands_are_no_settings(monkeypatch: pytest.MonkeyPatch) 
 
 def test_wrong_flag_is_placed_on_the_command_line() -> None:
     assert complaint(overrides={"port": "-1"}) == "port is '-1' on the command line: must be at least 0"
+
+
+def test_key_without_its_table_is_told_where_it_belongs() -> None:
+    sentence = "rate on the command line is not a setting; did you mean simulator.rate?"
+    assert complaint(overrides={"rate": "200"}) == sentence
 
 
 def test_secret_is_never_repeated() -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
-from monitor.config.validation import KeyPath, suggestion
+from monitor.config.validation import KeyPath, meant, suggestion
 from monitor.errors import ConfigError
 
 PREFIX = "LANECAST_"
@@ -45,7 +45,9 @@ def read_environment(model: type[BaseSettings]) -> Source:
     for name in sorted(names):
         first = name.split("__")[0]
         if first not in known:
-            raise ConfigError(f"{name} in the environment is not a setting; {suggestion(first, known)}")
+            whole = meant(name.removeprefix(PREFIX).lower(), model)
+            hint = f"did you mean {_variable(whole)}?" if whole else suggestion(first, known)
+            raise ConfigError(f"{name} in the environment is not a setting; {hint}")
     try:
         values = EnvSettingsSource(model)()
     except SettingsError as error:

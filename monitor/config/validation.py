@@ -45,6 +45,15 @@ def suggestion(name: str, allowed: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"allowed are {', '.join(sorted(allowed))}"
 
 
+def meant(name: str, model: type[BaseModel]) -> KeyPath | None:
+    """Return where a key that was written without its table belongs: `rate` is `simulator.rate`."""
+    for table, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel) and name in section.model_fields:
+            return table, name
+    return None
+
+
 def fields_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the keys that are allowed in the table at `path`."""
     for name in path:
@@ -59,7 +68,11 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], origin: Callable[[K
     )
     key, place = dotted(path), origin(path)
     if details["type"] == "extra_forbidden":
-        return f"{key} {place} is not a setting; {suggestion(path[-1], fields_at(model, path[:-1]))}"
+        whole = meant(key, model)
+        hint = (
+            f"did you mean {dotted(whole)}?" if whole else suggestion(path[-1], fields_at(model, path[:-1]))
+        )
+        return f"{key} {place} is not a setting; {hint}"
     if details["type"] == "missing":
         return f"{key} is missing {place}"
     return f"{key}{_shown(path, details['input'])} {place}: {_bound(details)}"
