@@ -30,6 +30,11 @@ export function accountOf(token) {
 export function askToken(dialog) {
   const field = dialog.querySelector("textarea");
   field.value = "";
+  field.onkeydown = (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    field.form.requestSubmit(field.form.querySelector("[value=token]"));
+  };
   dialog.onclose = () => {
     if (dialog.returnValue === "token" && field.value.trim()) keepToken(field.value.trim());
     else if (dialog.returnValue === "anonymous") sessionStorage.removeItem(STORED_TOKEN);

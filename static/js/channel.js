@@ -7,6 +7,7 @@ import { Tape } from "./state/tape.js";
 
 const TAPE_TRADES = 10_000;
 const MARKET_TAPE_TRADES = 1_000;
+const PERMISSION_DENIED = 103;
 
 function stateFor(name) {
   if (name === "trades:all") return new Tape(TAPE_TRADES);
@@ -44,7 +45,7 @@ export class Channel {
     });
     this.#subscription.on("subscribing", () => this.#notify());
     this.#subscription.on("unsubscribed", ({ code, reason }) => {
-      this.refusal = code === 0 ? null : reason;
+      if (code !== 0) this.#refuse(code, reason);
       this.#notify();
     });
   }
@@ -80,13 +81,20 @@ export class Channel {
     this.#notify();
   }
 
+  /** What was shown before is not ours to see any more: another server may be answering. */
+  #refuse(code, reason) {
+    this.refusal = code === PERMISSION_DENIED ? `${reason}; the account button takes a token` : reason;
+    this.state = stateFor(this.name);
+  }
+
   #fill() {
-    this.state.hold();
+    const { state } = this;
+    state.hold();
     this.#subscription
       .history({ limit: this.state.historySize, reverse: true })
       .catch(() => ({ publications: [], epoch: null }))
       .then(({ publications, epoch }) => {
-        this.state.fill(publications, epoch);
+        state.fill(publications, epoch);
         this.#notify();
       });
   }

@@ -277,6 +277,15 @@ def test_token_of_the_address_names_the_account_and_leaves_the_address(
     expect(page.get_by_test_id("bot-row")).to_have_count(6)
 
 
+def test_token_is_typed_and_sent_by_keyboard(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator("#account").press("Enter")
+    page.keyboard.type(sign(sub="ann"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#account")).to_have_text("ann")
+    expect(page.locator("#bots .notice")).to_have_text("no bots of ann")
+
+
 def test_wide_lists_never_make_a_phone_scroll_sideways(open_page: OpenPage) -> None:
     phone = open_page(width=360, height=700)
     expect(phone.get_by_test_id("fill-row").first).to_be_visible()
@@ -300,11 +309,28 @@ def test_lost_server_is_said_and_found_again(browser: Browser, tmp_path: Path) -
     page.close()
 
 
+def test_server_that_refuses_gets_no_other_ones_figures_shown(browser: Browser, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        configuration = f"port = {reserved.getsockname()[1]}"
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    with lanecast_process(tmp_path, configuration) as server:
+        page.goto(server.address)
+        expect(page.get_by_test_id("bot-row")).to_have_count(6)
+        expect(page.get_by_test_id("fill-row").first).to_be_visible()
+        expect(page.locator("#analytics canvas")).to_be_visible()
+    with lanecast_process(tmp_path, f"{configuration}\nsimulator.enabled = false"):
+        expect(page.locator("#bots .notice")).to_contain_text("permission denied")
+        expect(page.get_by_test_id("bot-row")).to_have_count(0)
+        expect(page.get_by_test_id("fill-row")).to_have_count(0)
+        expect(page.locator("#analytics canvas")).to_be_hidden()
+    page.close()
+
+
 def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(process.address)
-    expect(page.locator("#fills .notice")).to_have_text("orders:paper: permission denied")
-    expect(page.locator("#bots .notice")).to_have_text("botstate:paper: permission denied")
+    expect(page.locator("#fills .notice")).to_contain_text("orders:paper: permission denied")
+    expect(page.locator("#bots .notice")).to_contain_text("botstate:paper: permission denied")
     expect(page.locator("[data-counter=profit]")).to_have_text("\N{EN DASH}")
     expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
     page.close()

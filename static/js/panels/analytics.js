@@ -38,6 +38,7 @@ export class AnalyticsPanel extends Panel {
   draw() {
     const { buckets, bucket_seconds: bucketSeconds } = this.state(this.#channel).sections;
     this.notice(buckets?.size ? "" : "no trades counted yet");
+    this.element.classList.toggle("is-empty", !buckets?.size);
     if (!buckets?.size || !this.#size.width) return false;
     this.#columns = columnsOf(buckets, bucketSeconds * 1_000, BUCKETS[this.#span]);
     if (this.#plot) this.#plot.setData(this.#columns);
