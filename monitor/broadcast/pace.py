@@ -7,6 +7,8 @@ and paid for afterwards.
 
 from typing import NamedTuple
 
+LEAST_WAIT_SECONDS = 0.001
+"""A shorter wait is none: it could be too short for the clock to move at all."""
 BURST_SECONDS = 0.25
 """How much may be saved up while nothing is sent."""
 
@@ -37,7 +39,8 @@ class Pace:
             for balance, rate in zip(self._balances, self.budget, strict=True)
             if rate and balance < 0
         ]
-        return max(waits, default=0.0)
+        longest = max(waits, default=0.0)
+        return longest if longest >= LEAST_WAIT_SECONDS else 0.0
 
     def spend(self, messages: int, size_bytes: int, now: float) -> None:
         """Something was sent."""
