@@ -131,6 +131,8 @@ def main() -> None:
             PARTS[name](run)
     minutes = (time.monotonic() - started) / 60
     loads = f"load average {min(run.loads):.1f} to {max(run.loads):.1f} as its parts began"
+    if options.nice:
+        loads += f", run at nice {options.nice}"
     print(f"\n{minutes:.1f} minutes; {loads}")
     if not options.quick and not options.parts:
         write_page(run.tables, PLOT, minutes, loads)
