@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.figures import bytes_text, clock_text, count_text, ms_text, printable
+from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, printable
 from tui.reports import ConnectionReport
 
 
@@ -53,7 +53,7 @@ def details(entry: ConnectionReport) -> list[tuple[str, str]]:
         ("sent", f"{count_text(entry['sent'])} messages, {bytes_text(entry['sent_bytes'])}"),
         ("merged", count_text(entry["merged"])),
         ("dropped", count_text(entry["dropped"])),
-        ("round trip", f"{ms_text(entry['rtt_ms'])} ms"),
+        ("round trip", UNKNOWN if entry["rtt_ms"] is None else f"{ms_text(entry['rtt_ms'])} ms"),
         ("coding", entry["encoding"]),
         ("channels", ", ".join(entry["channels"]) or "none"),
     ]

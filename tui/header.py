@@ -1,5 +1,6 @@
 """The lines at the top: which server, how it is, and whether what is shown is still true."""
 
+import re
 from urllib.parse import urlsplit
 
 from textual.content import Content
@@ -20,6 +21,8 @@ _LINKS = {
     LinkState.CONNECTING: ("◌ connecting", "bold $text-warning"),
     LinkState.DISCONNECTED: ("✖ disconnected", "bold $text-error"),
 }
+
+_ADDRESS = re.compile(r"^wss?://\S+ ")
 
 Parts = list[tuple[str, str]]
 
@@ -147,6 +150,7 @@ def _link_text(model: Model, now: float) -> str:
     since = f"since {clock_text(int(model.link_since * 1_000))}, {span_text(now - model.link_since)}"
     tries = f" · attempt {link.failures + 1}" if link.failures and not is_final else ""
     code = f" (code {link.code})" if link.code else ""
-    why = f" · {printable(link.reason)}{code}" if link.reason else ""
+    # The address stands in the line above; here it would push the cause out of 80 columns.
+    why = f" · {_ADDRESS.sub('', printable(link.reason))}{code}" if link.reason else ""
     words = "✖ disconnected" if is_final else "◌ not connected"
     return f" {words} {since}{tries} · r tries {'again' if is_final else 'now'}{why}"

@@ -117,7 +117,7 @@ def test_connection_shows_all_four_lanes() -> None:
 
 def test_details_leave_nothing_of_a_connection_out() -> None:
     shown = dict(details(connection(channels=["a:b", "c:d"], rtt_ms=None)))
-    assert (shown["channels"], shown["round trip"]) == ("a:b, c:d", "- ms")
+    assert (shown["channels"], shown["round trip"]) == ("a:b, c:d", "-")
 
 
 def test_title_says_how_many_connections_match() -> None:
@@ -149,6 +149,8 @@ def test_banner_says_since_when_why_and_what_to_do() -> None:
     model.set_link(Status(LinkState.CONNECTING, "shutdown", 3001, failures=1), NOON + 5)
     text = banner_text(model, NOON + 8)
     assert ", 3s · attempt 2 · r tries now · shutdown (code 3001)" in text
+    model.set_link(Status(LinkState.CONNECTING, "ws://127.0.0.1:8000/x can't be reached", failures=1), NOON)
+    assert banner_text(model, NOON + 1).endswith("· r tries now · can't be reached")
     model.set_link(Status(LinkState.DISCONNECTED, "invalid token", 3500), NOON + 9)
     assert "disconnected since" in banner_text(model, NOON + 9)
     assert "r tries again · invalid token (code 3500)" in banner_text(model, NOON + 9)
