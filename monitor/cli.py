@@ -249,6 +249,8 @@ def token(sub: str, ttl: int | None, operator: bool, channel: str | None, **give
     from monitor.keys import load_keys
     from monitor.serve.access import make_token
 
+    if not sub:
+        raise ConfigError("SUB is empty: such a token would be nobody's")
     keys = load_keys(_settings(given))
     click.echo(make_token(keys.operator if operator else keys.token, sub, ttl_seconds=ttl, channel=channel))
 

@@ -72,6 +72,7 @@ def test_version_is_told(surroundings: dict[str, str]) -> None:
         (["check", "no.toml"], "no.toml can't be read: No such file or directory"),
         (["serve", "--prot", "1"], "no such option '--prot'"),
         (["token"], "missing argument 'SUB'; see lanecast token --help"),
+        (["token", ""], "SUB is empty: such a token would be nobody's"),
         (["venue", "x", "--speed", "fast"], "--speed 'fast' must be a number above 0"),
         (["venue", "absent.jsonl.gz"], "absent.jsonl.gz"),
         (["publish", "a:b", "{"], "'{' is not JSON: "),
