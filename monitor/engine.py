@@ -70,7 +70,7 @@ class Engine:
         async with trio.open_nursery() as nursery:
             for service in (self.hub.run, self.house.timers.run, self.views.run):
                 await nursery.start(service)
-            await nursery.start(run_health, self.health, self.hub.publish_sourced, self.hub.is_watched)
+            await nursery.start(run_health, self.health, self.hub.publish_sourced, self.hub.is_ready)
             task_status.started()
 
 

@@ -18,13 +18,13 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Step, Variant, variant_of
+from monitor.broadcast.outbox import LOWEST_FIRST_EVERY
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
 
 SLICE_NS = 1_000_000
-LOWEST_FIRST_EVERY = 8
 JUDGE_SECONDS = 0.25
 
 
@@ -106,10 +106,6 @@ class Hub:
             raise UnknownChannel(f"channel {channel!r}: no namespace of that name is configured")
         return namespace
 
-    def is_watched(self, channel: str) -> bool:
-        found = self._channels.get(channel)
-        return found is not None and bool(found.subscribers)
-
     def publish(
         self,
         channel: str,
@@ -168,10 +164,10 @@ class Hub:
         self._flush(found)
         self._fan_out(found, [Publication(data, found.namespace.kind, self._clock_ns())], variant)
 
-    def is_busy(self, channel: str) -> bool:
-        """Whether a fan-out of the channel is under way."""
+    def is_ready(self, channel: str) -> bool:
+        """Whether somebody watches the channel, and no fan-out of it is under way."""
         found = self._channels.get(channel)
-        return found is not None and found in self._unfinished
+        return found is not None and bool(found.subscribers) and found not in self._unfinished
 
     def _check_room(self, channel: Channel, publication: Publication) -> None:
         held = channel.gathered_bytes + channel.queued_bytes
@@ -301,11 +297,19 @@ class Hub:
     def _open(self, name: str, namespace: Namespace) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
-            if len(self._channels) >= self._limits.channels:
+            if len(self._channels) >= self._limits.channels and not self._evict():
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
             channel = self._channels[name] = Channel(name, namespace, self.health)
             self.health.channels = len(self._channels)
         return channel
+
+    def _evict(self) -> bool:
+        """Forget the oldest channel without subscribers, its history with it; False if all have some."""
+        for name, channel in self._channels.items():
+            if not channel.subscribers:
+                del self._channels[name]
+                return True
+        return False
 
     def _forget_unneeded(self, channel: Channel) -> None:
         if not channel.is_needed:

@@ -53,8 +53,14 @@ class Ledger:
 
     def add(self, other: "Ledger") -> None:
         """Take another one's figures in."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.offered += other.offered
+        self.offered_bytes += other.offered_bytes
+        self.sent += other.sent
+        self.sent_bytes += other.sent_bytes
+        self.merged += other.merged
+        self.dropped += other.dropped
+        self.late += other.late
+        self.pending += other.pending
 
     @property
     def is_balanced(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import trio
 
-from monitor.broadcast.hub import Hub
+from monitor.broadcast.hub import SLICE_NS, Hub
 from monitor.broadcast.ladder import FORMS, Variant
 from monitor.market.state import MarketState
 from monitor.market.view import View
@@ -62,14 +62,24 @@ class Views:
         self._hub.publish_sourced(channel, changes, variant)
         return True
 
-    def publish_due(self) -> None:
-        """Publish the changes of every watched channel whose interval has passed."""
+    async def _publish_due(self) -> None:
+        """Publish the changes of every watched channel whose interval has passed, giving way in between."""
         now_ns = self._clock_ns()
+        turn_ends_ns = now_ns + SLICE_NS
         for (channel, variant), found in list(self._open.items()):
-            # While a fan-out is under way, changes gather where they cost nothing.
-            is_due = found.due_ns <= now_ns and not self._hub.is_busy(channel)
-            if is_due and self._publish(channel, variant, found):
+            if self._is_due(channel, variant, found, now_ns) and self._publish(channel, variant, found):
                 found.due_ns = self._due(found.view, variant)
+            if self._clock_ns() >= turn_ends_ns:
+                await trio.lowlevel.checkpoint()
+                turn_ends_ns = self._clock_ns() + SLICE_NS
+
+    def _is_due(self, channel: str, variant: Variant, found: _Open, now_ns: int) -> bool:
+        """While a fan-out is under way, changes gather here, where they cost nothing.
+
+        A view that was closed while others had their turn must not speak any more.
+        """
+        is_open = self._open.get((channel, variant)) is found
+        return is_open and found.due_ns <= now_ns and self._hub.is_ready(channel)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Publish at the cadence until cancelled; sleeps while nobody watches."""
@@ -78,5 +88,5 @@ class Views:
             await self._opened.wait()
             while self._open:
                 await trio.sleep(self._tick_seconds)
-                self.publish_due()
+                await self._publish_due()
             self._opened = trio.Event()

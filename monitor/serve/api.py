@@ -5,17 +5,21 @@ HTTP's own statuses are for a wrong key, verb, method or body. Payloads stay raw
 """
 
 import hmac
+import time
 import uuid
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
+import trio
 
 from monitor import __version__
 from monitor.broadcast.history import Position
+from monitor.broadcast.hub import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
 from monitor.serve.commands import start_server_side
@@ -111,46 +115,49 @@ class Api:
         if not hmac.compare_digest(given.encode(), self._key):
             raise HttpError(401, "the API key is missing or wrong: send it as X-API-Key")
 
-    def answer(self, method: str, request: Request) -> Response:
-        """Carry out one call; the key has been checked.
+    async def answer(self, method: str, request: Request) -> Response:
+        """Carry out one call; the key has been checked. What it says of many gives way in between.
 
         Raises:
             HttpError: unknown method, or a body that does not parse.
         """
-        if method not in _METHODS and method != "batch":
-            raise HttpError(404, f"no API method {method!r}; there are {', '.join([*_METHODS, 'batch'])}")
+        if method not in (*_NAMES, "batch"):
+            raise HttpError(404, f"no API method {method!r}; there are {', '.join([*_NAMES, 'batch'])}")
         body = _utf8(request.body) or _EMPTY
         if method == "batch":
-            return json(200, self._batch(_decode(BatchParams, body)))
+            commands = _decode(BatchParams, body).commands
+            replies = await _in_turns(partial(self._reply, command) for command in commands)
+            return json(200, b'{"replies":[%s]}' % replies)
         try:
-            return json(200, b'{"result":%s}' % self._call(method, body))
+            return json(200, b'{"result":%s}' % await self._call(method, body))
         except CommandError as error:
             return _failure(error, request.headers.get("x-centrifugo-error-mode") == "transport")
 
-    def _call(self, method: str, body: bytes) -> bytes:
+    async def _call(self, method: str, body: bytes) -> bytes:
+        if method == "broadcast":
+            return await self._broadcast(_decode(BroadcastParams, body))
         params, carry_out = _METHODS[method]
         return carry_out(self, _decode(params, body))
 
-    def _batch(self, params: BatchParams) -> bytes:
-        return b'{"replies":[%s]}' % b",".join([self._batched(command) for command in params.commands])
-
-    def _batched(self, command: dict[str, msgspec.Raw]) -> bytes:
-        if len(command) != 1 or (method := next(iter(command))) not in _METHODS:
+    async def _reply(self, command: dict[str, msgspec.Raw]) -> bytes:
+        """One command of a batch."""
+        if len(command) != 1 or (method := next(iter(command))) not in _NAMES:
             return b'{"error":%s}' % protocol.error_object(protocol.METHOD_NOT_FOUND)
         try:
-            return b'{"%s":%s}' % (method.encode(), self._call(method, bytes(command[method])))
+            return b'{"%s":%s}' % (method.encode(), await self._call(method, bytes(command[method])))
         except CommandError as error:
             return b'{"error":%s}' % protocol.error_object(error)
 
     def _publish(self, params: PublishParams) -> bytes:
         return self._publish_once(params.channel, params)
 
-    def _broadcast(self, params: BroadcastParams) -> bytes:
+    async def _broadcast(self, params: BroadcastParams) -> bytes:
         if not params.channels:
             raise protocol.bad_request("channels is empty")
-        return b'{"responses":[%s]}' % b",".join([self._respond(name, params) for name in params.channels])
+        responses = await _in_turns(partial(self._respond, name, params) for name in params.channels)
+        return b'{"responses":[%s]}' % responses
 
-    def _respond(self, channel: str, params: BroadcastParams) -> bytes:
+    async def _respond(self, channel: str, params: BroadcastParams) -> bytes:
         try:
             return b'{"result":%s}' % self._publish_once(channel, params)
         except CommandError as error:
@@ -261,7 +268,6 @@ class Api:
 
 _METHODS: Mapping[str, Method] = {
     "publish": (PublishParams, Api._publish),
-    "broadcast": (BroadcastParams, Api._broadcast),
     "subscribe": (SessionParams, Api._subscribe),
     "unsubscribe": (SessionParams, Api._unsubscribe),
     "disconnect": (DisconnectParams, Api._disconnect),
@@ -273,6 +279,21 @@ _METHODS: Mapping[str, Method] = {
     "channels": (ChannelsParams, Api._channels),
     "info": (InfoParams, Api._info),
 }
+
+
+_NAMES = ("broadcast", *_METHODS)
+
+
+async def _in_turns(calls: Iterable[Callable[[], Awaitable[bytes]]]) -> bytes:
+    """The results as a list's text; the others get their turn after each millisecond of it."""
+    results: list[bytes] = []
+    turn_ends_ns = time.monotonic_ns() + SLICE_NS
+    for call in calls:
+        results.append(await call())
+        if time.monotonic_ns() >= turn_ends_ns:
+            await trio.lowlevel.checkpoint()
+            turn_ends_ns = time.monotonic_ns() + SLICE_NS
+    return b",".join(results)
 
 
 def _utf8(body: bytes) -> bytes:

@@ -6,7 +6,6 @@ wait for any; so this holds the plain non-blocking socket and asks Trio only whe
 
 import math
 import socket
-import struct
 
 import trio
 
@@ -78,9 +77,3 @@ class Connection:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
-
-    def abort(self) -> None:
-        """Close without sending what is still in the kernel."""
-        if self._socket.fileno() >= 0:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close()

@@ -34,6 +34,8 @@ REFUSAL_SECONDS = 2.0
 ACCEPTS_PER_TURN = 64
 """Then the others get their turn: a wave of connects must not delay a fill."""
 BACKLOG = 4_096
+SPARE_SOCKETS = 512
+"""Beyond `limits.connections`, for the API, the page and those who are told that the house is full."""
 OUT_OF_DESCRIPTORS_SECONDS = 0.1
 WEBSOCKET_PATH = "/connection/websocket"
 
@@ -50,6 +52,7 @@ class FrontDoor:
         self._totals = house.hub.health.totals
         self._encodings = _encodings(house)
         self._zstd = dictionary.load_zstd(house.settings)
+        self._open_sockets = 0
         self.is_ready = False
 
     async def run(
@@ -73,12 +76,20 @@ class FrontDoor:
                     for _ in range(ACCEPTS_PER_TURN):
                         accepted, address = listener.accept()
                         self._totals.connections += 1
-                        serving.start_soon(self._serve, Connection(accepted, _address(address)))
+                        self._admit(Connection(accepted, _address(address)), serving)
                 except BlockingIOError:
                     continue
                 except OSError as error:
                     _log.warning("can't accept a connection: %s; trying again", error)
                     await trio.sleep(OUT_OF_DESCRIPTORS_SECONDS)
+
+    def _admit(self, connection: Connection, serving: trio.Nursery) -> None:
+        if self._open_sockets >= self._limits.connections + SPARE_SOCKETS:
+            self._totals.refused["too many sockets"] += 1
+            connection.close()
+            return
+        self._open_sockets += 1
+        serving.start_soon(self._serve, connection)
 
     async def _serve(self, connection: Connection) -> None:
         try:
@@ -93,6 +104,7 @@ class FrontDoor:
             self._totals.failed += 1
         finally:
             connection.close()
+            self._open_sockets -= 1
 
     async def _serve_requests(self, connection: Connection) -> Session | None:
         """Answer requests until the client leaves; returns a session if one was an upgrade."""
@@ -160,7 +172,7 @@ class FrontDoor:
         # and who sends hundreds of requests at once gives way after each.
         await trio.lowlevel.checkpoint()
         try:
-            return self._route(request)
+            return await self._route(request)
         except HttpError as error:
             return self._refusal(error.status, error.message, error.headers)
 
@@ -168,11 +180,11 @@ class FrontDoor:
         self._totals.refused[str(status)] += 1
         return http.text(status, message, headers)
 
-    def _route(self, request: Request) -> Response:
+    async def _route(self, request: Request) -> Response:
         if request.path.startswith("/api/"):
             _check_method(request, "POST")
             self._api.check_key(request)
-            return self._api.answer(request.path.removeprefix("/api/"), request)
+            return await self._api.answer(request.path.removeprefix("/api/"), request)
         _check_method(request, "GET", "HEAD")
         match request.path:
             case "/":

@@ -279,6 +279,14 @@ async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery)
     stage.hub.publish("levels:x", b'{"s":{"1":"%s"}}' % (b"x" * 40_000))
     with pytest.raises(BadPublication, match="limit is 65536"):
         stage.hub.publish("levels:x", b'{"s":{"2":"%s"}}' % (b"x" * 40_000))
-    stage.hub.publish("tape:1", b"1")
+    stage.join("tape:1", "tape:2")
     with pytest.raises(TooMany, match=r"limits\.channels"):
-        stage.hub.publish("tape:2", b"1")
+        stage.hub.publish("tape:3", b"1")
+
+
+async def test_the_oldest_channel_that_nobody_watches_makes_room_for_a_new_one(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"channels": 2})
+    stage.join("tape:watched")
+    for name in ("tape:old", "tape:new"):
+        stage.hub.publish(name, b"1")
+    assert [stage.hub.stream(f"tape:{name}").offset for name in ("old", "new")] == [0, 1]

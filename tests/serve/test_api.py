@@ -314,10 +314,9 @@ async def sent(server: Server) -> float:
 @pytest.mark.trio
 async def test_publisher_is_told_when_there_are_too_many_channels() -> None:
     async with running(limits={"channels": 2}) as server:
-        await server.publish("chat:a", 1)
-        await server.publish("chat:b", 1)
+        client = await server.subscriber("chat:a", "chat:b")
         assert await refusal(server, "publish", channel="chat:c", data=1) == 106
         assert await refusal(server, "publish", channel="experiment:a", data=1) == 106
-        client = await server.client()
         assert await client.refusal("subscribe", channel="chat:c") == 106
-        assert await client.refusal("subscribe", channel="chat:a") == 0
+        await client.call("unsubscribe", channel="chat:a")
+        assert await client.refusal("subscribe", channel="chat:c") == 0

@@ -56,12 +56,13 @@ export class Tape {
 
   #follow(trade, offset) {
     const missing = offset - this.#offset - 1;
-    if (this.#offset > 0 && missing > 0) this.#put("", "", String(missing), trade.time, GAP);
+    if (this.#offset > 0 && missing > 0) this.#put("", "", String(missing), trade?.time, GAP);
     this.#offset = offset;
     this.#add(trade);
   }
 
   #add(trade) {
+    if (!trade?.market) return;
     this.#put(trade.market, trade.price, trade.size, trade.time, trade.side === "buy" ? BUY : SELL);
   }
 
