@@ -1,8 +1,9 @@
 """Does memory grow while clients come and go? `python -m benchmarks.soak --minutes 10`.
 
-The server runs with its simulator; waves of clients come, subscribe, are published to and go, some
-by a reset. It is looked at between the waves, with nobody there and its garbage collected: so that
-what grows is what is kept.
+Waves of clients come, subscribe, are published to and go, some by a reset. The server is looked at
+between the waves, with nobody there and its garbage collected: so that what grows is what is kept.
+Histories are filled before. `--trades` adds the simulator, whose markets remember trades and ids up
+to their bounds; until those are reached, its slope is of that.
 """
 
 import argparse
@@ -17,13 +18,16 @@ from statistics import linear_regression, mean, median
 
 from benchmarks.fanout.load import compile_c, start_load
 from benchmarks.fanout.process import allow_descriptors
-from benchmarks.fanout.product import CHANNELS, Product, start_product
+from benchmarks.fanout.product import CHANNELS, QUIET, Product, start_product
 from benchmarks.fanout.table import Row, rows_table
 from benchmarks.fanout.villain import open_villain
 
 CLIENTS = 200
 MARKET = ("trades:all", "ticker:sim.BTCUSDT", "book:sim.BTCUSDT", "market:hot", "orders:paper")
 PUBLICATIONS = 150
+MESSAGE_BYTES = 500
+HISTORY = 1_000
+"""The longest that a channel here has."""
 PER_SECOND = 100
 REST_SECONDS = 0.5
 WARM_UP_SHARE = 0.25
@@ -44,6 +48,7 @@ class Sample:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--trades", type=float, default=0, help="of the simulator, a second; 0 is without it")
     options = parser.parse_args()
     allow_descriptors()
     with tempfile.TemporaryDirectory() as directory:
@@ -52,15 +57,19 @@ def main() -> None:
             compile_c("load.c", programs)
         except FileNotFoundError as error:
             sys.exit(f"the load client can't be made: {error}")
-        samples = soak(programs, options.minutes * 60)
+        samples = soak(programs, options.minutes * 60, options.trades)
     print(rows_table(f"soak, {options.minutes:g} minutes, {len(samples)} waves", soak_rows(samples)).text())
 
 
-def soak(programs: Path, seconds: float) -> list[Sample]:
+def soak(programs: Path, seconds: float, trades: float) -> list[Sample]:
     """Wave after wave for so long; a look at the server after each."""
     samples: list[Sample] = []
     source = random.Random(1)
-    with start_product(simulator={"enabled": True, "rate": 50}) as product:
+    with start_product(
+        simulator={"enabled": True, "rate": trades} if trades else QUIET["simulator"]
+    ) as product:
+        for channel in ("bench:one", "bench:tick"):
+            product.publish(channel, bytes=MESSAGE_BYTES, count=HISTORY, rate=HISTORY)
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < seconds:
             _wave(product, programs, source)
@@ -81,7 +90,7 @@ def _wave(product: Product, programs: Path, source: random.Random) -> None:
         open_villain(villain, product.port),
     ):
         load.reset()
-        product.publish("bench:one", bytes=source.randint(60, 3_000), count=PUBLICATIONS, rate=PER_SECOND)
+        product.publish("bench:one", bytes=MESSAGE_BYTES, count=PUBLICATIONS, rate=PER_SECOND)
     time.sleep(REST_SECONDS)
 
 

@@ -27,7 +27,7 @@ from monitor.errors import LanecastError
 from monitor.keys import Keys
 
 NS_PER_SECOND = 1_000_000_000
-_LOOK_SECONDS = 0.000_5
+_LOOK_SECONDS = 0.002
 """Between two looks whether a fan-out is over that takes longer than it may."""
 NAMESPACES: dict[str, dict[str, Any]] = {
     "bench:one": {"lane": "immediate", "history_size": 1_000},
