@@ -21,7 +21,7 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection as Framing
 from wsproto.events import TextMessage
 
-from monitor.broadcast.zstd import Zstd
+from monitor.broadcast.zstd import SHORT_LEVEL, Zstd
 from monitor.config import Limits, Settings
 from monitor.dictionary import Dictionary
 from monitor.engine import Engine, build_engine
@@ -41,7 +41,6 @@ VENUES = (b"sim.", b"binance.", b"kalshi.")
 """What the market is called, session by session: a name that is not learned costs 10 bytes a trade."""
 SIZE_BYTES = 16_384
 """8 KiB cost 6 % in bytes over all traffic, 32 KiB save 4; each client that has another one loads it."""
-LEVEL = 3
 RATE = 20.0
 """Trades a second, over all markets: the simulator's default."""
 WAKE_SECONDS = 0.01
@@ -67,19 +66,19 @@ _PAGE = (
 _CONSOLE = ("ops:health", "ops:alerts", "ops:feeds", f"orders:{ACCOUNT}")
 
 
-def train_dictionary(samples: list[bytes], *, size_bytes: int = SIZE_BYTES, level: int = LEVEL) -> Dictionary:
-    """Make several dictionaries of at most so many bytes and return the best, for compression at a level."""
+def train_dictionary(samples: list[bytes], size_bytes: int = SIZE_BYTES) -> Dictionary:
+    """Make several dictionaries of at most so many bytes and return the best."""
     held_out = samples[::HELD_OUT_EVERY]
     learned = [payload for number, payload in enumerate(samples) if number % HELD_OUT_EVERY]
     candidates = [
-        Dictionary(zstandard.train_dictionary(size_bytes, [*learned], k=k, d=8, level=level).as_bytes())
+        Dictionary(zstandard.train_dictionary(size_bytes, [*learned], k=k, d=8, level=SHORT_LEVEL).as_bytes())
         for k in SEGMENTS
     ]
-    return min(candidates, key=lambda candidate: _encoded_bytes(candidate, held_out, level))
+    return min(candidates, key=lambda candidate: _encoded_bytes(candidate, held_out))
 
 
-def _encoded_bytes(dictionary: Dictionary, payloads: list[bytes], level: int) -> int:
-    encoding = Zstd(dictionary, level)
+def _encoded_bytes(dictionary: Dictionary, payloads: list[bytes]) -> int:
+    encoding = Zstd(dictionary)
     return sum(len(encoding.frame(payload)) for payload in payloads)
 
 

@@ -33,7 +33,7 @@ def samples() -> list[bytes]:
 
 
 def encoded_bytes(dictionary: Dictionary, samples: list[bytes]) -> int:
-    encoding = Zstd(dictionary, 3)
+    encoding = Zstd(dictionary)
     return sum(len(encoding.frame(payload)) for payload in samples)
 
 
@@ -68,4 +68,4 @@ def test_command_writes_what_a_server_can_be_given(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     trained = Dictionary(output.read_bytes())
     assert f"{output}: {len(trained.data)} bytes, id {trained.id}\n" in done.stdout
-    Zstd(trained, 3)
+    Zstd(trained)

@@ -211,8 +211,8 @@ class Settings(BaseSettings):
     compression_from_bytes: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
     compression_level: Annotated[int, Field(ge=0, le=9)] | None = None
     """0 switches permessage-deflate off."""
-    zstd_level: Annotated[int, Field(ge=0, le=19)] = 3
-    """Of the zstd subprotocol; 12 is 4 % shorter and takes 6 times as long. 0 switches it off."""
+    zstd: bool = True
+    """Whether the zstd subprotocol is spoken to clients that ask for it."""
     zstd_dictionary: HomePath | None = None
     """What `lanecast dictionary train` wrote; None is the one that is shipped."""
     namespaces: dict[NamespaceName, Namespace] = {}

@@ -29,10 +29,10 @@ def load_zstd(settings: Settings) -> Zstd | None:
     Raises:
         ConfigError: the dictionary can't be read, or zstd does not take it.
     """
-    if not settings.zstd_level:
+    if not settings.zstd:
         return None
     try:
-        return Zstd(_load(settings), settings.zstd_level)
+        return Zstd(_load(settings))
     except ValueError as error:
         raise ConfigError(f"zstd_dictionary {settings.zstd_dictionary}: {error}") from None
 

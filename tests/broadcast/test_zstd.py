@@ -17,7 +17,7 @@ TICK = (
 
 @pytest.fixture(scope="module")
 def encoding() -> Zstd:
-    return Zstd(shipped_dictionary(), level=3)
+    return Zstd(shipped_dictionary())
 
 
 def unpack(payload: bytes) -> bytes:
@@ -47,7 +47,7 @@ def test_payload_of_any_size_comes_back(encoding: Zstd, size: int) -> None:
 @given(st.lists(st.binary(max_size=300), max_size=8))
 def test_frames_depend_on_nothing_but_their_payload(encoding: Zstd, payloads: list[bytes]) -> None:
     made = [encoding.frame(payload) for payload in payloads]
-    fresh = Zstd(shipped_dictionary(), level=3)
+    fresh = Zstd(shipped_dictionary())
     assert [fresh.frame(payload) for payload in reversed(payloads)] == made[::-1]
 
 
@@ -60,4 +60,4 @@ def test_threads_make_the_same_frames(encoding: Zstd) -> None:
 
 def test_dictionary_that_zstd_does_not_take_is_refused() -> None:
     with pytest.raises(ValueError, match="zstd does not take it"):
-        Zstd(Dictionary(shipped_dictionary().data[:8] + b"x" * 100), level=3)
+        Zstd(Dictionary(shipped_dictionary().data[:8] + b"x" * 100))

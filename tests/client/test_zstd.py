@@ -46,7 +46,7 @@ async def test_zstd_is_spoken_unless_it_is_not_wanted(server: Server) -> None:
 
 @pytest.mark.trio
 async def test_server_without_zstd_is_spoken_to_in_text() -> None:
-    async with running(zstd_level=0) as server:
+    async with running(zstd=False) as server:
         assert await encoding_of(server) == "plain"
 
 

@@ -109,8 +109,8 @@ async def test_no_other_name_is_below_it(server: Server, name: str) -> None:
 
 
 @pytest.mark.trio
-async def test_level_0_switches_it_off() -> None:
-    async with running(zstd_level=0) as server:
+async def test_it_can_be_switched_off() -> None:
+    async with running(zstd=False) as server:
         client = Client(await server.dial())
         head = await client.upgrade("", OURS.subprotocol)
         assert b"Sec-WebSocket-Protocol" not in head
