@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
@@ -113,8 +114,8 @@ async def serve(
         await core.start(engine.run)
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
-                health.feeds[name] = FeedHealth(name, venue=_VENUES[name])
-                await edges.start(partial(feed, engine.ingest, health.feeds[name]))
+                health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)
+                await edges.start(partial(feed.run, engine.ingest, health.feeds[name]))
             await edges.start(door.run, listeners)
             _settle_memory()
             task_status.started(health.address)
@@ -131,35 +132,34 @@ def _settle_memory() -> None:
     gc.set_threshold(GC_ALLOCATIONS)
 
 
-_VENUES = {
-    "simulator": "sim",
-    "binance": "binance",
-    "binance_account": "binance",
-    "kalshi": "kalshi",
-}
+class _Feed(NamedTuple):
+    """A feed that the settings ask for; `run` takes a sink and its health."""
+
+    venue: str
+    account: str | None
+    run: Callable[..., Awaitable[None]]
 
 
-def _feeds(settings: Settings) -> dict[str, Callable[..., Awaitable[None]]]:
-    """What the settings ask for, by name; each takes a sink and its health.
-
-    A venue's library is imported where its feed is, so that only its users wait for it.
-    """
-    feeds: dict[str, Callable[..., Awaitable[None]]] = {}
+def _feeds(settings: Settings) -> dict[str, _Feed]:
+    """By name. A venue's library is imported where its feed is, so that only its users wait for it."""
+    feeds: dict[str, _Feed] = {}
     if settings.feeds.binance is not None:
         from monitor.feeds.binance import run_binance
 
-        feeds["binance"] = partial(run_binance, settings.feeds.binance)
+        feeds["binance"] = _Feed("binance", None, partial(run_binance, settings.feeds.binance))
     if settings.feeds.binance_account is not None:
         from monitor.feeds.binance_account import run_binance_account
 
-        feeds["binance_account"] = partial(run_binance_account, settings.feeds.binance_account)
+        account = settings.feeds.binance_account
+        feeds["binance_account"] = _Feed("binance", account.account, partial(run_binance_account, account))
     if settings.feeds.kalshi is not None:
         from monitor.feeds.kalshi import run_kalshi
 
-        feeds["kalshi"] = partial(run_kalshi, settings.feeds.kalshi)
+        kalshi = settings.feeds.kalshi
+        feeds["kalshi"] = _Feed("kalshi", kalshi.account, partial(run_kalshi, kalshi))
     simulator = settings.simulator.enabled
     if simulator or (simulator is None and not feeds):
         from monitor.feeds.simulator import run_simulator
 
-        feeds["simulator"] = partial(run_simulator, settings.simulator)
+        feeds["simulator"] = _Feed("sim", DEMO_ACCOUNT, partial(run_simulator, settings.simulator))
     return feeds

@@ -1,5 +1,6 @@
 """The last order fills, newest first: what a trader wants to see the moment it happens."""
 
+from operator import itemgetter
 from typing import ClassVar
 
 from tui.figures import clock_text
@@ -27,7 +28,8 @@ class FillsTable(Table):
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
-        return [fill_row(fill) for fill in reversed(model.fills.values())]
+        by_time = sorted(model.fills.values(), key=itemgetter("time"))
+        return [fill_row(fill) for fill in reversed(by_time)]
 
 
 def fill_row(fill: FillReport) -> Row:

@@ -7,17 +7,18 @@ asked for once a second, and only while they are shown, because that costs the s
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 import trio
 
 from monitor.client import Client, Disconnected, Publication, Status, open_client
 from monitor.errors import PeerError
 from tui.model import Model, Query
-from tui.reports import fill_of, fills_of
+from tui.reports import FeedReport, fill_of, fills_of
 
 CLIENT_NAME = "console"
-ORDERS_CHANNEL = "orders:paper"
-"""Whose fills are shown: the simulator's account."""
+FIRST_ACCOUNT = "paper"
+"""Whose fills are shown besides those of the feeds' accounts: the simulator's."""
 POLL_SECONDS = 1.0
 PENDING_LATEST = 2
 """Where every publication is whole, only the newest matters."""
@@ -37,6 +38,7 @@ class Link:
         self._again = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._client: Client | None = None
+        self._accounts: set[str] = set()
 
     async def run(self) -> None:
         """Stay connected until cancelled; a final refusal stays on show until `reconnect`."""
@@ -65,15 +67,24 @@ class Link:
             self._nursery.start_soon(self._call_disconnect, self._client, client_id)
 
     def _follow_all(self, client: Client, nursery: trio.Nursery) -> None:
+        self._accounts.clear()
         nursery.start_soon(self._watch, client)
         nursery.start_soon(self._poll_connections, client)
         for channel, take, pending in (
             ("ops:health", self._take_health, PENDING_LATEST),
             ("ops:alerts", self._take_alerts, PENDING_LATEST),
             ("ops:feeds", self._take_feeds, PENDING_LATEST),
-            (ORDERS_CHANNEL, self._take_orders, PENDING_ORDERS),
         ):
             nursery.start_soon(self._follow, client, channel, take, pending)
+        self._follow_account(FIRST_ACCOUNT)
+
+    def _follow_account(self, account: str) -> None:
+        """Follow an account's orders, once."""
+        if account in self._accounts or self._client is None or self._nursery is None:
+            return
+        self._accounts.add(account)
+        take = partial(self._take_orders, account)
+        self._nursery.start_soon(self._follow, self._client, f"orders:{account}", take, PENDING_ORDERS)
 
     async def _watch(self, client: Client) -> None:
         status: Status | None = None
@@ -102,13 +113,17 @@ class Link:
 
     def _take_feeds(self, publication: Publication) -> None:
         if publication.data:
-            self._model.set_feeds(publication.data["feeds"])
+            feeds: list[FeedReport] = publication.data["feeds"]
+            self._model.set_feeds(feeds)
+            for feed in feeds:
+                if feed["account"] is not None:
+                    self._follow_account(feed["account"])
 
-    def _take_orders(self, publication: Publication) -> None:
+    def _take_orders(self, account: str, publication: Publication) -> None:
         if publication.is_whole:
-            self._model.set_fills(fills_of(publication.data))
+            self._model.set_fills(account, fills_of(publication.data))
         elif (fill := fill_of(publication.data)) is not None:
-            self._model.add_fill(fill)
+            self._model.add_fill(account, fill)
 
     async def _poll_connections(self, client: Client) -> None:
         while True:

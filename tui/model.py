@@ -62,8 +62,8 @@ class Model:
     expanded_feeds: set[str] = field(default_factory=set)
     connections: ConnectionsReport | None = None
     query: Query = field(default_factory=Query)
-    fills: dict[tuple[str, str], FillReport] = field(default_factory=dict)
-    """By market and the venue's fill id, oldest first."""
+    fills: dict[tuple[str, str, str], FillReport] = field(default_factory=dict)
+    """By account, market and the venue's fill id, in the order in which they came."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Why a channel or method is not shown, by its name."""
     changed: set[Part] = field(default_factory=set)
@@ -99,16 +99,16 @@ class Model:
         self.connections = report
         self.changed.add(Part.CONNECTIONS)
 
-    def set_fills(self, fills: Iterable[FillReport]) -> None:
-        """All that the server has, oldest first."""
-        self.fills.clear()
+    def set_fills(self, account: str, fills: Iterable[FillReport]) -> None:
+        """All that the server has of an account, oldest first."""
+        self.fills = {key: fill for key, fill in self.fills.items() if key[0] != account}
         for fill in fills:
-            self.add_fill(fill)
+            self.add_fill(account, fill)
         self.changed.add(Part.FILLS)
 
-    def add_fill(self, fill: FillReport) -> None:
-        """Keep it, once; the oldest goes when there are too many."""
-        self.fills.setdefault((fill["market"], fill["fill"]), fill)
+    def add_fill(self, account: str, fill: FillReport) -> None:
+        """Keep it, once; what came first goes when there are too many."""
+        self.fills.setdefault((account, fill["market"], fill["fill"]), fill)
         if len(self.fills) > FILLS_KEPT:
             del self.fills[next(iter(self.fills))]
         self.changed.add(Part.FILLS)

@@ -100,6 +100,7 @@ class FeedSubscriptionReport(TypedDict):
 class FeedReport(TypedDict):
     name: str
     venue: str
+    account: str | None
     state: Literal["connecting", "live", "stale", "retrying", "stopped"]
     url: str
     rate: float

@@ -90,6 +90,8 @@ class FeedHealth:
     reconnects: int = 0
     garbage: int = 0
     error: str | None = None
+    account: str | None = None
+    """Whose orders it tells of; None for a feed of market data alone."""
     heard_ns: int | None = None
     """The last message."""
     alive_ns: int | None = None
@@ -152,6 +154,7 @@ class FeedHealth:
         return {
             "name": self.name,
             "venue": self.venue,
+            "account": self.account,
             "state": self.state(now_ns),
             "url": self.url,
             "rate": self._measure_rate(now_ns),

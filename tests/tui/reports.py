@@ -91,6 +91,7 @@ def feed(**changes: Any) -> FeedReport:
     base: FeedReport = {
         "name": "binance",
         "venue": "binance",
+        "account": None,
         "state": "live",
         "url": "wss://stream.binance.com:9443",
         "rate": 212.0,

@@ -82,7 +82,7 @@ def run(story: Callable[[Screen], Awaitable[None]], size: tuple[int, int] = (160
             model.set_health(health(), 4e9)
             model.set_alerts([alert()])
             model.set_feeds([feed()])
-            model.set_fills([fill()])
+            model.set_fills("paper", [fill()])
             model.set_connections({"total": 2, "rows": [connection(), connection(id="c2", user="ada")]})
             screen = Screen(app, link, pilot)
             await screen.draw()
@@ -258,11 +258,11 @@ def test_long_list_scrolls_with_the_cursor_under_a_fixed_head() -> None:
 
 def test_row_that_is_read_keeps_its_place_while_new_ones_come_in_above() -> None:
     async def story(screen: Screen) -> None:
-        screen.model.set_fills([fill(fill=str(number)) for number in range(100)])
+        screen.model.set_fills("paper", [fill(fill=str(number)) for number in range(100)])
         await screen.press("5", "end", "up", "up")
         before = screen.lines(FillsTable, "fills")
         for number in range(100, 110):
-            screen.model.add_fill(fill(fill=str(number)))
+            screen.model.add_fill("paper", fill(fill=str(number)))
         await screen.draw()
         assert screen.lines(FillsTable, "fills") == before
 

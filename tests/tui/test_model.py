@@ -27,8 +27,8 @@ def test_changes_are_told_once() -> None:
 def test_fill_is_shown_once_however_often_it_comes() -> None:
     console = model()
     for _ in range(3):
-        console.add_fill(fill())
-    console.add_fill(fill(market="sim.ETHUSDT"))
+        console.add_fill("paper", fill())
+    console.add_fill("paper", fill(market="sim.ETHUSDT"))
     assert [entry["market"] for entry in console.fills.values()] == ["sim.BTCUSDT", "sim.ETHUSDT"]
 
 
@@ -36,15 +36,15 @@ def test_fill_is_shown_once_however_often_it_comes() -> None:
 def test_the_newest_fills_are_kept(count: int) -> None:
     console = model()
     for number in range(count):
-        console.add_fill(fill(fill=str(number)))
+        console.add_fill("paper", fill(fill=str(number)))
     kept = [int(entry["fill"]) for entry in console.fills.values()]
     assert kept == list(range(max(0, count - FILLS_KEPT), count))
 
 
 def test_whole_replaces_the_fills_of_before() -> None:
     console = model()
-    console.add_fill(fill(fill="old"))
-    console.set_fills([fill(fill="a"), fill(fill="b")])
+    console.add_fill("paper", fill(fill="old"))
+    console.set_fills("paper", [fill(fill="a"), fill(fill="b")])
     assert [entry["fill"] for entry in console.fills.values()] == ["a", "b"]
 
 

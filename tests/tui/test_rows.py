@@ -102,7 +102,7 @@ def test_subscription_shows_its_own_freshness() -> None:
 
 def test_newest_fill_is_on_top() -> None:
     model = Model("")
-    model.set_fills([fill(fill="1"), fill(fill="2")])
+    model.set_fills("paper", [fill(fill="1"), fill(fill="2")])
     assert [row.key for row in FillsTable().rows(model, NOON)] == ["sim.BTCUSDT 2", "sim.BTCUSDT 1"]
 
 
