@@ -5,7 +5,6 @@ two and keeps nothing. What a peer needs and is not there is said, and it is lef
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from benchmarks.fanout.machine import load_average
 from benchmarks.fanout.page import write_page
 from benchmarks.fanout.peers.catalogue import BARE, PICOWS, SOCKETIFY, WEBSOCKETS
 from benchmarks.fanout.plot import draw
-from benchmarks.fanout.process import allow_descriptors
+from benchmarks.fanout.process import allow_descriptors, come_first
 from benchmarks.fanout.table import Row, Table, rows_table
 from benchmarks.fanout.wire import measure_wire, wire_rows
 
@@ -116,7 +115,7 @@ def main() -> None:
     options = _read_options()
     allow_descriptors()
     if options.nice:
-        os.nice(options.nice)
+        come_first(options.nice)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         programs = Path(directory)

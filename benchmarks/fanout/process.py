@@ -33,6 +33,20 @@ def allow_descriptors() -> int:
     return hard
 
 
+def come_first(nice: int) -> None:
+    """Make this process and all that it starts nicer, or with a negative number less nice.
+
+    Linux may share a core between sessions before it looks at niceness (autogroup), so it is the
+    session's niceness too, and a session of our own.
+    """
+    with contextlib.suppress(OSError):
+        os.setsid()
+    os.nice(nice)
+    autogroup = Path("/proc/self/autogroup")
+    if autogroup.exists():
+        autogroup.write_text(str(nice))
+
+
 class Child:
     """A process that takes a line and answers with a line."""
 
