@@ -1,5 +1,8 @@
 """How a host and a port are written, and where what listens there is reached from this machine."""
 
+from collections.abc import Container
+from urllib.parse import urlsplit
+
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """A socket that listens on every address has none that could be dialled."""
 
@@ -7,6 +10,15 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 def host_port(host: str, port: int) -> str:
     """`127.0.0.1:8000`, `[::1]:8000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_dialable(url: str, schemes: Container[str]) -> bool:
+    """Whether a URL has one of the schemes, and a host and a port that can exist."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def local_url(scheme: str, host: str, port: int) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import trio
 from trio_websocket import WebSocketConnection
 
+from monitor.address import is_dialable
 from monitor.client.connection import (
     GOODBYE_SECONDS,
     CommandRejected,
@@ -300,9 +301,9 @@ class Client:
 
 def websocket_url(url: str) -> str:
     """The endpoint's address from it or from the server's base address, http(s) or ws(s)."""
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+    if not is_dialable(url, _SCHEMES):
         raise ConfigError(f"url is {url!r}, must be an http, https, ws or wss address of a server")
+    parts = urlsplit(url)
     path = parts.path if parts.path.endswith(ENDPOINT) else parts.path.rstrip("/") + ENDPOINT
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 

@@ -256,7 +256,15 @@ async def open_stream(url: str) -> Stream:
     except trio.TooSlowError:
         raise _late(url) from None
     except (OSError, trio.BrokenResourceError) as error:
-        raise Disconnected(0, f"{url} can't be reached: {error.__cause__ or error}") from None
+        raise Disconnected(0, f"{url} can't be reached: {_cause(error)}") from None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong at the first of the addresses that were tried."""
+    cause = error.__cause__ or error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -33,6 +32,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from monitor.address import is_dialable
 from monitor.config.namespaces import (
     DEFAULT_KINDS,
     DEFAULT_NAMESPACES,
@@ -55,12 +55,7 @@ def _texts(value: object) -> object:
 
 def _require_url(schemes: tuple[str, ...], url: str) -> str:
     """The URL without a trailing slash, if it can be dialled."""
-    try:
-        parts = urlsplit(url)
-        is_dialable = parts.scheme in schemes and (parts.hostname or "").encode("idna") and parts.port != 0
-    except ValueError:
-        is_dialable = False
-    if not is_dialable:
+    if not is_dialable(url, schemes):
         raise ValueError(f"must be a URL that starts with {' or '.join(f'{name}://' for name in schemes)}")
     return url.rstrip("/")
 
