@@ -20,6 +20,8 @@ MARKET = ("trades:all", "market:analytics.hour", "market:analytics.day", "market
 TRADES_PER_SECOND = 10
 WARM_UP_SECONDS = 6.0
 """Until hot markets and sparklines have something to tell."""
+NO_PINGS = {"ping_seconds": 3_600}
+"""The load client answers none that come in zstd, and would be closed."""
 BOUNDS_BYTES = {("balanced", "deflate"): 1_700, ("balanced", "zstd"): 600} | {
     ("saver", "deflate"): 1_000,
     ("saver", "zstd"): 450,
@@ -51,7 +53,7 @@ def measure_wire(programs: Path, seconds: float) -> list[Wire]:
 def _open_all(stack: contextlib.ExitStack, programs: Path) -> Iterator[tuple[str, str, Load]]:
     for preset in ("balanced", "saver"):
         simulator = {"enabled": True, "rate": TRADES_PER_SECOND}
-        product = stack.enter_context(start_product(preset=preset, simulator=simulator))
+        product = stack.enter_context(start_product(preset=preset, simulator=simulator, limits=NO_PINGS))
         for encoding, protocol in _encodings(product).items():
             opened = start_load(
                 programs / "load",
@@ -86,6 +88,8 @@ def _dictionary(port: int) -> str:
 def _figures(preset: str, encoding: str, load: Load, started: float) -> Wire:
     report = load.report()
     seconds = time.monotonic() - started
+    if report.closed:
+        raise RuntimeError(f"the client with {encoding} was closed")
     return Wire(preset, encoding, report.bytes / seconds, report.frames / seconds)
 
 
