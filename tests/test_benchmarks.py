@@ -84,4 +84,12 @@ def test_harm_is_judged_by_the_spread_of_the_same_against_itself() -> None:
     figures.harmed.each_p99_ms = [11.0, 12.5, 13.0, 12.5]
     row = figures.row()
     assert (row.value, row.at_most, row.verdict) == (1.25, 1.2, "not reached")
-    assert figures.row(spread_of=[5.0, 20.0, 5.0, 20.0]).verdict == "reached"
+    assert figures.row(spread_of=[10.0, 14.0, 10.0, 14.0]).verdict == "reached"
+
+
+def test_a_machine_that_is_too_restless_acquits_nobody() -> None:
+    figures = PairFigures("nobody")
+    figures.calm.each_p99_ms, figures.harmed.each_p99_ms = [10.0, 10.0], [11.0, 11.0]
+    row = figures.row(spread_of=[5.0, 50.0, 5.0, 50.0])
+    assert row.verdict == ""
+    assert "not judged" in row.note
