@@ -17,7 +17,7 @@ from benchmarks.fanout.crowd import crowd_rows, measure_crowd, measure_storm, st
 from benchmarks.fanout.harm import harm_rows, measure_harm
 from benchmarks.fanout.lanes import lane_rows, measure_lanes, measure_stalled
 from benchmarks.fanout.load import compile_c
-from benchmarks.fanout.machine import load_average
+from benchmarks.fanout.machine import load_average, stolen_seconds
 from benchmarks.fanout.page import write_page
 from benchmarks.fanout.peers.catalogue import BARE, PICOWS, SOCKETIFY, WEBSOCKETS
 from benchmarks.fanout.plot import draw
@@ -116,7 +116,7 @@ def main() -> None:
     allow_descriptors()
     if options.nice:
         come_first(options.nice)
-    started = time.monotonic()
+    started, stolen = time.monotonic(), stolen_seconds()
     with tempfile.TemporaryDirectory() as directory:
         programs = Path(directory)
         try:
@@ -128,8 +128,11 @@ def main() -> None:
         for name in options.parts or PARTS:
             run.loads.append(load_average())
             PARTS[name](run)
-    minutes = (time.monotonic() - started) / 60
+    seconds = time.monotonic() - started
+    minutes = seconds / 60
     loads = f"load average {min(run.loads):.1f} to {max(run.loads):.1f} as its parts began"
+    share = (stolen_seconds() - stolen) / seconds
+    loads += f", {share:.0%} of a core stolen by other guests of the host"
     if options.nice:
         loads += f", run at nice {options.nice}"
     print(f"\n{minutes:.1f} minutes; {loads}")

@@ -6,6 +6,7 @@ loop counts. The two states take turns, so that both see the same machine.
 
 import contextlib
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from statistics import median
 
 from benchmarks.fanout.console import open_console
 from benchmarks.fanout.load import Load, Report, start_load
+from benchmarks.fanout.peers.catalogue import PEERS
+from benchmarks.fanout.process import SERVER_CORE, Child, start
 from benchmarks.fanout.product import CHANNELS, Product, start_product
 from benchmarks.fanout.table import Row, p99
 from benchmarks.fanout.villain import open_villain
@@ -21,6 +24,7 @@ PER_SECOND = 40
 SMALL, LARGE = 140, 1_081
 STALLED_PER_SECOND = 100
 CONSOLE_START_SECONDS = 3
+ARRIVE_SECONDS = 0.5
 SPREAD_LIMIT = 1.5
 """A machine on which the same differs more from itself can acquit nobody."""
 
@@ -55,6 +59,8 @@ def publish_turn(product: Product, load: Load, *, seconds: float, per_second: fl
 class LaneFigures:
     alone: Lateness = field(default_factory=Lateness)
     flooded: Lateness = field(default_factory=Lateness)
+    bare: Lateness = field(default_factory=Lateness)
+    """Of the bare Python loop with as many clients: what the machine itself adds."""
     flood_per_second: float = 0
     """Publications of the lower lanes, to all clients."""
     load_share: float = 0
@@ -69,8 +75,11 @@ def measure_lanes(programs: Path, clients: int, rounds: int, seconds: float) -> 
         product = stack.enter_context(start_product())
         load = stack.enter_context(start_load(programs / "load", product.port, clients, channels=CHANNELS))
         stack.enter_context(open_console(product.port, settle_seconds=CONSOLE_START_SECONDS))
+        bare = stack.enter_context(start(PEERS[0].command(programs), core=SERVER_CORE))
+        bare_load = stack.enter_context(start_load(programs / "load", int(bare.read()), clients))
         publish_turn(product, load, seconds=0.5, per_second=PER_SECOND, size=SMALL)
         for _ in range(rounds):
+            figures.bare.add(_bare_turn(bare, bare_load, seconds=seconds))
             figures.alone.add(publish_turn(product, load, seconds=seconds, per_second=PER_SECOND, size=SMALL))
             product.flood("bench:normal", "bench:low", bytes=SMALL)
             before = load.child.cpu_seconds()
@@ -86,12 +95,24 @@ def _only_immediate(product: Product, load: Load, *, seconds: float) -> Report:
     """As `publish_turn`, among messages of other lanes: their count says nothing of ours."""
     load.reset()
     product.publish("bench:one", bytes=SMALL, count=round(seconds * PER_SECOND), rate=PER_SECOND)
+    time.sleep(ARRIVE_SECONDS)
+    return load.report()
+
+
+def _bare_turn(server: Child, load: Load, *, seconds: float) -> Report:
+    load.reset()
+    count = round(seconds * PER_SECOND)
+    server.ask(f"{SMALL} {count} {PER_SECOND}")
+    load.expect(count * load.ready.ready, limit_seconds=3)
     return load.report()
 
 
 def lane_rows(figures: LaneFigures) -> Iterator[Row]:
     alone, flooded = p99(figures.alone.last_ms), p99(figures.flooded.last_ms)
     note = f"{figures.flood_per_second:,.0f} lower publications/s; load client {figures.load_share:.0%} busy"
+    note += f"; {len(figures.flooded.last_ms)} messages timed, {len(figures.alone.last_ms)} alone"
+    yield Row("bare Python loop: due to last client, p50", median(figures.bare.last_ms), "ms")
+    yield Row("the same, p99", p99(figures.bare.last_ms), "ms", note="what the machine itself adds")
     yield Row("immediate lane alone: due to last client, p50", median(figures.alone.last_ms), "ms")
     yield Row("the same, p99", alone, "ms", at_most=10)
     yield Row("lower lanes flat out: due to last client, p50", median(figures.flooded.last_ms), "ms")

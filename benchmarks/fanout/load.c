@@ -153,7 +153,7 @@ static void read_stamps(const uint8_t *text, size_t size, int64_t at) {
         uint64_t due = 0;
         int i = 1;
         for (; i < 20 && text[i] >= '0' && text[i] <= '9'; i++) due = due * 10 + (text[i] - '0');
-        if (i == 20) note_stamp(due, at);
+        if (i == 20 && due) note_stamp(due, at); /* 0 is what was due at no time: a flood */
         text += i;
     }
 }

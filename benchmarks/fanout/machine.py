@@ -28,6 +28,12 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
+def stolen_seconds() -> float:
+    """What other guests of this machine's host have taken of our cores since it started."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -57,7 +57,11 @@ def _draw_costs(axes: "Axes", costs: Costs) -> None:
 
 
 def _draw_lateness(axes: "Axes", lanes: LaneFigures) -> None:
-    states = (("alone", lanes.alone, _THEIRS), ("lower lanes flat out", lanes.flooded, _OURS))
+    states = (
+        ("bare Python loop", lanes.bare, _THEIRS_LARGE),
+        ("alone", lanes.alone, _THEIRS),
+        ("lower lanes flat out", lanes.flooded, _OURS),
+    )
     for name, lateness, color in states:
         values = sorted(lateness.last_ms)
         shares = [(number + 1) / len(values) * 100 for number in range(len(values))]
