@@ -251,6 +251,7 @@ class Session:
             self._count_command()
             lane, result = self.house.handlers[method](self, getattr(command, method))
         except CommandError as error:
+            error.__traceback__ = None  # shared, it would grow by the frames of every raise
             self.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error))
             if method == "connect":
                 # What follows in the same message must not be answered: the client would take it as final.
