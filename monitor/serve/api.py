@@ -24,7 +24,7 @@ from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
 from monitor.serve.commands import start_server_side
 from monitor.serve.http import HttpError, Request, Response, json
-from monitor.serve.protocol import ChannelRequest, CommandError, Disconnect, HistoryRequest
+from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal
 from monitor.serve.session import House, Session
 
 NODE_ID = str(uuid.uuid4())
@@ -131,7 +131,7 @@ class Api:
         try:
             return json(200, b'{"result":%s}' % await self._call(method, body))
         except CommandError as error:
-            return _failure(error, request.headers.get("x-centrifugo-error-mode") == "transport")
+            return _failure(error.refusal, request.headers.get("x-centrifugo-error-mode") == "transport")
 
     async def _call(self, method: str, body: bytes) -> bytes:
         if method == "broadcast":
@@ -146,7 +146,7 @@ class Api:
         try:
             return b'{"%s":%s}' % (method.encode(), await self._call(method, bytes(command[method])))
         except CommandError as error:
-            return b'{"error":%s}' % protocol.error_object(error)
+            return b'{"error":%s}' % protocol.error_object(error.refusal)
 
     def _publish(self, params: PublishParams) -> bytes:
         return self._publish_once(params.channel, params)
@@ -161,7 +161,7 @@ class Api:
         try:
             return b'{"result":%s}' % self._publish_once(channel, params)
         except CommandError as error:
-            return b'{"error":%s}' % protocol.error_object(error)
+            return b'{"error":%s}' % protocol.error_object(error.refusal)
 
     def _publish_once(self, channel: str, params: PayloadParams) -> bytes:
         """Publish, or give the first result again for an idempotency key that was seen before."""
@@ -209,9 +209,7 @@ class Api:
         return _EMPTY
 
     def _disconnect(self, params: DisconnectParams) -> bytes:
-        goodbye = Disconnect(
-            _close_code(params.disconnect.code), params.disconnect.reason or "force disconnect"
-        )
+        goodbye = Goodbye(_close_code(params.disconnect.code), params.disconnect.reason or "force disconnect")
         for session in self._sessions(params.user, params.client):
             if session.id not in params.whitelist:
                 session.disconnect(goodbye)
@@ -243,7 +241,7 @@ class Api:
 
     def _history_remove(self, params: ChannelRequest) -> bytes:
         if not channels.find_namespace(self._hub, params.channel).history_size:
-            raise protocol.NOT_AVAILABLE
+            raise CommandError(protocol.NOT_AVAILABLE)
         self._hub.stream(params.channel).clear()
         return _EMPTY
 
@@ -339,8 +337,8 @@ def _close_code(code: int) -> int:
     return code
 
 
-def _failure(error: CommandError, is_transport: bool) -> Response:
-    body = protocol.error_object(error)
+def _failure(refusal: Refusal, is_transport: bool) -> Response:
+    body = protocol.error_object(refusal)
     if is_transport:
-        return json(_TRANSPORT_STATUS.get(error.code, 400), body)
+        return json(_TRANSPORT_STATUS.get(refusal.code, 400), body)
     return json(200, b'{"error":%s}' % body)

@@ -9,7 +9,7 @@ from monitor.broadcast.history import Position
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.config import Namespace
 from monitor.serve import protocol
-from monitor.serve.protocol import Since
+from monitor.serve.protocol import CommandError, Since
 
 
 def find_namespace(hub: Hub, channel: str) -> Namespace:
@@ -24,7 +24,7 @@ def find_namespace(hub: Hub, channel: str) -> Namespace:
     try:
         return hub.namespace(channel)
     except UnknownChannel:
-        raise protocol.UNKNOWN_CHANNEL from None
+        raise CommandError(protocol.UNKNOWN_CHANNEL) from None
 
 
 def publish(
@@ -42,9 +42,9 @@ def publish(
     try:
         return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history)
     except TooBusy:
-        raise protocol.TOO_MANY_REQUESTS from None
+        raise CommandError(protocol.TOO_MANY_REQUESTS) from None
     except TooMany:
-        raise protocol.LIMIT_EXCEEDED from None
+        raise CommandError(protocol.LIMIT_EXCEEDED) from None
     except BadPublication as error:
         raise protocol.bad_request(str(error)) from None
 
@@ -60,12 +60,12 @@ def history(
     """
     size = find_namespace(hub, channel).history_size
     if not size:
-        raise protocol.NOT_AVAILABLE
+        raise CommandError(protocol.NOT_AVAILABLE)
     if reverse and since is not None and since.offset == 0:
         raise protocol.bad_request("reverse needs a since.offset above 0")
     kept = hub.stream(channel)
     if since is not None and since.epoch and since.epoch != kept.epoch:
-        raise protocol.UNRECOVERABLE_POSITION
+        raise CommandError(protocol.UNRECOVERABLE_POSITION)
     most = size if limit_max is None else limit_max
     publications = kept.read(
         hub.now_ns(),
@@ -97,6 +97,6 @@ def presence_stats(hub: Hub, channel: str) -> bytes:
 
 def _present(hub: Hub, channel: str) -> dict[Client, bytes]:
     if not find_namespace(hub, channel).presence:
-        raise protocol.NOT_AVAILABLE
+        raise CommandError(protocol.NOT_AVAILABLE)
     found: Channel | None = hub.channel(channel)
     return found.subscribers if found else {}

@@ -15,6 +15,7 @@ from monitor.broadcast.hub import TooMany
 from monitor.config import Lane, Namespace
 from monitor.serve import channels, protocol
 from monitor.serve.access import Claims, ExpiredToken, InvalidToken, allows, read_token
+from monitor.serve.protocol import CommandError, Disconnect
 
 if TYPE_CHECKING:
     from monitor.serve.session import Session
@@ -52,9 +53,9 @@ def _authenticate(session: "Session", token: str) -> Claims:
     try:
         claims = _read(session, token)
     except ExpiredToken:
-        raise protocol.TOKEN_EXPIRED from None
+        raise CommandError(protocol.TOKEN_EXPIRED) from None
     if claims.channel is not None:
-        raise protocol.INVALID_TOKEN
+        raise Disconnect(protocol.INVALID_TOKEN)
     return claims
 
 
@@ -64,7 +65,7 @@ def _read(session: "Session", token: str) -> Claims:
     try:
         return read_token(token, token_key=keys.token, operator_key=keys.operator, now=time.time())
     except InvalidToken:
-        raise protocol.INVALID_TOKEN from None
+        raise Disconnect(protocol.INVALID_TOKEN) from None
 
 
 def _expiry(expires_at: int | None) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def _start(
             expires_at=expires_at,
         )
     except TooMany:
-        raise protocol.LIMIT_EXCEEDED from None
+        raise CommandError(protocol.LIMIT_EXCEEDED) from None
     return protocol.result(data=msgspec.Raw(whole) if whole else None, **_expiry(expires_at))
 
 
@@ -122,7 +123,7 @@ def _subscribe(session: "Session", request: protocol.SubscribeRequest) -> Outcom
     namespace = _check_subscribe(session, request)
     claims = _subscription_claims(session, request.token, channel) if request.token else None
     if claims is None and not _may_read(session, namespace, channel):
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
     return namespace.lane, _start(
         session,
         channel,
@@ -137,14 +138,14 @@ def _check_subscribe(session: "Session", request: protocol.SubscribeRequest) -> 
     if not channel:
         raise protocol.bad_command("channel is empty")
     if channel in session.subscriptions:
-        raise protocol.ALREADY_SUBSCRIBED
+        raise CommandError(protocol.ALREADY_SUBSCRIBED)
     if len(session.subscriptions) >= session.house.settings.limits.channels_per_client:
-        raise protocol.LIMIT_EXCEEDED
+        raise CommandError(protocol.LIMIT_EXCEEDED)
     namespace = channels.find_namespace(session.house.hub, channel)
     if not (channel.isascii() and channel.isprintable()):
         raise protocol.bad_request("a channel name is printable ASCII")
     if request.type:
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
     if request.delta not in ("", "fossil"):
         raise protocol.bad_command(f"delta {request.delta!r} is not known")
     if request.tf:
@@ -164,13 +165,13 @@ def _subscription_claims(session: "Session", token: str, channel: str) -> Claims
     try:
         claims = read_token(token, token_key=keys.token, operator_key=keys.operator, now=time.time())
     except ExpiredToken:
-        raise protocol.TOKEN_EXPIRED from None
+        raise CommandError(protocol.TOKEN_EXPIRED) from None
     except InvalidToken:
-        raise protocol.PERMISSION_DENIED from None
+        raise CommandError(protocol.PERMISSION_DENIED) from None
     if claims.channel is None:
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
     if claims.channel != channel or claims.user != session.user:
-        raise protocol.INVALID_TOKEN
+        raise Disconnect(protocol.INVALID_TOKEN)
     return claims
 
 
@@ -191,7 +192,7 @@ def _publish(session: "Session", request: protocol.PublishRequest) -> Outcome:
     if not request.data:
         raise protocol.bad_request("data is missing")
     if not session.is_operator and not (namespace.publish and _may_use(session, namespace, request.channel)):
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
     subscription = session.subscriptions.get(request.channel)
     info = subscription.info if subscription and subscription.info else session.info()
     channels.publish(hub, request.channel, bytes(request.data), info=info)
@@ -206,7 +207,7 @@ def _check_use(session: "Session", channel: str) -> None:
     if not channel:
         raise protocol.bad_command("channel is empty")
     if not _may_use(session, channels.find_namespace(session.house.hub, channel), channel):
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
 
 
 def _presence(session: "Session", request: protocol.ChannelRequest) -> Outcome:
@@ -236,14 +237,14 @@ def _rpc(session: "Session", request: protocol.RpcRequest) -> Outcome:
     is_for_operators = request.method.startswith("ops.")
     handler = session.house.rpcs.get(request.method)
     if handler is None:
-        raise protocol.METHOD_NOT_FOUND if is_for_operators else protocol.NOT_AVAILABLE
+        raise CommandError(protocol.METHOD_NOT_FOUND if is_for_operators else protocol.NOT_AVAILABLE)
     if is_for_operators and not session.is_operator:
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
     return Lane.HIGH, protocol.result(data=msgspec.Raw(handler(session, request.data)))
 
 
 def _send(session: "Session", request: protocol.SendRequest) -> Outcome:
-    raise protocol.NO_MESSAGE_HANDLER
+    raise Disconnect(protocol.NO_MESSAGE_HANDLER)
 
 
 def _ping(session: "Session", request: protocol.PingRequest) -> Outcome:
@@ -256,9 +257,9 @@ def _refresh(session: "Session", request: protocol.RefreshRequest) -> Outcome:
     try:
         claims = _read(session, request.token)
     except ExpiredToken:
-        raise protocol.CONNECTION_EXPIRED from None
+        raise Disconnect(protocol.CONNECTION_EXPIRED) from None
     if claims.user != session.user or claims.channel is not None:
-        raise protocol.INVALID_TOKEN
+        raise Disconnect(protocol.INVALID_TOKEN)
     session.renew(claims)
     return Lane.IMMEDIATE, protocol.result(
         client=session.id, version=__version__, **_expiry(claims.expires_at)
@@ -269,13 +270,13 @@ def _sub_refresh(session: "Session", request: protocol.SubRefreshRequest) -> Out
     if not request.channel or not request.token:
         raise protocol.bad_command("channel or token is empty")
     if request.channel not in session.subscriptions:
-        raise protocol.PERMISSION_DENIED
+        raise CommandError(protocol.PERMISSION_DENIED)
     try:
         claims = _read(session, request.token)
     except ExpiredToken:
-        raise protocol.EXPIRED from None
+        raise CommandError(protocol.EXPIRED) from None
     if claims.channel != request.channel or claims.user != session.user:
-        raise protocol.INVALID_TOKEN
+        raise Disconnect(protocol.INVALID_TOKEN)
     session.renew_subscription(request.channel, claims.expires_at)
     return session.house.hub.namespace(request.channel).lane, protocol.result(**_expiry(claims.expires_at))
 

@@ -4,6 +4,8 @@ Commands are decoded into records whose payloads stay raw bytes; replies are put
 bytes. Nothing here knows a socket, a client or the hub.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 
 from monitor.errors import LanecastError
@@ -13,52 +15,70 @@ NOTHING = msgspec.Raw(b"")
 CHANNEL_BYTES = 255
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a command can't be done, in the protocol's words."""
+
+    code: int
+    message: str
+    temporary: bool = False
+    """It may go well later."""
+
+
 class CommandError(LanecastError):
-    """A command can't be done; the connection goes on. `code` is the protocol's."""
+    """A command is refused; the connection goes on.
 
-    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.temporary = temporary
+    Made anew for each raise: an exception that is kept holds on to the frames of all its raises.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
-UNKNOWN_CHANNEL = CommandError(102, "unknown channel")
-PERMISSION_DENIED = CommandError(103, "permission denied")
-METHOD_NOT_FOUND = CommandError(104, "method not found")
-ALREADY_SUBSCRIBED = CommandError(105, "already subscribed")
-LIMIT_EXCEEDED = CommandError(106, "limit exceeded")
-NOT_AVAILABLE = CommandError(108, "not available")
-TOKEN_EXPIRED = CommandError(109, "token expired")
-EXPIRED = CommandError(110, "expired")
-TOO_MANY_REQUESTS = CommandError(111, "too many requests", temporary=True)
-UNRECOVERABLE_POSITION = CommandError(112, "unrecoverable position")
+UNKNOWN_CHANNEL = Refusal(102, "unknown channel")
+PERMISSION_DENIED = Refusal(103, "permission denied")
+METHOD_NOT_FOUND = Refusal(104, "method not found")
+ALREADY_SUBSCRIBED = Refusal(105, "already subscribed")
+LIMIT_EXCEEDED = Refusal(106, "limit exceeded")
+NOT_AVAILABLE = Refusal(108, "not available")
+TOKEN_EXPIRED = Refusal(109, "token expired")
+EXPIRED = Refusal(110, "expired")
+TOO_MANY_REQUESTS = Refusal(111, "too many requests", temporary=True)
+UNRECOVERABLE_POSITION = Refusal(112, "unrecoverable position")
 
 
 def bad_request(message: str) -> CommandError:
-    return CommandError(107, f"bad request: {message}")
+    return CommandError(Refusal(107, f"bad request: {message}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """How a connection ends. 3000 to 3499 and 4000 to 4499 let the client come back."""
+
+    code: int
+    reason: str
 
 
 class Disconnect(LanecastError):
-    """The connection is to end. 3000 to 3499 and 4000 to 4499 let the client come back."""
+    """A command ends its connection; made anew for each raise."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"{code} {reason}")
-        self.code = code
-        self.reason = reason
+    def __init__(self, goodbye: Goodbye) -> None:
+        super().__init__(f"{goodbye.code} {goodbye.reason}")
+        self.goodbye = goodbye
 
 
-CONNECTION_CLOSED = Disconnect(3000, "connection closed")
-SHUTDOWN = Disconnect(3001, "shutdown")
-INTERNAL_ERROR = Disconnect(3004, "internal error")
-CONNECTION_EXPIRED = Disconnect(3005, "connection expired")
-SUBSCRIPTION_END = Disconnect(3006, "subscription expired")
-NO_PONG = Disconnect(3012, "no pong")
-TOO_MANY_COMMANDS = Disconnect(3013, "too many requests")
-INVALID_TOKEN = Disconnect(3500, "invalid token")
-STALE = Disconnect(3502, "stale")
-FORCE_DISCONNECT = Disconnect(3503, "force disconnect")
-NO_MESSAGE_HANDLER = Disconnect(3508, "not available")
+CONNECTION_CLOSED = Goodbye(3000, "connection closed")
+SHUTDOWN = Goodbye(3001, "shutdown")
+INTERNAL_ERROR = Goodbye(3004, "internal error")
+CONNECTION_EXPIRED = Goodbye(3005, "connection expired")
+SUBSCRIPTION_END = Goodbye(3006, "subscription expired")
+NO_PONG = Goodbye(3012, "no pong")
+TOO_MANY_COMMANDS = Goodbye(3013, "too many requests")
+INVALID_TOKEN = Goodbye(3500, "invalid token")
+STALE = Goodbye(3502, "stale")
+FORCE_DISCONNECT = Goodbye(3503, "force disconnect")
+NO_MESSAGE_HANDLER = Goodbye(3508, "not available")
 
 UNSUBSCRIBED_BY_SERVER = (2000, "server unsubscribe")
 OTHER_FORM = (2500, "the channel has another form on this step of the ladder")
@@ -66,7 +86,7 @@ SUBSCRIPTION_EXPIRED = (2501, "subscription expired")
 
 
 def bad_command(reason: str) -> Disconnect:
-    return Disconnect(3501, f"bad request: {reason}")
+    return Disconnect(Goodbye(3501, f"bad request: {reason}"))
 
 
 class Since(msgspec.Struct):
@@ -184,13 +204,13 @@ def reply(command_id: int, method: str, result: bytes = b"{}") -> bytes:
     return b'{"id":%d,"%s":%s}' % (command_id, method.encode(), result)
 
 
-def error_reply(command_id: int, error: CommandError) -> bytes:
-    return b'{"id":%d,"error":%s}' % (command_id, error_object(error))
+def error_reply(command_id: int, refusal: Refusal) -> bytes:
+    return b'{"id":%d,"error":%s}' % (command_id, error_object(refusal))
 
 
-def error_object(error: CommandError) -> bytes:
-    body: dict[str, object] = {"code": error.code, "message": error.message}
-    if error.temporary:
+def error_object(refusal: Refusal) -> bytes:
+    body: dict[str, object] = {"code": refusal.code, "message": refusal.message}
+    if refusal.temporary:
         body["temporary"] = True
     return msgspec.json.encode(body)
 

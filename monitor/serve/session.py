@@ -27,7 +27,7 @@ from monitor.keys import Keys
 from monitor.serve import protocol
 from monitor.serve.access import Claims
 from monitor.serve.connection import Connection
-from monitor.serve.protocol import Command, CommandError, Disconnect
+from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timer, Timers
 from monitor.serve.websocket import Closing, Message, Pong, WebSocket
@@ -115,7 +115,7 @@ class Session:
         self._websocket = websocket
         self._window = Window()
         self._scope = trio.CancelScope()
-        self._goodbye: Disconnect | None = None
+        self._goodbye: Goodbye | None = None
         self._close_frame: bytes | None = None
         self._ping_sent: float | None = None
         self._ping_timer: Timer | None = None
@@ -128,7 +128,7 @@ class Session:
             write_seconds=limits.write_seconds,
             attend=house.hub.attend,
             on_step=self._change_step,
-            lose=lambda code, reason: self.disconnect(Disconnect(code, reason)),
+            lose=lambda code, reason: self.disconnect(Goodbye(code, reason)),
         )
 
     @property
@@ -161,7 +161,7 @@ class Session:
             with self._scope:
                 await self._read()
         except OSError:
-            self._goodbye = self._goodbye or Disconnect(1006, "connection lost")
+            self._goodbye = self._goodbye or Goodbye(1006, "connection lost")
         except Exception:
             # A defect of ours: loud, but one client's connection and no other's.
             _log.exception("the session of client %s failed", self.id)
@@ -180,7 +180,7 @@ class Session:
         while self._goodbye is None:
             data = await self._connection.receive()
             if not data:
-                self._goodbye = Disconnect(1006, "connection lost")
+                self._goodbye = Goodbye(1006, "connection lost")
                 return
             self._receive(data)
 
@@ -193,11 +193,11 @@ class Session:
                     self.client.offer(Item(frame, Lane.IMMEDIATE, is_control=True))
                 case Closing(code, reason, frame):
                     self._close_frame = frame
-                    self._goodbye = Disconnect(code, reason)
+                    self._goodbye = Goodbye(code, reason)
             if self._goodbye is not None:
                 return
 
-    def disconnect(self, goodbye: Disconnect) -> None:
+    def disconnect(self, goodbye: Goodbye) -> None:
         """End the connection, from any task; returns at once."""
         if self._goodbye is None:
             self._goodbye = goodbye
@@ -238,8 +238,8 @@ class Session:
         try:
             for command in protocol.decode_commands(message):
                 self._dispatch(command)
-        except Disconnect as goodbye:
-            self.disconnect(goodbye)
+        except Disconnect as error:
+            self.disconnect(error.goodbye)
 
     def _dispatch(self, command: Command) -> None:
         method = command.method()
@@ -251,11 +251,10 @@ class Session:
             self._count_command()
             lane, result = self.house.handlers[method](self, getattr(command, method))
         except CommandError as error:
-            error.__traceback__ = None  # shared, it would grow by the frames of every raise
-            self.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error))
+            self.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
             if method == "connect":
                 # What follows in the same message must not be answered: the client would take it as final.
-                raise Disconnect(protocol.CONNECTION_CLOSED.code, error.message) from None
+                raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None
         else:
             if method != "send":
                 self.send(lane, protocol.reply(command.id, method, result))
@@ -272,9 +271,9 @@ class Session:
         limit = self.house.settings.limits.commands_per_second
         recent = self._window.add()
         if recent > limit * FLOOD_FACTOR:
-            raise protocol.TOO_MANY_COMMANDS
+            raise Disconnect(protocol.TOO_MANY_COMMANDS)
         if recent > limit:
-            raise protocol.TOO_MANY_REQUESTS
+            raise CommandError(protocol.TOO_MANY_REQUESTS)
 
     def send(self, lane: Lane, document: bytes) -> None:
         """Send a reply or a push that is this client's alone."""
