@@ -7,6 +7,8 @@ channel it is about and never overtakes, nor is overtaken by, that channel's pub
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.patch import encode_patch, merge, parse_patch
 from monitor.config import Delivery, Lane
@@ -26,10 +28,16 @@ class Publication:
     """1-based position where the channel keeps history, else 0."""
     info: bytes = b""
     tags: bytes = b""
+    key: str = ""
+    """What it sets or removes, in a `map` channel."""
+    removed: bool = False
 
     def document(self) -> bytes:
         """The protocol's publication object."""
         text = b'{"data":' + self.data
+        if self.key:
+            text += b',"key":' + msgspec.json.encode(self.key)
+            text += b',"removed":true' if self.removed else b""
         if self.offset:
             text += b',"offset":%d' % self.offset
         if self.info:
