@@ -1,5 +1,6 @@
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -43,6 +44,13 @@ def test_every_requirement_is_pinned_and_from_no_named_place() -> None:
         requirement = Requirement(text)
         if requirement.name != project["name"]:
             assert pins[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
+    assert named
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 
 
 def test_ci_calls_make_test_and_nothing_cleverer() -> None:

@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -76,6 +77,15 @@ Symbol = Annotated[
 MarketTicker = Annotated[
     str,
     AfterValidator(partial(_require_likeness, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "FED-23DEC-T3.00")),
+]
+HostName = Annotated[
+    str, AfterValidator(partial(_require_likeness, r"[A-Za-z0-9._-]+", "lanecast.example.com"))
+]
+Origin = Annotated[
+    str,
+    AfterValidator(
+        partial(_require_likeness, r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+", "https://example.com, or *")
+    ),
 ]
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_texts)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -190,6 +200,12 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000
     """0 takes any free port."""
+    hosts: CommaList[HostName] = []
+    """Names of this server besides addresses, localhost and `host`; requests for any other are refused."""
+    origins: CommaList[Origin] = []
+    """Whose pages may connect besides this server's own; `*` is everybody's."""
+    trusted_proxies: CommaList[IPvAnyNetwork] = []
+    """Addresses and networks whose X-Forwarded-For or Forwarded is believed."""
     data_dir: HomePath = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("lanecast", appauthor=False))
     )

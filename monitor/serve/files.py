@@ -22,7 +22,7 @@ class _File:
     body: bytes
     packed: bytes | None
     content_type: str
-    etag: str
+    hash: str
 
 
 def static_directory() -> Path:
@@ -57,11 +57,14 @@ class Files:
         found = self._files.get(name)
         if found is None:
             raise HttpError(404, f"no file {name!r}")
-        headers = (("ETag", found.etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"))
-        if found.etag in request.headers.get("if-none-match", ""):
+        packed = found.packed if _GZIP.search(request.headers.get("accept-encoding", "")) else None
+        # Two forms with one tag would let a cache answer the one with the other.
+        etag = f'"{found.hash}"' if packed is None else f'"{found.hash}-gzip"'
+        headers = (("ETag", etag), ("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"))
+        if etag in request.headers.get("if-none-match", ""):
             return Response(304, headers=headers)
-        if found.packed is not None and _GZIP.search(request.headers.get("accept-encoding", "")):
-            return Response(200, found.packed, found.content_type, (*headers, ("Content-Encoding", "gzip")))
+        if packed is not None:
+            return Response(200, packed, found.content_type, (*headers, ("Content-Encoding", "gzip")))
         return Response(200, found.body, found.content_type, headers)
 
 
@@ -72,4 +75,4 @@ def _read(path: Path) -> _File:
         packed = None
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     content_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-    return _File(body, packed, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return _File(body, packed, content_type, hashlib.sha256(body).hexdigest()[:32])

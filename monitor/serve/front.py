@@ -22,6 +22,8 @@ from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files
 from monitor.serve.http import HttpError, Request, Response
+from monitor.serve.origin import Origins
+from monitor.serve.proxy import Proxies
 from monitor.serve.session import House, Session
 from monitor.serve.websocket import BadUpgrade, WebSocket, accepts_deflate, upgrade_response
 
@@ -48,7 +50,10 @@ class FrontDoor:
         self._api = api
         self._files = files
         self._metrics = metrics
-        self._limits = house.settings.limits
+        settings = house.settings
+        self._limits = settings.limits
+        self._origins = Origins(settings.host, settings.hosts, settings.origins)
+        self._proxies = Proxies(settings.trusted_proxies)
         self._totals = house.hub.health.totals
         self._encodings = _encodings(house)
         self._zstd = dictionary.load_zstd(house.settings)
@@ -117,6 +122,7 @@ class FrontDoor:
                     head = await _read_head(connection, peer)
                     if head is None:
                         return None
+                    self._origins.check_host(head.headers)
                     if head.path == WEBSOCKET_PATH:
                         return await self._upgrade(connection, peer, head)
                     body = await self._read_body(connection, peer, head)
@@ -149,6 +155,8 @@ class FrontDoor:
     async def _upgrade(self, connection: Connection, peer: h11.Connection, request: Request) -> Session:
         if request.method != "GET":
             raise HttpError(405, f"method {request.method}: this path takes GET", (("Allow", "GET"),))
+        self._origins.check_origin(request.headers)
+        connection.address = self._proxies.peer(connection.address, request.headers)
         if self._house.registry.is_full:
             raise HttpError(503, f"{self._limits.connections} clients are connected, the limit", _RETRY_LATER)
         if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
@@ -183,6 +191,7 @@ class FrontDoor:
     async def _route(self, request: Request) -> Response:
         if request.path.startswith("/api/"):
             _check_method(request, "POST")
+            self._origins.check_origin(request.headers)
             self._api.check_key(request)
             return await self._api.answer(request.path.removeprefix("/api/"), request)
         _check_method(request, "GET", "HEAD")
@@ -254,7 +263,10 @@ def _address(address: tuple[str, int]) -> str:
 
 def _request(head: h11.Request) -> Request:
     path, _, query = head.target.decode("latin-1").partition("?")
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return Request(head.method.decode("latin-1"), path, query, headers)
 
 

@@ -1,4 +1,8 @@
-"""An HTTP answer, and the headers that every one of them carries."""
+"""An HTTP answer, and the headers that every one of them carries.
+
+The page needs its own scripts, styles, pictures and sockets, and nothing else that a browser has:
+so that is all it may use, and no other site may frame it, embed it or hold a handle to its window.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +13,13 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    (
+        "Permissions-Policy",
+        "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), gyroscope=(),"
+        " magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(),"
+        " screen-wake-lock=(), usb=(), xr-spatial-tracking=()",
+    ),
     (
         "Content-Security-Policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
@@ -19,7 +30,7 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A complete request; header names are lower case, the last of equal ones counts."""
+    """A complete request; header names are lower case, equal ones are joined by commas."""
 
     method: str
     path: str

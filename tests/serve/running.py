@@ -113,7 +113,8 @@ class Server:
 @asynccontextmanager
 async def running(**settings: Any) -> AsyncIterator[Server]:
     """A server with the simulator off; leaving fails if it logged an error meanwhile."""
-    given: dict[str, Any] = {"port": 0, "simulator": {"enabled": False}, "namespaces": NAMESPACES} | settings
+    quiet = {"port": 0, "hosts": ["lanecast"], "simulator": {"enabled": False}, "namespaces": NAMESPACES}
+    given: dict[str, Any] = quiet | settings
     with tempfile.TemporaryDirectory() as directory, no_errors_logged():
         async with trio.open_nursery() as nursery:
             address = await nursery.start(serve, Settings(data_dir=Path(directory), **given), KEYS)

@@ -223,7 +223,7 @@ async def test_no_key_no_answer(server: Server, headers: dict[str, str]) -> None
 
 @pytest.mark.trio
 async def test_key_may_come_as_authorization(server: Server) -> None:
-    headers = {"Host": "x", "Authorization": f"apikey {KEYS.api}", "Connection": "close"}
+    headers = {"Host": "lanecast", "Authorization": f"apikey {KEYS.api}", "Connection": "close"}
     assert (await server.exchange(request("POST", "/api/info", headers))).startswith(b"HTTP/1.1 200 ")
 
 

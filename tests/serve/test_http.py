@@ -28,7 +28,13 @@ async def test_page_comes_with_a_strict_policy(server: Server) -> None:
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
+    assert policy["base-uri"] == policy["form-action"] == "'none'"
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert "camera=()" in answer.headers["permissions-policy"]
+    assert "strict-transport-security" not in answer.headers
     assert b"<html" in answer.body
     assert b"<script>" not in answer.body
     assert (await server.get("/?theme=dark")).body == answer.body
@@ -57,6 +63,17 @@ async def test_file_is_served_with_its_type_packed_or_not(
     assert int(packed.headers["content-length"]) == len(packed.body) < len(plain.body)
     refused = await server.get(path, Accept_Encoding="gzip;q=0")
     assert refused.body == plain.body
+
+
+@pytest.mark.trio
+async def test_packed_form_is_known_by_a_tag_of_its_own(server: Server) -> None:
+    path = "/static/index.html"
+    plain, packed = await server.get(path), await server.get(path, Accept_Encoding="gzip")
+    assert plain.headers["etag"] != packed.headers["etag"]
+    crossed = await server.get(path, Accept_Encoding="gzip", If_None_Match=plain.headers["etag"])
+    assert (crossed.status, crossed.body) == (200, packed.body)
+    known = await server.get(path, Accept_Encoding="gzip", If_None_Match=packed.headers["etag"])
+    assert (known.status, known.headers["etag"]) == (304, packed.headers["etag"])
 
 
 @pytest.mark.trio

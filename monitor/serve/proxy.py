@@ -1,0 +1,77 @@
+"""Whose connection it is when a proxy stands in between.
+
+`X-Forwarded-For` and `Forwarded` are believed from trusted proxies only, and read from the right:
+what stands further left than the first address that is not such a proxy was written by whoever
+sent the request, and would let anybody choose the address that limits and logs see.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from monitor.serve.http import HttpError
+
+Address = IPv4Address | IPv6Address
+_FOR = re.compile(r"""(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,"\s]*)""", re.IGNORECASE)
+
+
+class Proxies:
+    """The proxies whose word on a peer's address is taken."""
+
+    def __init__(self, trusted: Iterable[IPv4Network | IPv6Network]) -> None:
+        self._trusted = tuple(trusted)
+
+    def peer(self, address: str, headers: Mapping[str, str]) -> str:
+        """The address of who is behind the socket's other end, `host:port`; itself if that is no proxy.
+
+        Raises:
+            HttpError: a proxy passes on two headers that tell different stories, one of them
+                written by the client.
+        """
+        near = _address(address)
+        if near is None or not self._is_trusted(near):
+            return address
+        told = {found for chain in _chains(headers) if (found := self._first_untrusted(chain))}
+        if len(told) > 1:
+            raise HttpError(
+                400, "x-forwarded-for and forwarded differ: let the proxy set one and remove the other"
+            )
+        return str(told.pop()) if told else address
+
+    def _first_untrusted(self, chain: list[str]) -> Address | None:
+        """From the right; the last one that can be read if the rest are proxies of ours."""
+        found: Address | None = None
+        for text in reversed(chain):
+            near = _address(text)
+            if near is None:
+                break
+            found = near
+            if not self._is_trusted(near):
+                break
+        return found
+
+    def _is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def _chains(headers: Mapping[str, str]) -> Iterator[list[str]]:
+    """The addresses that each header names, the nearest last."""
+    if listed := headers.get("x-forwarded-for", ""):
+        yield listed.split(",")
+    if forwarded := headers.get("forwarded", ""):
+        yield [match[1] if (match := _FOR.search(part)) else "" for part in forwarded.split(",")]
+
+
+def _address(text: str) -> Address | None:
+    """Of `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`, quoted or not; None if it is none of these."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
