@@ -13,6 +13,8 @@ NOT_SENT_LOWAT_BYTES = 16_384
 """What the kernel may hold unsent: it can no longer be overtaken by a higher lane."""
 SEND_BUFFER_BYTES = 131_072
 RECEIVE_BYTES = 16_384
+LINGER_BYTES = 1_048_576
+"""Of what still comes after our last word; who sends on beyond it is cut off."""
 
 
 class Connection:
@@ -55,13 +57,14 @@ class Connection:
                 await self.wait_writable()
 
     async def finish(self) -> None:
-        """Send no more, and read on until the peer ends too. Raises OSError.
+        """Send no more, and drop unread what comes until the peer ends too. Raises OSError.
 
         To close over unread bytes would reset the connection, and take the last answer from the peer.
         """
         self._socket.shutdown(socket.SHUT_WR)
-        while await self.receive():
-            pass
+        dropped = 0
+        while dropped < LINGER_BYTES and (data := await self.receive()):
+            dropped += len(data)
 
     async def receive(self) -> bytes:
         """The next bytes, empty at the end of the stream. Raises OSError."""

@@ -36,7 +36,7 @@ from monitor.serve.window import Window
 _log = logging.getLogger("lanecast.session")
 
 GOODBYE_SECONDS = 1.0
-"""For what is queued, the close frame, and the peer's answer to it."""
+"""For what is queued, the close frame, and the peer to end too."""
 GRACE_SECONDS = 25
 """Beyond a token's end, for a client to refresh it."""
 FLOOD_FACTOR = 10
@@ -217,9 +217,8 @@ class Session:
             try:
                 tail = await self.client.drain()
                 await self._connection.send_all(tail + frame)
-                # To close over unread bytes would take the close frame from the peer.
-                while not self._websocket.is_closed and (data := await self._connection.receive()):
-                    self._websocket.skip(data)
+                if not self._websocket.is_closed:
+                    await self._connection.finish()
             except OSError:
                 pass
 

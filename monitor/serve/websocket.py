@@ -182,14 +182,13 @@ def _check_upgrade(headers: Mapping[str, str]) -> None:
 class WebSocket:
     """Turns received bytes into messages; makes the frames of pongs and closes."""
 
-    __slots__ = ("_connection", "_has_failed", "_limit_bytes", "_parts", "_size")
+    __slots__ = ("_connection", "_limit_bytes", "_parts", "_size")
 
     def __init__(self, *, is_deflated: bool, limit_bytes: int, early: bytes) -> None:
         """`early` is what arrived behind the upgrade request."""
         extensions: list[Extension] = [_Inflate(limit_bytes)] if is_deflated else []
         self._connection = Connection(ConnectionType.SERVER, extensions, early)
         self._limit_bytes = limit_bytes
-        self._has_failed = False
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -236,15 +235,7 @@ class WebSocket:
             return Closing(event.code, event.reason or "", self._connection.send(event.response()))
         return Closing(event.code, event.reason or "", b"")
 
-    def skip(self, data: bytes) -> None:
-        """Look for the peer's close only; after a fault of its framing not even for that."""
-        if not self._has_failed:
-            self._connection.receive_data(data)
-            for event in self._connection.events():
-                self._has_failed |= isinstance(event, CloseConnection)
-
     def _fail(self, code: int, reason: str) -> Closing:
-        self._has_failed = True
         return Closing(code, reason, self.close(code, reason))
 
     def close(self, code: int, reason: str) -> bytes:
