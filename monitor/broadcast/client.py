@@ -355,7 +355,7 @@ class Client:
         if self._rest:
             return self._rest_items, self._rest
         assert self._outbox is not None
-        items = self._outbox.take(0 if self._pace else SEND_BYTES)
+        items = self._outbox.take(0 if self._pace else SEND_BYTES, self._health.clock_ns())
         return items, b"".join([item.frame(self.encoding) for item in items])
 
     def _keep_up(self) -> None:

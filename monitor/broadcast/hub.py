@@ -1,7 +1,7 @@
 """The hub: `publish` finds a channel's subscribers and sends, without ever waiting for one.
 
 What is published is encoded once. The first millisecond of a fan-out runs within `publish`;
-the rest in slices between which everything else gets its turn, the highest lane first. A
+the rest in slices between which everything else gets its turn, lane by lane (`turns`). A
 channel has one fan-out under way; beyond a bound in bytes its publisher gets an error.
 """
 
@@ -18,8 +18,8 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Step, Variant, variant_of
-from monitor.broadcast.outbox import LOWEST_FIRST_EVERY
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
+from monitor.broadcast.turns import Turns
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
@@ -91,10 +91,11 @@ class Hub:
         self._clock_ns = clock_ns
         self._channels: dict[str, Channel] = {}
         self._gathering: set[Channel] = set()
-        self._unfinished: set[Channel] = set()
+        self._unfinished: dict[Channel, None] = {}
+        """Those with a fan-out under way; within a lane the first has the next turn."""
+        self._turns = Turns()
         self._gathered = trio.Event()
         self._interrupted = trio.Event()
-        self._slices = 0
         self._slow: set[Client] = set()
         """Clients that are behind, or not yet back on the ladder's first step."""
         self._fell_behind = trio.Event()
@@ -209,7 +210,7 @@ class Hub:
         ):
             channel.push(item, variant)
         if channel not in self._unfinished and not self._advance(channel):
-            self._unfinished.add(channel)
+            self._unfinished[channel] = None
             self._interrupted.set()
 
     def _advance(self, channel: Channel) -> bool:
@@ -343,11 +344,16 @@ class Hub:
         while True:
             await self._interrupted.wait()
             while self._unfinished:
-                channel = self._next_unfinished()
-                if self._advance(channel):
-                    self._unfinished.discard(channel)
+                self._take_turn()
                 await trio.lowlevel.checkpoint()
             self._interrupted = trio.Event()
+
+    def _take_turn(self) -> None:
+        lane = self._turns.next({channel.lane for channel in self._unfinished}, self._clock_ns())
+        channel = next(channel for channel in self._unfinished if channel.lane is lane)
+        del self._unfinished[channel]
+        if not self._advance(channel):
+            self._unfinished[channel] = None
 
     async def _run_ladder(self) -> None:
         while True:
@@ -362,8 +368,3 @@ class Hub:
         for name, group in client.groups.items():
             if self._variant(self._channels[name], step) is not group.variant:
                 yield name
-
-    def _next_unfinished(self) -> Channel:
-        self._slices += 1
-        pick = max if self._slices % LOWEST_FIRST_EVERY == 0 else min
-        return pick(self._unfinished, key=lambda channel: channel.lane)

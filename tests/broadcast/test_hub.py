@@ -11,6 +11,7 @@ from monitor.broadcast import group, hub
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
+from monitor.broadcast.turns import LONGEST_WAIT_MS
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
 from tests.broadcast.wire import FakeWire
@@ -216,13 +217,45 @@ async def test_the_immediate_lane_overtakes_a_fan_out_under_way(nursery: trio.Nu
         for _ in range(4 * group.CLIENTS_PER_LOOK):
             _, wire = stage.join(name)
             wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = hub.SLICE_NS
+    stage.step_ns = hub.SLICE_NS // group.CLIENTS_PER_LOOK
     stage.hub.publish("idle:x", b"1")
     stage.hub.publish("urgent:x", b"1")
     await trio.testing.wait_all_tasks_blocked()
     looks = order[:: group.CLIENTS_PER_LOOK]
     assert looks.index("urgent:x") == 1
     assert looks[1:5] == ["urgent:x"] * 4
+
+
+async def test_a_low_fan_out_goes_on_while_an_immediate_one_never_ends(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    order: list[str] = []
+    for name in ("idle:x", "urgent:x"):
+        for _ in range(2 * group.CLIENTS_PER_LOOK):
+            _, wire = stage.join(name)
+            wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
+    stage.step_ns = hub.SLICE_NS // group.CLIENTS_PER_LOOK
+    stage.hub.publish("idle:x", b"1")
+    for number in range(200):
+        stage.hub.publish("urgent:x", b"%d" % number)
+    await trio.testing.wait_all_tasks_blocked()
+    looks = order[:: group.CLIENTS_PER_LOOK]
+    # A look is at least a slice, a millisecond: after the bound's worth of them the low lane has its turn.
+    assert len(looks) == 2 * 201
+    assert looks[2:].index("idle:x") <= LONGEST_WAIT_MS + 1
+
+
+async def test_within_a_lane_fan_outs_under_way_take_turns(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    order: list[str] = []
+    for name in ("news:a", "news:b"):
+        for _ in range(4 * group.CLIENTS_PER_LOOK):
+            _, wire = stage.join(name)
+            wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
+    stage.step_ns = hub.SLICE_NS // group.CLIENTS_PER_LOOK
+    stage.hub.publish("news:a", b"1")
+    stage.hub.publish("news:b", b"1")
+    await trio.testing.wait_all_tasks_blocked()
+    assert order[:: group.CLIENTS_PER_LOOK] == ["news:a", "news:b"] * 4
 
 
 async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.Nursery) -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from monitor.broadcast.item import Item, Publication
-from monitor.broadcast.outbox import FULL, LOWEST_FIRST_EVERY, Outbox
+from monitor.broadcast.outbox import FULL, Outbox
+from monitor.broadcast.turns import LONGEST_WAIT_MS, STRICT_TURNS
 from monitor.config import Delivery, Lane
 
 LIMIT_BYTES = 2_000
@@ -35,7 +36,9 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox = Outbox(LIMIT_BYTES)
         self.model: list[Item] = []
         self.number = 0
-        self.looks = 0
+        self.now_ns = 0
+        self.waits: dict[Lane, tuple[int, int]] = {}
+        """By lane that was passed over: since when, and for how many turns since that was too long."""
 
     @rule(channel=st.sampled_from(sorted(CHANNELS)))
     def offer(self, channel: str) -> None:
@@ -58,23 +61,36 @@ class OutboxMachine(RuleBasedStateMachine):
         else:
             self.model[place] = expected
 
+    @rule(milliseconds=st.integers(1, 2 * LONGEST_WAIT_MS))
+    def wait(self, milliseconds: int) -> None:
+        self.now_ns += milliseconds * 1_000_000
+
     @rule(limit=st.integers(0, 500))
     def take(self, limit: int) -> None:
-        taken = self.outbox.take(limit)
+        taken = self.outbox.take(limit, self.now_ns)
         assert bool(taken) == bool(self.model)
-        assert sum(len(item.payload) for item in taken[1:]) <= max(
-            0, limit - len(taken[0].payload) if taken else 0
-        )
+        assert sum(len(item.payload) for item in taken[:-1]) <= limit
         for item in taken:
-            expected = self._next()
+            self._see_turn(item.lane)
+            expected = next(each for each in self.model if each.lane is item.lane)
             assert _data(item) == _data(expected)
             self.model.remove(expected)
 
-    def _next(self) -> Item:
-        lowest_first = self.looks % LOWEST_FIRST_EVERY == LOWEST_FIRST_EVERY - 1
-        self.looks += 1
-        lane = (max if lowest_first else min)(item.lane for item in self.model)
-        return next(item for item in self.model if item.lane == lane)
+    def _see_turn(self, served: Lane) -> None:
+        """Higher lane first; one that was passed over for too long is served within a few turns."""
+        waiting = {item.lane for item in self.model}
+        since = {lane: self.waits.get(lane, (self.now_ns, 0)) for lane in waiting}
+        if served is not min(waiting):
+            assert self._is_overdue(since[served][0])
+        self.waits = {
+            lane: (since_ns, turns + self._is_overdue(since_ns))
+            for lane, (since_ns, turns) in since.items()
+            if lane is not served
+        }
+        assert all(turns <= (len(Lane) - 1) * (STRICT_TURNS + 1) for _, turns in self.waits.values())
+
+    def _is_overdue(self, since_ns: int) -> bool:
+        return self.now_ns - since_ns >= LONGEST_WAIT_MS * 1_000_000
 
     @rule(channel=st.sampled_from(sorted(CHANNELS)))
     def discard(self, channel: str) -> None:
@@ -108,29 +124,29 @@ def test_slow_client_keeps_only_the_latest_whole() -> None:
     outbox = Outbox(LIMIT_BYTES)
     for number in range(1, 4):
         outbox.offer(make_item("hot", number))
-    assert [_data(item) for item in outbox.take(LIMIT_BYTES)] == [[b'{"s":{"0":3}}']]
+    assert [_data(item) for item in outbox.take(LIMIT_BYTES, 0)] == [[b'{"s":{"0":3}}']]
 
 
 def test_changes_of_different_keys_merge_into_one() -> None:
     outbox = Outbox(LIMIT_BYTES)
     outbox.offer(make_item("book", 1))
     outbox.offer(make_item("book", 2))
-    assert [_data(item) for item in outbox.take(LIMIT_BYTES)] == [[b'{"s":{"1":1,"2":2}}']]
+    assert [_data(item) for item in outbox.take(LIMIT_BYTES, 0)] == [[b'{"s":{"1":1,"2":2}}']]
 
 
 def test_a_busy_immediate_lane_does_not_starve_the_low_one() -> None:
     outbox = Outbox(1 << 20)
     outbox.offer(make_item("hot", 1))
     sent: list[str] = []
-    for number in range(2 * LOWEST_FIRST_EVERY):
+    for number in range(LONGEST_WAIT_MS + 1):
         outbox.offer(make_item("fills", number))
         outbox.offer(make_item("fills", number))
-        sent += [item.channel for item in outbox.take(0)]
-    assert sent.index("hot") < LOWEST_FIRST_EVERY
+        sent += [item.channel for item in outbox.take(0, number * 1_000_000)]
+    assert sent == ["fills"] * LONGEST_WAIT_MS + ["hot"]
 
 
 def test_an_item_longer_than_the_limit_of_a_send_goes_alone() -> None:
     outbox = Outbox(1 << 20)
     outbox.offer(make_item("fills", 1))
     outbox.offer(make_item("fills", 2))
-    assert len(outbox.take(1)) == 1
+    assert len(outbox.take(1, 0)) == 1
