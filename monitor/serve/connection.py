@@ -13,7 +13,7 @@ NOT_SENT_LOWAT_BYTES = 16_384
 """What the kernel may hold unsent: it can no longer be overtaken by a higher lane."""
 SEND_BUFFER_BYTES = 131_072
 RECEIVE_BYTES = 16_384
-LINGER_BYTES = 1_048_576
+LINGER_BYTES = 4_194_304
 """Of what still comes after our last word; who sends on beyond it is cut off."""
 
 
