@@ -51,11 +51,16 @@ class HotMarkets:
         self.version += 1
 
     def sections(self) -> Sections:
-        """The busiest first: by trades, then by turnover."""
+        """By market, the busiest first: by trades, then by turnover.
+
+        What changes with every trade stands apart from what changes with every point, or never.
+        """
         ranked = nlargest(SHOWN, self._totals.items(), key=itemgetter(1))
         return {
             "time": self._time_ms or None,
-            "markets": [_row(market, activity) for market, activity in ranked],
+            "markets": {market.key: _figures(market, activity) for market, activity in ranked},
+            "titles": {market.key: market.title for market, _ in ranked},
+            "points": {market.key: market.sparkline.past_texts() for market, _ in ranked},
         }
 
     def _slide(self, step: int) -> None:
@@ -75,14 +80,9 @@ class HotMarkets:
                 del self._totals[market]
 
 
-def _row(market: Market, activity: Activity) -> dict[str, Any]:
-    line = market.sparkline
+def _figures(market: Market, activity: Activity) -> dict[str, Any]:
     return {
-        "market": market.key,
-        "title": market.title,
-        "price": line.last_text(),
-        "change": line.change(),
+        "price": market.sparkline.last_text(),
         "volume": quote_text(activity.value),
         "trades": activity.trades,
-        "points": line.texts(),
     }

@@ -2,7 +2,7 @@
 
 A point is the last price of a quarter of a minute in which there was a trade, so 20 of them
 span the five minutes that hot markets look back on. Sending them with every trade was most of
-an older program's traffic.
+an older program's traffic; every new point of a young line was a tenth of ours.
 """
 
 from collections import deque
@@ -14,6 +14,8 @@ POINTS = 20
 POINT_MS = 15_000
 _MOVE_DIVISOR = 20
 """A point has moved when it differs by at least a twentieth, 5 %."""
+_GROWTH_DIVISOR = 4
+"""A line has grown when it is longer by at least a quarter, or has all its points."""
 
 
 class Sparkline:
@@ -31,28 +33,28 @@ class Sparkline:
         if slot > self._slot:
             self._slot = slot
             self._points.append(price)
-            is_moved = self._is_moved()
+            is_changed = self._has_grown() or any(map(_is_far, self._points, self._published))
         else:
             self._points[-1] = price
-            is_moved = _is_far(price, self._published[-1])
-        if is_moved:
+            is_changed = _is_far(price, self._published[-1])
+        if is_changed:
             self._published = list(self._points)
-        return is_moved
+        return is_changed
 
     def texts(self) -> list[str]:
         return [decimal_text(price, self._decimals) for price in self._points]
 
+    def past_texts(self) -> list[str]:
+        """All points but the newest, which moves with every trade."""
+        return self.texts()[:-1]
+
     def last_text(self) -> str:
         return decimal_text(self._points[-1], self._decimals)
 
-    def change(self) -> float:
-        """From the oldest point to the newest, as a fraction."""
-        first, last = self._points[0], self._points[-1]
-        return round((last - first) / first, 4) if first else 0.0
-
-    def _is_moved(self) -> bool:
-        points, published = self._points, self._published
-        return len(points) != len(published) or any(map(_is_far, points, published))
+    def _has_grown(self) -> bool:
+        longer = len(self._points) - len(self._published)
+        is_complete = longer > 0 and len(self._points) == POINTS
+        return is_complete or longer * _GROWTH_DIVISOR >= len(self._published)
 
 
 def _is_far(now: int, then: int) -> bool:

@@ -129,7 +129,7 @@ class MarketState:
         interval = self._interval(channel)
         match name:
             case "hot":
-                return LatestView(lambda: self._hot, interval)
+                return StateView(lambda: self._hot, interval)
             case "sparkline":
                 return StateView(lambda: self._sparklines, interval)
             case "analytics.hour" | "analytics.day":

@@ -1,6 +1,7 @@
 /** One subscription and the state it feeds, shared by every panel that shows it. */
 import { Book } from "./state/book.js";
 import { Fills } from "./state/fills.js";
+import { HotMarkets } from "./state/hot.js";
 import { Keyed } from "./state/keyed.js";
 import { Latest } from "./state/latest.js";
 import { Tape } from "./state/tape.js";
@@ -11,7 +12,7 @@ const PERMISSION_DENIED = 103;
 
 function stateFor(name) {
   if (name === "trades:all") return new Tape(TAPE_TRADES);
-  if (name === "market:hot") return new Latest();
+  if (name === "market:hot") return new HotMarkets();
   switch (name.slice(0, name.indexOf(":"))) {
     case "trades":
       return new Tape(MARKET_TAPE_TRADES);

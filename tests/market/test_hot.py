@@ -25,36 +25,52 @@ def test_ranking_is_that_of_counting_the_window_anew(arrivals: list[tuple[str, i
         told.append((step, market))
     counts = Counter(market for when, market in told if when > step - 20)
     shown = Watcher(state.view(CHANNEL)).state["markets"]
-    assert [row["trades"] for row in shown] == sorted(counts.values(), reverse=True)[:12]
-    assert all(counts[row["market"].removeprefix("sim.")] == row["trades"] for row in shown)
+    assert [row["trades"] for row in shown.values()] == sorted(counts.values(), reverse=True)[:12]
+    assert all(counts[market.removeprefix("sim.")] == row["trades"] for market, row in shown.items())
 
 
-def test_row_holds_price_change_turnover_and_points() -> None:
+def test_row_holds_price_turnover_and_the_points_before_the_price() -> None:
     state = market_state("BTCUSDT")
     state.apply(trade(1, 10_000, time_ms=START_MS), START_MS)
     state.apply(trade(2, 10_250, time_ms=START_MS + STEP_MS, size=500), START_MS + STEP_MS)
     assert Watcher(state.view(CHANNEL)).state == {
         "time": START_MS + STEP_MS,
-        "markets": [
-            {
-                "market": "sim.BTCUSDT",
-                "title": "Bitcoin",
-                "price": "102.5",
-                "change": 0.025,
-                "volume": "151.25",
-                "trades": 2,
-                "points": ["100", "102.5"],
-            }
-        ],
+        "markets": {"sim.BTCUSDT": {"price": "102.5", "volume": "151.25", "trades": 2}},
+        "titles": {"sim.BTCUSDT": "Bitcoin"},
+        "points": {"sim.BTCUSDT": ["100"]},
     }
+
+
+def test_trade_in_the_same_quarter_of_a_minute_changes_its_own_row_and_nothing_else() -> None:
+    state = market_state("A", "B")
+    for market in "AB":
+        state.apply(trade(1, 10_000, market=market, time_ms=START_MS), START_MS)
+    watcher = Watcher(state.view(CHANNEL))
+    state.apply(trade(2, 10_100, market="A", time_ms=START_MS + 1), START_MS + 1)
+    assert watcher.update() == {
+        "time": START_MS + 1,
+        "markets": {"sim.A": {"price": "101", "volume": "201", "trades": 2}},
+    }
+
+
+def test_market_that_is_overtaken_leaves_with_all_that_was_said_of_it() -> None:
+    state = market_state(*MARKETS[:13])
+    for number, market in enumerate(MARKETS[:12]):
+        state.apply(trade(number, market=market, size=number + 1), NOW_MS)
+    watcher = Watcher(state.view(CHANNEL))
+    for number in (20, 21):
+        state.apply(trade(number, market=MARKETS[12]), NOW_MS)
+    patch = watcher.update()
+    assert patch is not None
+    assert {patch[section]["sim.M0"] for section in ("markets", "titles", "points")} == {None}
+    assert set(watcher.state["markets"]) == {f"sim.{market}" for market in MARKETS[1:13]}
 
 
 def test_busier_market_is_first_and_equals_go_by_turnover() -> None:
     state = market_state("A", "B", "C")
     for number, (market, size) in enumerate([("A", 1), ("B", 3), ("B", 1), ("C", 2)]):
         state.apply(trade(number, market=market, size=size), NOW_MS)
-    rows = Watcher(state.view(CHANNEL)).state["markets"]
-    assert [row["market"] for row in rows] == ["sim.B", "sim.C", "sim.A"]
+    assert list(Watcher(state.view(CHANNEL)).state["markets"]) == ["sim.B", "sim.C", "sim.A"]
 
 
 def test_quiet_view_has_no_changes() -> None:
@@ -71,7 +87,7 @@ def test_trade_from_before_the_window_is_not_counted() -> None:
     state = market_state("A", "B")
     state.apply(trade(1, market="A"), NOW_MS)
     state.apply(trade(1, market="B", time_ms=NOW_MS - 400_000), NOW_MS)
-    assert [row["market"] for row in Watcher(state.view(CHANNEL)).state["markets"]] == ["sim.A"]
+    assert list(Watcher(state.view(CHANNEL)).state["markets"]) == ["sim.A"]
 
 
 def test_venue_clock_that_runs_ahead_does_not_empty_the_window() -> None:

@@ -54,14 +54,25 @@ def test_only_the_market_that_moved_is_in_the_patch() -> None:
     assert list(patch["points"]) == ["sim.B"]
 
 
-def test_line_grows_by_one_point_a_slot_and_keeps_twenty() -> None:
+def test_line_that_grew_by_a_quarter_is_shown_and_so_is_the_complete_one() -> None:
+    state = market_state("BTCUSDT")
+    watcher = Watcher(state.view(CHANNEL))
+    shown: list[int] = []
+    for slot in range(25):
+        time_ms = START_MS + slot * POINT_MS
+        state.apply(trade(slot, 10_000, time_ms=time_ms), time_ms)
+        if patch := watcher.update():
+            shown.append(len(patch["points"]["sim.BTCUSDT"]))
+    assert shown == [1, 2, 3, 4, 5, 7, 9, 12, 15, 19, 20]
+
+
+def test_line_keeps_the_last_twenty_points() -> None:
     state = market_state("BTCUSDT")
     watcher = Watcher(state.view(CHANNEL))
     for slot in range(25):
         time_ms = START_MS + slot * POINT_MS
         state.apply(trade(slot, 100_000 * (slot + 1), time_ms=time_ms), time_ms)
-        watcher.update()
-        assert len(watcher.state["points"]["sim.BTCUSDT"]) == min(slot + 1, 20)
+    watcher.update()
     assert watcher.state["points"]["sim.BTCUSDT"] == [f"{1_000 * (slot + 1)}" for slot in range(5, 25)]
 
 

@@ -29,7 +29,7 @@ def test_repeated_trade_is_published_once() -> None:
     state = market_state("BTCUSDT")
     state.apply(trade(81), NOW_MS)
     assert state.apply(trade(81), NOW_MS) == []
-    assert Watcher(state.view("market:hot")).state["markets"][0]["trades"] == 1
+    assert Watcher(state.view("market:hot")).state["markets"]["sim.BTCUSDT"]["trades"] == 1
 
 
 def test_same_trade_id_of_another_market_is_another_trade() -> None:

@@ -71,7 +71,7 @@ async def test_book_starts_whole_and_its_changes_keep_it_so(simulated: Server) -
         ("open_orders:paper", {"orders"}),
         ("orders:paper", {"orders", "fills"}),
         ("bots:paper", {"bots"}),
-        ("market:hot", {"time", "markets"}),
+        ("market:hot", {"time", "markets", "titles", "points"}),
         ("market:sparkline", {"points"}),
         ("market:analytics.hour", {"bucket_seconds", "buckets"}),
         ("market:analytics.day", {"bucket_seconds", "buckets"}),

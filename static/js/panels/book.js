@@ -26,7 +26,7 @@ export class BookPanel extends Panel {
   draw() {
     const state = this.state(this.channels[0]);
     if (this.#market) this.#draw(state);
-    else if (state.value?.markets.length) this.#follow(state.value.markets[0].market);
+    else if (state.ranked.length) this.#follow(state.ranked[0].market);
     return false;
   }
 

@@ -3,7 +3,7 @@ import { make, write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { marketText, percentText, shortText, wholeText } from "../text.js";
-import { drawSparkline } from "../views/sparkline.js";
+import { changeOf, drawSparkline } from "../views/sparkline.js";
 
 const LINE_HEIGHT = 20;
 
@@ -15,7 +15,7 @@ export class HotPanel extends Panel {
   }
 
   draw() {
-    const markets = this.state("market:hot").value?.markets ?? [];
+    const markets = this.state("market:hot").ranked;
     this.#rows.draw(markets, (market) => market.market);
     this.notice(markets.length ? "" : "nothing has traded yet");
     return false;
@@ -25,7 +25,7 @@ export class HotPanel extends Panel {
 function fillRow(row, market) {
   row.element.dataset.market = market.market;
   row.element.title = market.title || market.market;
-  writeSigned(row.change, percentText(market.change));
+  writeSigned(row.change, percentText(changeOf(market.points)));
   write(row.name, marketText(market.market));
   write(row.price, market.price);
   write(row.volume, shortText(Number(market.volume)));

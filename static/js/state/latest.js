@@ -1,4 +1,4 @@
-/** The state of a channel whose every publication is whole: a ticker, the hot markets. */
+/** The state of a channel whose every publication is whole: a ticker. */
 export class Latest {
   value = null;
 
