@@ -7,7 +7,7 @@ import orjson
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
-from monitor.broadcast.history import History
+from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication, merge_publications
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
@@ -17,13 +17,14 @@ from monitor.health.health import Health
 
 class Channel:
     __slots__ = (
+        "_epoch",
         "_gathered",
         "_groups",
         "_health",
-        "_latest",
         "_state",
         "gathered_bytes",
         "history",
+        "latest",
         "name",
         "namespace",
         "prefix",
@@ -31,21 +32,21 @@ class Channel:
         "subscribers",
     )
 
-    def __init__(self, name: str, namespace: Namespace, health: Health) -> None:
+    def __init__(self, name: str, namespace: Namespace, health: Health, *, epoch: str) -> None:
         self.name = name
         self.namespace = namespace
         self.prefix = b'{"push":{"channel":' + orjson.dumps(name) + b',"pub":'
         self._health = health
         self.subscribers: dict[Client, bytes] = {}
         """Each with the protocol's client info for presence."""
-        self.history = (
-            History(namespace.history_size, namespace.history_seconds) if namespace.history_size else None
-        )
+        self.history = new_history(namespace, epoch) if namespace.history_size else None
+        self._epoch = epoch
         self.gathered_bytes = 0
         self.queued_bytes = 0
         self._gathered: list[Publication] = []
         self._groups: dict[tuple[Encoding, Variant], SendGroup] = {}
-        self._latest: bytes | None = None
+        self.latest: Publication | None = None
+        """What publishers from outside have said last, where each publication is whole."""
         self._state: Sections = {}
 
     @property
@@ -56,7 +57,15 @@ class Channel:
     def is_needed(self) -> bool:
         """Whether forgetting it would lose something: subscribers, history or a kept state."""
         has_history = self.history is not None and self.history.offset > 0
-        return bool(self.subscribers or has_history or self._latest or self._state)
+        return bool(self.subscribers or has_history or self.latest or self._state)
+
+    @property
+    def position(self) -> Position | None:
+        """What a subscriber may come back with; None where nothing can be recovered."""
+        delivery = self.namespace.delivery
+        if self.history is not None and delivery is not Delivery.STATE:
+            return self.history.position
+        return Position(0, self._epoch) if delivery is Delivery.LATEST else None
 
     @property
     def is_idle(self) -> bool:
@@ -88,16 +97,16 @@ class Channel:
         """Whether a subscriber gets the channel in this form."""
         return any(len(group) for (_, form), group in self._groups.items() if form is variant)
 
-    def keep_state(self, data: bytes, *, limit_bytes: int) -> None:
+    def keep_state(self, publication: Publication, *, limit_bytes: int) -> None:
         """Remember what a later subscriber starts from, where the delivery mode has a state.
 
         Raises:
             ValueError: a change that is not an object of sections, or the state grows past its limit.
         """
         if self.namespace.delivery is Delivery.LATEST:
-            self._latest = data
+            self.latest = publication
         elif self.namespace.delivery is Delivery.STATE:
-            state = apply_patch(self._state, parse_patch(data))
+            state = apply_patch(self._state, parse_patch(publication.data))
             size = len(encode_patch(state))
             if size > limit_bytes:
                 raise ValueError(
@@ -107,7 +116,9 @@ class Channel:
 
     def state(self) -> bytes | None:
         """What publishers from outside have made of the channel, where its delivery mode has a state."""
-        return encode_patch(self._state) if self._state else self._latest
+        if self._state:
+            return encode_patch(self._state)
+        return self.latest.data if self.latest else None
 
     def gather(self, publication: Publication) -> None:
         """Hold a publication for the tick, merged by the namespace's delivery mode."""
@@ -158,3 +169,7 @@ class Channel:
             done(item)
 
         return all(group.advance(clock_ns, until_ns, finish) for group in list(self._groups.values()))
+
+
+def new_history(namespace: Namespace, epoch: str) -> History:
+    return History(namespace.history_size, namespace.history_bytes, namespace.history_seconds, epoch=epoch)

@@ -4,14 +4,14 @@ A client whose socket has room is written to at once. One whose socket is full h
 behind: it gets an outbox and one writer task until it has caught up. Nobody waits for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import trio
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
-from monitor.broadcast.item import Item
+from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox
@@ -154,6 +154,10 @@ class Client:
         if self._outbox is not None:
             self._drop(self._outbox.discard(lambda item: item.publications[0].kind == MARKET_STREAM), LADDER)
 
+    def torn_channels(self) -> Iterator[str]:
+        """Those of its channels that it did not get everything of, because of where it stood."""
+        return (channel for channel in self.groups if self.ledgers[channel].dropped)
+
     # Its own pace
 
     @property
@@ -189,6 +193,11 @@ class Client:
         if discard:
             if self._outbox is not None:
                 self._drop(self._outbox.discard(lambda item: item.channel == channel), "left")
+            self._retire(channel)
+
+    def _retire(self, channel: str) -> None:
+        """Close the ledger of a channel that was left, once no reply waits that its publications are in."""
+        if channel not in self.groups and not self.ledgers[channel].pending:
             self._past.add(self.ledgers.pop(channel))
 
     def settle(self) -> Ledger:
@@ -207,6 +216,11 @@ class Client:
     def pending_bytes(self) -> int:
         return len(self._rest) + (self._outbox.bytes if self._outbox else 0)
 
+    @property
+    def room_bytes(self) -> int:
+        """What it may have waiting besides."""
+        return self._outbox_bytes - self.pending_bytes
+
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""
         depths = self._outbox.depths() if self._outbox else [0, 0, 0, 0]
@@ -220,6 +234,8 @@ class Client:
         """Send a reply, a ping or a pong, or queue it if the client is behind. Never waits, never raises."""
         if self.is_closed:
             return
+        if item.resent:
+            self._account_resent(item)
         if self.is_behind and not self._goes_before(item):
             self._queue(item)
         else:
@@ -287,12 +303,33 @@ class Client:
             self._account_sent(item)
         return True
 
+    def _account_resent(self, item: Item) -> None:
+        """What a reply brings again is offered as what is published is."""
+        for resent in item.resent:
+            self.ledgers[resent.channel].resend(resent.count, self._share(item, resent))
+            self._health.totals.resent += resent.count
+        self._health.note_offered(item.lane, item.count, len(item.payload))
+
+    def _account_reply(self, item: Item, frame_bytes: int) -> None:
+        for resent in item.resent:
+            share_bytes = self._share(item, resent)
+            self.ledgers[resent.channel].deliver(resent.count, share_bytes)
+            self._retire(resent.channel)
+            frame_bytes -= share_bytes
+        self.reply_bytes += frame_bytes
+        if item.resent:
+            self._health.note_delivered(item.lane, item.count, len(item.payload))
+
+    def _share(self, item: Item, resent: Resent) -> int:
+        """How many bytes of a reply's frame are for the publications in it."""
+        return len(item.frame(self.encoding)) * resent.size_bytes // len(item.payload)
+
     def _account_sent(self, item: Item) -> None:
         frame_bytes = len(item.frame(self.encoding))
         if self._pace is not None:
             self._pace.spend(item.count, frame_bytes, trio.current_time())
         if not item.channel:
-            self.reply_bytes += frame_bytes
+            self._account_reply(item, frame_bytes)
             return
         ledger = self.ledgers[item.channel]
         ledger.deliver(item.count, frame_bytes)
@@ -398,6 +435,10 @@ class Client:
 
     def _drop(self, items: list[Item], reason: str) -> None:
         for item in items:
+            for resent in item.resent:
+                self.ledgers[resent.channel].drop(resent.count)
+                self._retire(resent.channel)
             if item.channel:
                 self.ledgers[item.channel].drop(item.count)
+            if item.count:
                 self._health.note_dropped(item.lane, item.count, len(item.payload), reason)

@@ -1,6 +1,9 @@
-"""The last publications of a channel with their positions, bounded by count and age."""
+"""The last publications of a channel with their positions, bounded by count, bytes and age.
 
-import secrets
+Decides whether what a client missed can be told: all of it, in order, or nothing. A part would
+be shown as if it were the whole.
+"""
+
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -14,17 +17,22 @@ class Position:
 
     offset: int
     epoch: str
+    """Empty where a client asks for any."""
 
 
 class History:
-    """Keeps at most `size` publications, none older than `seconds` (0: any age)."""
+    """Keeps at most `size` publications of `limit_bytes` in all, none older than `seconds` (0: any age)."""
 
-    __slots__ = ("_kept", "_seconds", "epoch", "offset")
+    __slots__ = ("_kept", "_limit_bytes", "_seconds", "_size", "bytes", "epoch", "offset")
 
-    def __init__(self, size: int, seconds: int) -> None:
-        self._kept: deque[Publication] = deque(maxlen=size)
+    def __init__(self, size: int, limit_bytes: int, seconds: int, *, epoch: str) -> None:
+        self._kept: deque[Publication] = deque()
+        self._size = size
+        self._limit_bytes = limit_bytes
         self._seconds = seconds
-        self.epoch = secrets.token_hex(4)
+        self.bytes = 0
+        """Of the payloads that are kept."""
+        self.epoch = epoch
         self.offset = 0
 
     @property
@@ -35,10 +43,14 @@ class History:
         """Keep a publication that was given `offset + 1`."""
         self.offset = publication.offset
         self._kept.append(publication)
+        self.bytes += publication.size_bytes
+        while len(self._kept) > self._size or self.bytes > self._limit_bytes:
+            self._forget_oldest()
 
     def clear(self) -> None:
         """Forget what is kept; offset and epoch survive."""
         self._kept.clear()
+        self.bytes = 0
 
     def read(self, now_ns: int, *, since: int | None, limit: int | None, reverse: bool) -> list[Publication]:
         """Publications strictly after `since` (before it when `reverse`), oldest (newest) first.
@@ -55,8 +67,29 @@ class History:
             kept = (publication for publication in kept if publication.offset > since)
         return list(islice(kept, limit))
 
+    def missed(
+        self, since: Position, now_ns: int, *, limit: int, limit_bytes: int
+    ) -> tuple[Publication, ...] | None:
+        """All that was published after a position, oldest first; None if it can't be told in full.
+
+        Args:
+            limit, limit_bytes: more publications, or more of their payloads, are not told.
+        """
+        count = self.offset - since.offset
+        if since.epoch not in ("", self.epoch) or count < 0:
+            return None
+        self._expire(now_ns)
+        if count > min(limit, len(self._kept)):
+            return None
+        missed = tuple(islice(reversed(self._kept), count))[::-1]
+        size_bytes = sum(publication.size_bytes for publication in missed)
+        return missed if size_bytes <= limit_bytes else None
+
     def _expire(self, now_ns: int) -> None:
         if self._seconds:
             oldest_ns = now_ns - self._seconds * 1_000_000_000
             while self._kept and self._kept[0].stamp_ns < oldest_ns:
-                self._kept.popleft()
+                self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self.bytes -= self._kept.popleft().size_bytes

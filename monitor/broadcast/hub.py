@@ -5,6 +5,7 @@ the rest in slices between which everything else gets its turn, lane by lane (`t
 channel has one fan-out under way; beyond a bound in bytes its publisher gets an error.
 """
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,12 +14,13 @@ from typing import Protocol
 
 import trio
 
-from monitor.broadcast.channel import Channel
+from monitor.broadcast.channel import Channel, new_history
 from monitor.broadcast.client import Client
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Step, Variant, variant_of
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
+from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_start
 from monitor.broadcast.turns import Turns
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
@@ -26,6 +28,8 @@ from monitor.health.health import Health
 
 SLICE_NS = 1_000_000
 JUDGE_SECONDS = 0.25
+RECOVERED_SHARE = 2
+"""A recovery takes at most one part in so many of what its client may have waiting: replies must fit too."""
 
 
 class UnknownChannel(LanecastError):
@@ -90,6 +94,8 @@ class Hub:
         self._namespaces = namespaces
         self._clock_ns = clock_ns
         self._channels: dict[str, Channel] = {}
+        self._epoch = _new_epoch()
+        """Of every stream that begins; another one once a stream was lost, which may begin again."""
         self._gathering: set[Channel] = set()
         self._unfinished: dict[Channel, None] = {}
         """Those with a fan-out under way; within a lane the first has the next turn."""
@@ -180,7 +186,7 @@ class Hub:
 
     def _keep_state(self, channel: Channel, publication: Publication) -> None:
         try:
-            channel.keep_state(publication.data, limit_bytes=self._limits.gather_bytes)
+            channel.keep_state(publication, limit_bytes=self._limits.gather_bytes)
         except ValueError as error:
             self._forget_unneeded(channel)
             raise BadPublication(f"channel {channel.name!r}: {error}") from None
@@ -221,25 +227,35 @@ class Hub:
         for publication in item.publications:
             self.health.kinds[publication.kind].record(now_ns - publication.stamp_ns)
 
-    def subscribe(self, channel: str, client: Client, info: bytes) -> bytes | None:
+    def subscribe(self, channel: str, client: Client, info: bytes, wish: Wish = ANEW) -> Start:
         """Make a client a subscriber, after all that was published so far is on its way to the others.
 
-        Returns:
-            The state that the client starts from, where the channel has one.
-
         Raises:
-            UnknownChannel, TooMany.
+            UnknownChannel, TooMany, Unrecoverable.
         """
         found = self._open(channel, self.namespace(channel))
         limit = found.namespace.subscriber_limit
         if limit and len(found.subscribers) >= limit:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
         variant = self._variant(found, client.step)
-        whole = self._whole(found, variant)
+        start = self._find_start(found, client, wish, self._whole(found, variant))
         self._flush(found)
         found.add(client, info, variant)
         self.health.subscriptions += 1
-        return whole
+        return start
+
+    def _find_start(self, channel: Channel, client: Client, wish: Wish, whole: bytes | None) -> Start:
+        try:
+            return find_start(
+                channel,
+                wish,
+                whole,
+                now_ns=self._clock_ns(),
+                limit_bytes=client.room_bytes // RECOVERED_SHARE,
+            )
+        except Unrecoverable:
+            self._forget_unneeded(channel)
+            raise
 
     def _variant(self, channel: Channel, step: Step) -> Variant:
         variant = variant_of(channel.namespace, step)
@@ -281,7 +297,7 @@ class Hub:
         found = self._channels.get(channel)
         if found is not None and found.history is not None:
             return found.history
-        return History(size=1, seconds=0)
+        return new_history(self.namespace(channel), self._epoch)
 
     def channel(self, name: str) -> Channel | None:
         """The channel, if it has subscribers or keeps anything."""
@@ -300,7 +316,8 @@ class Hub:
         if channel is None:
             if len(self._channels) >= self._limits.channels and not self._evict():
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
-            channel = self._channels[name] = Channel(name, namespace, self.health)
+            channel = Channel(name, namespace, self.health, epoch=self._epoch)
+            self._channels[name] = channel
             self.health.channels = len(self._channels)
         return channel
 
@@ -309,6 +326,7 @@ class Hub:
         for name, channel in self._channels.items():
             if not channel.subscribers:
                 del self._channels[name]
+                self._epoch = _new_epoch()
                 return True
         return False
 
@@ -368,3 +386,7 @@ class Hub:
         for name, group in client.groups.items():
             if self._variant(self._channels[name], step) is not group.variant:
                 yield name
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(4)

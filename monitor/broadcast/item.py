@@ -32,6 +32,11 @@ class Publication:
     """What it sets or removes, in a `map` channel."""
     removed: bool = False
 
+    @property
+    def size_bytes(self) -> int:
+        """Of what the publisher gave."""
+        return len(self.data) + len(self.info) + len(self.tags)
+
     def document(self) -> bytes:
         """The protocol's publication object."""
         text = b'{"data":' + self.data
@@ -47,10 +52,31 @@ class Publication:
         return text + b"}"
 
 
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """Publications that a reply holds because its client had missed them."""
+
+    channel: str
+    count: int
+    size_bytes: int
+    """Of their documents within the payload."""
+
+
 class Item:
     """What is offered to a client: a payload with its lane and what it holds."""
 
-    __slots__ = ("_frames", "channel", "delivery", "is_control", "lane", "payload", "prefix", "publications")
+    __slots__ = (
+        "_frames",
+        "channel",
+        "count",
+        "delivery",
+        "is_control",
+        "lane",
+        "payload",
+        "prefix",
+        "publications",
+        "resent",
+    )
 
     def __init__(
         self,
@@ -61,6 +87,7 @@ class Item:
         prefix: bytes = b"",
         delivery: Delivery = Delivery.STREAM,
         publications: tuple[Publication, ...] = (),
+        resent: tuple[Resent, ...] = (),
         is_control: bool = False,
     ) -> None:
         """With `is_control`, the payload is a whole frame already: a pong."""
@@ -71,6 +98,8 @@ class Item:
         self.prefix = prefix
         self.delivery = delivery
         self.publications = publications
+        self.resent = resent
+        self.count = len(publications) + sum(each.count for each in resent)
         self._frames: dict[Encoding, bytes] = {}
 
     @classmethod
@@ -87,10 +116,6 @@ class Item:
         return cls(
             payload, lane, channel=channel, prefix=prefix, delivery=delivery, publications=publications
         )
-
-    @property
-    def count(self) -> int:
-        return len(self.publications)
 
     def count_late(self, kinds: Mapping[str, KindMeter], now_ns: int) -> int:
         """How many of its publications, oldest first, are past their kind's threshold."""

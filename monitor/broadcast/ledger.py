@@ -21,6 +21,8 @@ class Ledger:
     late: int = 0
     """Of those sent, how many came after their kind's threshold."""
     pending: int = 0
+    resent: int = 0
+    """Of those offered, how many were offered again, because the client had missed them."""
 
     def send(self, messages: int, size_bytes: int) -> None:
         """Offered and sent at once."""
@@ -34,6 +36,11 @@ class Ledger:
         self.offered += messages
         self.offered_bytes += size_bytes
         self.pending += messages
+
+    def resend(self, messages: int, size_bytes: int) -> None:
+        """Offered again, and waiting now."""
+        self.queue(messages, size_bytes)
+        self.resent += messages
 
     def deliver(self, messages: int, size_bytes: int) -> None:
         """What waited was sent."""
@@ -61,6 +68,7 @@ class Ledger:
         self.dropped += other.dropped
         self.late += other.late
         self.pending += other.pending
+        self.resent += other.resent
 
     @property
     def is_balanced(self) -> bool:

@@ -72,8 +72,10 @@ class Namespace(Section):
     interval_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
     """Least time between two publications of market state; 0 is every tick."""
     history_size: Annotated[int, Field(ge=0, le=100_000)] = 0
+    history_bytes: Annotated[int, Field(ge=1_024, le=1_073_741_824)] = 4_194_304
+    """Of the payloads that are kept; a publication that is larger is not kept."""
     history_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
-    """0 keeps what `history_size` allows for as long as the server runs."""
+    """0 keeps what `history_size` and `history_bytes` allow for as long as the server runs."""
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False

@@ -58,6 +58,8 @@ class Totals:
     offered: int = 0
     sent: int = 0
     merged: int = 0
+    resent: int = 0
+    """Of those offered, what was offered again to clients that had missed it."""
     bytes: int = 0
     """Bytes sent."""
     connections: int = 0

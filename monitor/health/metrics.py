@@ -83,6 +83,7 @@ def _message_metrics(health: Health) -> Iterator[Metric]:
     yield CounterMetricFamily("lanecast_sent", "Messages sent to clients.", totals.sent)
     yield CounterMetricFamily("lanecast_sent_bytes", "Bytes sent to clients.", totals.bytes)
     yield CounterMetricFamily("lanecast_merged", "Messages replaced by a newer one of theirs.", totals.merged)
+    yield CounterMetricFamily("lanecast_resent", "Messages offered again after a recovery.", totals.resent)
     yield _counters("lanecast_dropped", "Messages dropped.", "reason", totals.dropped.items())
     lanes = [(lane.name.lower(), health.lanes[lane]) for lane in Lane]
     yield _gauges("lanecast_lane_depth", "Messages waiting.", "lane", ((n, m.depth) for n, m in lanes))

@@ -22,10 +22,10 @@ from monitor.broadcast.history import Position
 from monitor.broadcast.hub import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
-from monitor.serve.commands import start_server_side
 from monitor.serve.http import HttpError, Request, Response, json
-from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal
+from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal, Since
 from monitor.serve.session import House, Session
+from monitor.serve.subscription import push_server_side
 
 NODE_ID = str(uuid.uuid4())
 IDEMPOTENCY_KEYS_MAX = 10_000
@@ -63,6 +63,7 @@ class SessionParams(msgspec.Struct):
     channel: str = ""
     info: Any = None
     expire_at: int | None = None
+    recover_since: Since | None = None
 
 
 class DisconnectCode(msgspec.Struct):
@@ -197,7 +198,13 @@ class Api:
         channels.find_namespace(self._hub, params.channel)
         for session in self._sessions(params.user, params.client):
             if params.channel not in session.subscriptions:
-                start_server_side(session, params.channel, params.info, params.expire_at)
+                push_server_side(
+                    session,
+                    params.channel,
+                    params.recover_since,
+                    channel_info=params.info,
+                    expires_at=params.expire_at,
+                )
         return _EMPTY
 
     def _unsubscribe(self, params: SessionParams) -> bytes:

@@ -73,6 +73,7 @@ SHUTDOWN = Goodbye(3001, "shutdown")
 INTERNAL_ERROR = Goodbye(3004, "internal error")
 CONNECTION_EXPIRED = Goodbye(3005, "connection expired")
 SUBSCRIPTION_END = Goodbye(3006, "subscription expired")
+STATE_LOST = Goodbye(3010, "insufficient state")
 NO_PONG = Goodbye(3012, "no pong")
 TOO_MANY_COMMANDS = Goodbye(3013, "too many requests")
 INVALID_TOKEN = Goodbye(3500, "invalid token")
@@ -81,6 +82,7 @@ FORCE_DISCONNECT = Goodbye(3503, "force disconnect")
 NO_MESSAGE_HANDLER = Goodbye(3508, "not available")
 
 UNSUBSCRIBED_BY_SERVER = (2000, "server unsubscribe")
+INSUFFICIENT_STATE = (2500, "insufficient state")
 OTHER_FORM = (2500, "the channel has another form on this step of the ladder")
 SUBSCRIPTION_EXPIRED = (2501, "subscription expired")
 
@@ -94,15 +96,28 @@ class Since(msgspec.Struct):
     epoch: str = ""
 
 
+class Recovery(Since):
+    """Where a client was in a channel, if it wants to go on from there."""
+
+    recover: bool = False
+
+
 class ConnectRequest(msgspec.Struct):
     token: str = ""
     name: str = ""
     version: str = ""
+    subs: dict[str, Recovery] = {}
+    """Positions in server-side subscriptions."""
 
 
-class SubscribeRequest(msgspec.Struct):
+REFUSE_UNRECOVERED = 2
+"""The bit of a subscribe's flag by which a client asks for an error if it can't be told all it missed."""
+
+
+class SubscribeRequest(Recovery):
     channel: str = ""
     token: str = ""
+    flag: int = 0
     type: int = 0
     delta: str = ""
     tf: msgspec.Raw = NOTHING

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import uniform
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -20,8 +20,9 @@ import trio
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.hub import Hub
-from monitor.broadcast.item import Item
+from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
+from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane, Settings
 from monitor.keys import Keys
 from monitor.serve import protocol
@@ -46,8 +47,18 @@ FAULTS = frozenset({1002, 1003, 1006, 1007, 1009, 3004, 3008, 3009, 3012, 3013, 
 
 _PING = Item(protocol.PING, Lane.IMMEDIATE)
 
-Handler = Callable[["Session", Any], tuple[Lane, bytes]]
-"""Carries out one command; returns its reply's lane and result."""
+
+class Outcome(NamedTuple):
+    """What a command is answered."""
+
+    lane: Lane
+    result: bytes
+    resent: tuple[Resent, ...] = ()
+    """What the result holds of publications that the client had missed."""
+
+
+Handler = Callable[["Session", Any], Outcome]
+"""Carries out one command."""
 Rpc = Callable[["Session", msgspec.Raw], bytes]
 """Answers one remote call with JSON."""
 
@@ -248,7 +259,7 @@ class Session:
         self._check_order(command, method)
         try:
             self._count_command()
-            lane, result = self.house.handlers[method](self, getattr(command, method))
+            outcome = self.house.handlers[method](self, getattr(command, method))
         except CommandError as error:
             self.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
             if method == "connect":
@@ -256,7 +267,7 @@ class Session:
                 raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None
         else:
             if method != "send":
-                self.send(lane, protocol.reply(command.id, method, result))
+                self.send(outcome.lane, protocol.reply(command.id, method, outcome.result), outcome.resent)
 
     def _check_order(self, command: Command, method: str) -> None:
         if self.claims is None and method != "connect":
@@ -274,9 +285,9 @@ class Session:
         if recent > limit:
             raise CommandError(protocol.TOO_MANY_REQUESTS)
 
-    def send(self, lane: Lane, document: bytes) -> None:
+    def send(self, lane: Lane, document: bytes, resent: tuple[Resent, ...] = ()) -> None:
         """Send a reply or a push that is this client's alone."""
-        self.client.offer(Item(document, lane))
+        self.client.offer(Item(document, lane, resent=resent))
 
     # Identity and time
 
@@ -338,6 +349,16 @@ class Session:
         for channel in list(self.house.hub.step_changes(self.client, step)):
             if not self.subscriptions[channel].is_server_side:
                 self.force_unsubscribe(channel, *protocol.OTHER_FORM)
+        if step < Step.SNAPSHOTS:
+            self._recover_streams()
+
+    def _recover_streams(self) -> None:
+        """What a stream's subscriber did without, it is to ask for again by its position."""
+        for channel in list(self.client.torn_channels()):
+            if self.subscriptions[channel].is_server_side:
+                self.disconnect(protocol.STATE_LOST)
+            else:
+                self.force_unsubscribe(channel, *protocol.INSUFFICIENT_STATE)
 
     def ladder_report(self) -> dict[str, Any]:
         """Where the client stands on the ladder, and why."""
@@ -355,17 +376,17 @@ class Session:
     # Subscriptions
 
     def subscribe(
-        self, channel: str, info: bytes, *, is_server_side: bool, expires_at: int | None
-    ) -> bytes | None:
-        """Become a subscriber; returns the state to start from.
+        self, channel: str, info: bytes, wish: Wish, *, is_server_side: bool, expires_at: int | None
+    ) -> Start:
+        """Become a subscriber.
 
         Raises:
-            UnknownChannel, TooMany.
+            UnknownChannel, TooMany, Unrecoverable.
         """
-        whole = self.house.hub.subscribe(channel, self.client, info)
+        start = self.house.hub.subscribe(channel, self.client, info, wish)
         self.subscriptions[channel] = Subscription(info, is_server_side)
         self.renew_subscription(channel, expires_at)
-        return whole
+        return start
 
     def renew_subscription(self, channel: str, expires_at: int | None) -> None:
         """Let a subscription live until then, and a grace beyond; None is for ever."""

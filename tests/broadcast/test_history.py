@@ -1,11 +1,11 @@
-from monitor.broadcast.history import History
+from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Publication
 
 SECOND = 1_000_000_000
 
 
-def _filled(size: int, count: int, seconds: int = 0) -> History:
-    history = History(size, seconds)
+def _filled(size: int, count: int, seconds: int = 0, limit_bytes: int = 1_000) -> History:
+    history = History(size, limit_bytes, seconds, epoch="e")
     for offset in range(1, count + 1):
         history.append(Publication(b"%d" % offset, "kind", offset * SECOND, offset))
     return history
@@ -43,5 +43,40 @@ def test_clearing_keeps_offset_and_epoch() -> None:
     assert (history.offset, history.epoch) == (5, epoch)
 
 
-def test_every_stream_has_an_epoch_of_its_own() -> None:
-    assert History(1, 0).epoch != History(1, 0).epoch
+def test_the_oldest_go_when_the_bytes_are_too_many() -> None:
+    history = _filled(size=10, count=5, limit_bytes=3)
+    assert _offsets(history) == [3, 4, 5]
+    history.append(Publication(b"1234", "kind", 0, 6))
+    assert (_offsets(history), history.bytes, history.offset) == ([], 0, 6)
+
+
+def _missed(history: History, offset: int, epoch: str = "e", limit: int = 300) -> list[int] | None:
+    missed = history.missed(Position(offset, epoch), 100 * SECOND, limit=limit, limit_bytes=1_000)
+    return None if missed is None else [publication.offset for publication in missed]
+
+
+def test_what_was_missed_is_told_in_full_or_not_at_all() -> None:
+    history = _filled(size=3, count=5)
+    assert [_missed(history, offset) for offset in range(7)] == [None, None, [3, 4, 5], [4, 5], [5], [], None]
+
+
+def test_a_position_of_another_stream_is_worth_nothing_and_no_epoch_is_any() -> None:
+    history = _filled(size=3, count=5)
+    assert (_missed(history, 5, "f"), _missed(history, 4, "")) == (None, [5])
+
+
+def test_more_than_the_bounds_is_not_told() -> None:
+    history = _filled(size=10, count=5)
+    assert (_missed(history, 3, limit=2), _missed(history, 2, limit=2)) == ([4, 5], None)
+    position = Position(2, "e")
+    assert history.missed(position, 0, limit=9, limit_bytes=2) is None
+    assert len(history.missed(position, 0, limit=9, limit_bytes=3) or ()) == 3
+
+
+def test_what_has_expired_or_was_removed_can_not_be_told() -> None:
+    history = _filled(size=10, count=5, seconds=97)
+    assert (_missed(history, 1), _missed(history, 2)) == (None, [3, 4, 5])
+    history.clear()
+    assert (_missed(history, 4), _missed(history, 5)) == (None, [])
+    history.append(Publication(b"6", "kind", 100 * SECOND, 6))
+    assert (_missed(history, 4), _missed(history, 5)) == (None, [6])

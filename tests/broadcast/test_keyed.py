@@ -23,7 +23,12 @@ def _put(keyed: Keyed, key: str, data: bytes = b"1", stamp_ns: int = 0) -> Publi
 
 
 def _keyed(*, key_limit: int = 100, limit_bytes: int = 10_000, ttl_seconds: int = 0) -> Keyed:
-    return Keyed(History(100, 0), key_limit=key_limit, limit_bytes=limit_bytes, ttl_seconds=ttl_seconds)
+    return Keyed(
+        History(100, 1 << 20, 0, epoch="e"),
+        key_limit=key_limit,
+        limit_bytes=limit_bytes,
+        ttl_seconds=ttl_seconds,
+    )
 
 
 def _page(keyed: Keyed, after: str = "", *, count: int = 100, limit_bytes: int = 10_000) -> tuple[str, str]:
@@ -128,7 +133,7 @@ class KeyedMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        stream = History(STREAM_SIZE, 0)
+        stream = History(STREAM_SIZE, 1 << 20, 0, epoch="e")
         self.keyed = Keyed(stream, key_limit=KEY_LIMIT, limit_bytes=50, ttl_seconds=TTL_SECONDS)
         self.model: dict[str, tuple[bytes, int]] = {}
         self.now_ns = 0

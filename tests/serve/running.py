@@ -23,6 +23,8 @@ NAMESPACES = {
     "feed": {"gather": True, "history_size": 400},
 }
 """Besides the default ones: one with every right, and one that gathers."""
+RECOVERABLE = {"recoverable", "positioned", "epoch"}
+"""What a subscribe result says of every channel that can be recovered, besides an offset above 0."""
 
 
 def sign(key: str = KEYS.token, **claims: Any) -> str:

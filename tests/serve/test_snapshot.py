@@ -6,12 +6,20 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.serve.running import KEYS, Server, running, sign
+from tests.serve.running import KEYS, RECOVERABLE, Server, running, sign
 from tests.serve.wire import Client
 
 BOOK = "book:sim.BTCUSDT"
 SIMULATOR = {"enabled": True, "rate": 200, "seed": 7}
 QUICK = {name: {"interval_ms": 20} for name in ("book", "market:hot", "market:analytics")}
+STATES = {
+    "botstate:paper",
+    "open_orders:paper",
+    "market:sparkline",
+    "market:analytics.hour",
+    "market:analytics.day",
+}
+"""Their subscribers start from the whole, always."""
 OFFER = "permessage-deflate"
 
 
@@ -86,7 +94,8 @@ async def test_subscriber_gets_the_state_at_once_and_changes_later(
 ) -> None:
     client = await simulated.client()
     result = await client.call("subscribe", channel=channel)
-    assert set(result) == {"data"}
+    assert set(result) - RECOVERABLE - {"offset"} == {"data"}
+    assert (channel in STATES) == (not set(result) & RECOVERABLE)
     assert set(result["data"]) == sections
     assert await next_change(client, channel)
 
@@ -94,7 +103,8 @@ async def test_subscriber_gets_the_state_at_once_and_changes_later(
 @pytest.mark.trio
 async def test_trades_are_a_stream_whose_last_ones_are_kept(simulated: Server) -> None:
     client = await simulated.client()
-    assert await client.call("subscribe", channel="trades:all") == {}
+    result = await client.call("subscribe", channel="trades:all")
+    assert set(result) == {*RECOVERABLE, "offset"}
     trade = await next_change(client, "trades:all")
     assert set(trade) == {"market", "id", "price", "size", "side", "time"}
     kept = (await client.call("history", channel="trades:all", limit=-1))["publications"]
