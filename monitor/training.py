@@ -238,6 +238,9 @@ class Viewer:
     async def send_all(self, data: bytes) -> None:
         self._is_closed = True
 
+    async def finish(self) -> None:
+        pass
+
     async def receive(self) -> bytes:
         if self._is_closed:
             return b""
