@@ -21,10 +21,13 @@ from monitor.engine import build_engine
 from monitor.health.feeds import FeedHealth
 from monitor.health.metrics import CONTENT_TYPE, exposition
 from monitor.keys import Keys
+from monitor.reload import Reloads
 from monitor.serve.access import make_token
 from monitor.serve.api import Api
+from monitor.serve.connection import Connection
 from monitor.serve.files import Files, static_directory
 from monitor.serve.front import FrontDoor, open_listeners
+from monitor.serve.tls import Certificate
 
 _log = logging.getLogger("lanecast")
 
@@ -69,7 +72,7 @@ async def _run(settings: Settings, keys: Keys, *, console: bool) -> int:
         address = await nursery.start(serve, settings, keys)
         print(f"lanecast serves {address}", flush=True)
         if console:
-            status = await _run_console(address, keys)
+            status = await _run_console(address, settings, keys)
             nursery.cancel_scope.cancel()
     return status
 
@@ -81,10 +84,12 @@ async def _stop_on_signal(scope: trio.CancelScope) -> None:
             scope.cancel()
 
 
-async def _run_console(address: str, keys: Keys) -> int:
+async def _run_console(address: str, settings: Settings, keys: Keys) -> int:
     """The console, as a process of its own on our terminal; returns its exit status."""
     token = make_token(keys.operator, "console", ttl_seconds=CONSOLE_TOKEN_SECONDS)
     environment = {**os.environ, "LANECAST_OPERATOR_TOKEN": token}
+    if settings.tls:
+        environment["LANECAST_CERTIFICATE"] = str(settings.tls.certificate_file.absolute())
     ended = await trio.run_process(
         [sys.executable, "-m", "tui", address], env=environment, check=False, stdin=None
     )
@@ -101,17 +106,21 @@ async def serve(
     feeds = _feeds(settings)
     engine = build_engine(settings, keys, frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()))
     health = engine.health
+    certificate = Certificate(settings.tls) if settings.tls else None
     door = FrontDoor(
         engine.house,
         Api(engine.house, keys.api),
         Files(static_directory()),
         lambda: (exposition(health), CONTENT_TYPE),
+        certificate.accept if certificate else Connection,
     )
+    reloads = Reloads(health.troubles, [certificate] if certificate else [])
     # Last of what may fail: a wrong setting leaves no socket behind.
     listeners = await open_listeners(settings.host, settings.port)
-    health.address = local_url("http", *listeners[0].getsockname()[:2])
+    health.address = local_url(settings.scheme, *listeners[0].getsockname()[:2])
     async with trio.open_nursery() as core:
         await core.start(engine.run)
+        core.start_soon(reloads.run)
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor import __version__
-from monitor.address import local_url
 from monitor.errors import ConfigError, LanecastError
 
 if TYPE_CHECKING:
@@ -158,12 +157,13 @@ def console(url: str | None, **given: Any) -> int:
     """Attach the operator console to the server at URL.
 
     The token is LANECAST_OPERATOR_TOKEN, or is made with the operator key (LANECAST_OPERATOR_KEY, or
-    the one in the data directory).
+    the one in the data directory). Over TLS the machine's authorities must vouch for the server, or
+    LANECAST_CERTIFICATE names a file with its certificate.
     """
     from tui.app import run_console
 
     settings = _settings(given)
-    return run_console(url or _address(settings), _operator_token(settings))
+    return run_console(url or settings.address, _operator_token(settings), _certificate(settings, url))
 
 
 @lanecast.command()
@@ -218,7 +218,8 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
 
     settings = _settings(given)
     text = sys.stdin.read() if json_text == "-" else json_text
-    click.echo(publish_json(url or _address(settings), load_keys(settings).api, channel, text))
+    address, certificate = url or settings.address, _certificate(settings, url)
+    click.echo(publish_json(address, load_keys(settings).api, channel, text, certificate))
 
 
 @lanecast.command()
@@ -333,5 +334,8 @@ def _operator_token(settings: "Settings") -> str:
     return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings).operator, "console")
 
 
-def _address(settings: "Settings") -> str:
-    return local_url("http", settings.host, settings.port)
+def _certificate(settings: "Settings", url: str | None) -> Path | None:
+    """The file of the certificate that the server must have; without a URL that of the server here."""
+    if given := os.environ.get("LANECAST_CERTIFICATE"):
+        return Path(given)
+    return settings.tls.certificate_file if settings.tls and url is None else None

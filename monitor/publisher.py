@@ -4,19 +4,25 @@ The payload goes out byte for byte: parsing and writing it again would change lo
 """
 
 import json
+import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 
 from monitor.errors import ConfigError, PeerError
+from monitor.trust import trusting
 
 TIMEOUT_SECONDS = 10
 
 
-def publish_json(address: str, api_key: str, channel: str, payload: str) -> str:
+def publish_json(
+    address: str, api_key: str, channel: str, payload: str, certificate_file: Path | None = None
+) -> str:
     """Publish `payload` (JSON text) to `channel` and return the server's result as JSON text.
 
+    With the file of a certificate the server must have that one, whatever names are in it.
     Raises ConfigError for what was given wrong and PeerError for what the server made of it.
     """
     try:
@@ -24,15 +30,15 @@ def publish_json(address: str, api_key: str, channel: str, payload: str) -> str:
     except orjson.JSONDecodeError as error:
         raise ConfigError(f"{_clipped(payload)} is not JSON: {error}") from None
     body = f'{{"channel":{json.dumps(channel)},"data":{payload}}}'
-    return json.dumps(_result(address, _post(address, api_key, body)))
+    return json.dumps(_result(address, _post(address, api_key, body, trusting(certificate_file))))
 
 
-def _post(address: str, api_key: str, body: str) -> httpx.Response:
+def _post(address: str, api_key: str, body: str, trust: ssl.SSLContext) -> httpx.Response:
     url = f"{address.rstrip('/')}/api/publish"
     headers = {"X-API-Key": api_key, "Content-Type": "application/json"}
     try:
         # Without trust_env: a proxy meant for the internet would be asked for 127.0.0.1.
-        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=trust) as client:
             return client.post(url, content=body.encode(), headers=headers)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise ConfigError(f"url {address!r} is not an address: {error}") from None

@@ -294,10 +294,12 @@ def test_example_file_tells_every_setting() -> None:
     uncommented = re.sub(r"^# (?=\[|\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     settings = load(uncommented)
     told = tomllib.loads(uncommented)
+    assert settings.tls
     sections: list[tuple[BaseModel, dict[str, Any]]] = [
         (settings, told),
         (settings.limits, told["limits"]),
         (settings.simulator, told["simulator"]),
+        (settings.tls, told["tls"]),
         (settings.feeds, told["feeds"]),
         *((getattr(settings.feeds, name), feed) for name, feed in told["feeds"].items()),
         (settings.namespaces["chat"], told["namespaces"]["chat"]),

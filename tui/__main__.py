@@ -3,10 +3,13 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 from monitor.errors import ConfigError
 
 TOKEN_VARIABLE = "LANECAST_OPERATOR_TOKEN"
+CERTIFICATE_VARIABLE = "LANECAST_CERTIFICATE"
+"""File of the server's certificate, where the server's own machine is meant."""
 
 
 def main() -> int:
@@ -19,7 +22,10 @@ def main() -> int:
     from tui.app import run_console
 
     try:
-        return run_console(sys.argv[1], os.environ.get(TOKEN_VARIABLE, ""))
+        certificate = os.environ.get(CERTIFICATE_VARIABLE)
+        return run_console(
+            sys.argv[1], os.environ.get(TOKEN_VARIABLE, ""), Path(certificate) if certificate else None
+        )
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import trio
@@ -236,9 +237,10 @@ class Console(App[None]):
         self._sort_by(column)
 
 
-def run_console(url: str, token: str) -> int:
+def run_console(url: str, token: str, certificate_file: Path | None = None) -> int:
     """Run the console until the operator quits; returns the exit code.
 
+    With the file of a certificate the server must have that one, whatever names are in it.
     The terminal is left as it was, also on SIGTERM, SIGHUP and SIGINT. Raises ConfigError
     when `url` is no server's address, or when there is no terminal.
     """
@@ -246,12 +248,12 @@ def run_console(url: str, token: str) -> int:
     # Textual draws on standard error and would wait for keys for ever.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the console needs a terminal; without one, /metrics tells how the server is")
-    return asyncio.run(_run(url, token))
+    return asyncio.run(_run(url, token, certificate_file))
 
 
-async def _run(url: str, token: str) -> int:
+async def _run(url: str, token: str, certificate_file: Path | None) -> int:
     model = Model(url)
-    link = Link(model, token)
+    link = Link(model, token, certificate_file)
     app = Console(model, link)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -30,9 +31,10 @@ Take = Callable[[Publication], None]
 class Link:
     """Fills a model from a server for as long as `run` runs; all its methods belong to Trio's side."""
 
-    def __init__(self, model: Model, token: str) -> None:
+    def __init__(self, model: Model, token: str, certificate_file: Path | None = None) -> None:
         self._model = model
         self._token = token
+        self._certificate_file = certificate_file
         self._query: Query | None = None
         self._asked = trio.Event()
         self._again = trio.Event()
@@ -45,7 +47,9 @@ class Link:
         while True:
             self._again = trio.Event()
             async with (
-                open_client(self._model.url, self._token, CLIENT_NAME) as self._client,
+                open_client(
+                    self._model.url, self._token, CLIENT_NAME, certificate_file=self._certificate_file
+                ) as self._client,
                 trio.open_nursery() as self._nursery,
             ):
                 self._follow_all(self._client, self._nursery)

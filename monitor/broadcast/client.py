@@ -39,7 +39,10 @@ class Wire(Protocol):
         ...
 
     def send_now(self, data: bytes | memoryview) -> int:
-        """Write what the socket takes at once; 0 if it is full. Raises OSError if it is broken."""
+        """Write what the socket takes at once; 0 if it is full. Raises OSError if it is broken.
+
+        What was not taken comes first in the next call: it may be on its way already, encrypted.
+        """
         ...
 
     async def wait_writable(self) -> None: ...

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -80,13 +81,16 @@ class Client:
     have taken effect. Cancelled, a command is abandoned and the connection goes on.
     """
 
-    def __init__(self, url: str, token: str, name: str, reconnect: bool, zstd: bool) -> None:
+    def __init__(
+        self, url: str, token: str, name: str, reconnect: bool, zstd: bool, certificate_file: Path | None
+    ) -> None:
         self.url = websocket_url(url)
         self.status = Status(LinkState.CONNECTING)
         self.id = ""
         """What the server calls this connection; a new one after each reconnect."""
         self._hello = {"token": token, "name": name} if token else {"name": name}
         self._reconnect = reconnect
+        self._certificate_file = certificate_file
         self._compression = Compression(is_on=zstd)
         self._subscriptions: dict[str, Subscription] = {}
         self._connection: Connection | None = None
@@ -213,14 +217,14 @@ class Client:
                 missing = self._compression.missing(websocket.handshake_headers)
                 if missing is None:
                     return await self._speak(websocket)
-            await self._compression.learn(self.url, missing)
+            await self._compression.learn(self.url, missing, self._certificate_file)
             async with self._open() as websocket:
                 return await self._speak(websocket)
         except Disconnected as lost:
             return lost
 
     def _open(self) -> AbstractAsyncContextManager[WebSocketConnection]:
-        return open_websocket(self.url, self._compression.offers)
+        return open_websocket(self.url, self._compression.offers, self._certificate_file)
 
     async def _speak(self, websocket: WebSocketConnection) -> Disconnected:
         inflate = self._compression.agreed(websocket.subprotocol)
@@ -310,15 +314,22 @@ def websocket_url(url: str) -> str:
 
 @asynccontextmanager
 async def open_client(
-    url: str, token: str = "", name: str = "lanecast", *, reconnect: bool = True, zstd: bool = True
+    url: str,
+    token: str = "",
+    name: str = "lanecast",
+    *,
+    reconnect: bool = True,
+    zstd: bool = True,
+    certificate_file: Path | None = None,
 ) -> AsyncIterator[Client]:
     """Keep a connection to a server while the block runs; entering does not wait for it.
 
-    Without `reconnect` the first failure is final; without `zstd` only text is spoken.
+    Without `reconnect` the first failure is final; without `zstd` only text is spoken. With the file of
+    a certificate (PEM) the server must have that one, whatever names are in it.
     Raises ConfigError when `url` is none.
     Leaving, also by cancellation, says goodbye for at most a second.
     """
-    client = Client(url, token, name, reconnect, zstd)
+    client = Client(url, token, name, reconnect, zstd, certificate_file)
     scope = trio.CancelScope(shield=True)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:

@@ -7,6 +7,7 @@ writes, so that a caller who is cancelled can't leave half a frame behind.
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +22,7 @@ from trio_websocket import (
 )
 
 from monitor.errors import PeerError
+from monitor.trust import trusting
 
 ANSWER_SECONDS = 5.0
 """For the handshake, and for each reply; what the protocol's own clients wait."""
@@ -235,11 +237,14 @@ def _is_terminal(code: int) -> bool:
     return code == 1009 or 3500 <= code < 4000 or 4500 <= code < 5000
 
 
-async def _dial(address: SplitResult) -> Stream:
+async def _dial(address: SplitResult, certificate_file: Path | None) -> Stream:
     host = address.hostname or ""
     if address.scheme == "ws":
         return await trio.open_tcp_stream(host, address.port or 80)
-    stream = await trio.open_ssl_over_tcp_stream(host, address.port or 443, https_compatible=True)
+    context = trusting(certificate_file)
+    stream = await trio.open_ssl_over_tcp_stream(
+        host, address.port or 443, https_compatible=True, ssl_context=context
+    )
     try:
         await stream.do_handshake()
     except BaseException:
@@ -248,11 +253,11 @@ async def _dial(address: SplitResult) -> Stream:
     return stream
 
 
-async def open_stream(url: str) -> Stream:
-    """Connect to the server of a WebSocket address. Raises Disconnected."""
+async def open_stream(url: str, certificate_file: Path | None = None) -> Stream:
+    """Connect to the server of a WebSocket address, trusting its certificate. Raises Disconnected."""
     try:
         with trio.fail_after(ANSWER_SECONDS):
-            return await _dial(urlsplit(url))
+            return await _dial(urlsplit(url), certificate_file)
     except trio.TooSlowError:
         raise _late(url) from None
     except (OSError, trio.BrokenResourceError) as error:
@@ -268,14 +273,16 @@ def _cause(error: BaseException) -> BaseException:
 
 
 @asynccontextmanager
-async def open_websocket(url: str, subprotocols: Sequence[str] = ()) -> AsyncIterator[WebSocketConnection]:
+async def open_websocket(
+    url: str, subprotocols: Sequence[str] = (), certificate_file: Path | None = None
+) -> AsyncIterator[WebSocketConnection]:
     """Open a WebSocket for the block, which must not raise; Disconnected says why there is none.
 
     The stream is opened and closed here: trio-websocket leaves it open when the server
     closes first.
     """
     try:
-        async with await open_stream(url) as stream, trio.open_nursery() as nursery:
+        async with await open_stream(url, certificate_file) as stream, trio.open_nursery() as nursery:
             with trio.fail_after(ANSWER_SECONDS):
                 websocket = await _shake_hands(nursery, stream, urlsplit(url), subprotocols)
             yield websocket

@@ -5,6 +5,7 @@ fetched once, checked against its name, and kept. Whatever fails, plain text is 
 """
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import h11
@@ -53,10 +54,10 @@ class Compression:
             return None
         return None if hints[0] == self._unavailable else hints[0]
 
-    async def learn(self, url: str, dictionary_id: str) -> None:
+    async def learn(self, url: str, dictionary_id: str, certificate_file: Path | None) -> None:
         """Fetch a dictionary from the server of this WebSocket address, and offer it from now on."""
         try:
-            self._inflater = Inflater(await fetch_dictionary(url, dictionary_id))
+            self._inflater = Inflater(await fetch_dictionary(url, dictionary_id, certificate_file))
         except PeerError:
             self._unavailable = dictionary_id
 
@@ -82,14 +83,14 @@ class Inflater:
             raise PeerError(f"the server sent a frame that is not zstd, or damaged: {error}") from None
 
 
-async def fetch_dictionary(url: str, dictionary_id: str) -> Dictionary:
+async def fetch_dictionary(url: str, dictionary_id: str, certificate_file: Path | None = None) -> Dictionary:
     """Get a dictionary from the server of this WebSocket address.
 
     Raises PeerError when it can't be had, or is not what its id says.
     """
     try:
         with trio.fail_after(ANSWER_SECONDS):
-            async with await open_stream(url) as stream:
+            async with await open_stream(url, certificate_file) as stream:
                 dictionary = Dictionary(await _get(stream, url, dictionary_path(url, dictionary_id)))
     except (trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError) as error:
         raise PeerError(f"dictionary {dictionary_id} could not be read from {url}: {error!r}") from None

@@ -21,6 +21,7 @@ from monitor.config.settings import (
     Preset,
     Settings,
     SimulatorSettings,
+    TlsSettings,
     load_settings,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "Preset",
     "Settings",
     "SimulatorSettings",
+    "TlsSettings",
     "load_settings",
 ]

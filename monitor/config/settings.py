@@ -33,7 +33,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from monitor.address import is_dialable
+from monitor.address import is_dialable, local_url
 from monitor.config.namespaces import (
     DEFAULT_KINDS,
     DEFAULT_NAMESPACES,
@@ -152,6 +152,14 @@ class Limits(Section):
         return self
 
 
+class TlsSettings(Section):
+    """Both are PEM; read again when they change."""
+
+    certificate_file: HomePath
+    """The server's certificate, and behind it those that lead to a root."""
+    key_file: HomePath
+
+
 class SimulatorSettings(Section):
     enabled: bool | None = None
     """None: on unless a venue is configured."""
@@ -206,6 +214,8 @@ class Settings(BaseSettings):
     """Whose pages may connect besides this server's own; `*` is everybody's."""
     trusted_proxies: CommaList[IPvAnyNetwork] = []
     """Addresses and networks whose X-Forwarded-For or Forwarded is believed."""
+    tls: TlsSettings | None = None
+    """None speaks plain HTTP."""
     data_dir: HomePath = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("lanecast", appauthor=False))
     )
@@ -245,6 +255,16 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what is given and nothing else: `load_settings` reads the sources and can name them."""
         return (init_settings,)
+
+    @property
+    def scheme(self) -> str:
+        """Of the server's addresses."""
+        return "https" if self.tls else "http"
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches the server."""
+        return local_url(self.scheme, self.host, self.port)
 
     @property
     def cadence(self) -> Cadence:

@@ -19,7 +19,9 @@ from monitor.errors import ConfigError
 
 PREFIX = "LANECAST_"
 
-COMMAND_VARIABLES = frozenset({"LANECAST_CONFIG", "LANECAST_OPERATOR_TOKEN", "LANECAST_URL"})
+COMMAND_VARIABLES = frozenset(
+    {"LANECAST_CERTIFICATE", "LANECAST_CONFIG", "LANECAST_OPERATOR_TOKEN", "LANECAST_URL"}
+)
 """Read by commands; not settings."""
 
 

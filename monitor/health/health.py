@@ -100,6 +100,8 @@ class Health:
         """How late the event loop wakes a task that sleeps."""
         self.feeds: dict[str, FeedHealth] = {}
         """By name; the app enters each feed that it starts."""
+        self.troubles: dict[str, str] = {}
+        """What somebody has to mend, in words, by name; who came upon it takes it out again."""
         self.process = ProcessMeter()
         self.alerts = Alerts()
         self._started_ns = clock_ns()
@@ -194,6 +196,7 @@ class Health:
             rules.find_lag(self.lag.last_10s.summary()),
             rules.find_failures(self.clients + ended, failed),
             rules.find_growth(self.process.growth.bytes),
+            rules.find_troubles(self.troubles),
             rules.find_troubled_feeds(self.feeds.values(), now_ns),
         )
 

@@ -4,7 +4,7 @@ Pure and cheap: a rule that finds nothing builds nothing. How long something mus
 anybody is called is not decided here but in `alerts`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from monitor.config import Lane
@@ -133,6 +133,12 @@ def find_growth(grown_bytes: int) -> Iterator[Finding]:
             grown_bytes,
             GROWTH_LIMIT_BYTES,
         )
+
+
+def find_troubles(troubles: Mapping[str, str]) -> Iterator[Finding]:
+    """What somebody has to mend, said by who came upon it."""
+    for name, message in troubles.items():
+        yield Finding(name, Severity.CRITICAL, message)
 
 
 def find_troubled_feeds(feeds: Iterable[FeedHealth], now_ns: int) -> Iterator[Finding]:

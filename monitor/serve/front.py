@@ -6,6 +6,7 @@ nobody else anything. A request has a deadline and bounds on its head and its bo
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
@@ -44,9 +45,16 @@ WEBSOCKET_PATH = "/connection/websocket"
 
 class FrontDoor:
     def __init__(
-        self, house: House, api: Api, files: Files, metrics: Callable[[], tuple[bytes, str]]
+        self,
+        house: House,
+        api: Api,
+        files: Files,
+        metrics: Callable[[], tuple[bytes, str]],
+        connect: Callable[[socket.socket, str], Connection] = Connection,
     ) -> None:
+        """`connect` makes a connection of an accepted socket and its peer's address."""
         self._house = house
+        self._connect = connect
         self._api = api
         self._files = files
         self._metrics = metrics
@@ -81,7 +89,7 @@ class FrontDoor:
                     for _ in range(ACCEPTS_PER_TURN):
                         accepted, address = listener.accept()
                         self._totals.connections += 1
-                        self._admit(Connection(accepted, _address(address)), serving)
+                        self._admit(self._connect(accepted, _address(address)), serving)
                 except BlockingIOError:
                     continue
                 except OSError as error:
@@ -101,6 +109,9 @@ class FrontDoor:
             session = await self._serve_requests(connection)
             if session is not None:
                 await session.run()
+        except ssl.SSLError as error:
+            _log.debug("a connection from %s ended: %s", connection.address, error)
+            self._totals.refused["tls"] += 1
         except OSError:
             self._totals.refused["connection lost"] += 1
         except Exception:
@@ -218,7 +229,9 @@ class FrontDoor:
             peer,
             h11.Response(
                 status_code=response.status,
-                headers=response.all_headers(),
+                headers=response.all_headers(
+                    is_encrypted=connection.is_encrypted, host=head.headers.get("host", "") if head else ""
+                ),
                 reason=HTTPStatus(response.status).phrase,
             ),
         )

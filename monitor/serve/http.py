@@ -27,6 +27,8 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
     ),
 )
 
+_STRICT_TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -46,9 +48,12 @@ class Response:
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = field(default=())
 
-    def all_headers(self) -> list[tuple[str, str]]:
-        """With those that every answer carries."""
+    def all_headers(self, *, is_encrypted: bool, host: str) -> list[tuple[str, str]]:
+        """With those that every answer carries, over TLS or not, to a request for `host`."""
         headers = [*SECURITY_HEADERS, *self.headers]
+        # It holds for every port of a name: other programs on this machine's localhost speak plain HTTP.
+        if is_encrypted and not host.startswith("localhost"):
+            headers.append(_STRICT_TRANSPORT)
         if self.status != HTTPStatus.NOT_MODIFIED:
             headers += [("Content-Type", self.content_type), ("Content-Length", str(len(self.body)))]
         return headers
