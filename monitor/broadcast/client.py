@@ -70,6 +70,7 @@ class Client:
         "encoding",
         "fileno",
         "groups",
+        "id",
         "is_behind",
         "is_closed",
         "ledgers",
@@ -99,6 +100,8 @@ class Client:
         """
         self.encoding = encoding
         self.fileno = wire.fileno()
+        self.id = ""
+        """What operators know it by."""
         self.user = ""
         self.groups: dict[str, SendGroup] = {}
         """By channel, those it is a member of."""
@@ -337,11 +340,16 @@ class Client:
         ledger = self.ledgers[item.channel]
         ledger.deliver(item.count, frame_bytes)
         self._health.note_delivered(item.lane, item.count, len(item.payload))
-        late = item.count_late(self._health.kinds, self._health.clock_ns())
+        now_ns, kinds = self._health.clock_ns(), self._health.kinds
+        oldest = item.publications[0]
+        kind = kinds[oldest.kind]
+        if now_ns - oldest.stamp_ns > kind.worst_ns:
+            kind.record_client(self.id, item.stages(oldest, now_ns))
+        late = item.count_late(kinds, now_ns)
         ledger.late += late
         if late and self.is_behind:
             # The group's figures end with the members that keep up; what comes later is counted here.
-            self._health.kinds[item.publications[0].kind].late += late
+            kind.late += late
 
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None

@@ -164,6 +164,7 @@ class SendGroup:
             if isinstance(head, Item):
                 if not self._offer(head, clock_ns, until_ns):
                     return False
+                self._note_last(head, clock_ns())
                 self._end_item(head)
                 done(head)
             else:
@@ -176,6 +177,13 @@ class SendGroup:
         if client.is_fast and self._waiting.get(client, self._pushed + 1) <= self._sequence:
             self._make_ready(client)
 
+    def _note_last(self, item: Item, now_ns: int) -> None:
+        """Of those who keep up, the last one waited longest."""
+        if self._ready:
+            oldest = item.publications[0]
+            meter = self._health.kinds[oldest.kind]
+            meter.record_client(self._ready[-1].id, item.stages(oldest, now_ns))
+
     def _end_item(self, item: Item) -> None:
         self._queue.popleft()
         self._sequence += 1
@@ -186,6 +194,11 @@ class SendGroup:
 
     def _offer(self, item: Item, clock_ns: Callable[[], int], until_ns: int) -> bool:
         now_ns = clock_ns()
+        if not self._cursor:
+            begun_ns = now_ns
+            item.frame(self._encoding)
+            now_ns = clock_ns()
+            item.note_encoded(begun_ns, now_ns)
         while self._cursor < len(self._ready):
             self._send_some(item, now_ns)
             now_ns = clock_ns()

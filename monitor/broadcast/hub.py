@@ -143,8 +143,11 @@ class Hub:
         kind = kind or namespace.kind
         if kind not in self.health.kinds:
             raise BadPublication(f"kind {kind!r} is not configured; known are {', '.join(self.health.kinds)}")
-        stamp_ns = stamp_ns if stamp_ns is not None else self._clock_ns()
-        publication = Publication(data.replace(b"\n", b""), kind, stamp_ns, 0, info, tags)
+        now_ns = self._clock_ns()
+        stamp_ns = stamp_ns if stamp_ns is not None else now_ns
+        publication = Publication(
+            data.replace(b"\n", b""), kind, stamp_ns, info=info, tags=tags, published_ns=now_ns
+        )
         found = self._open(channel, namespace)
         self._check_room(found, publication)
         if found.history is not None and not skip_history:
@@ -225,7 +228,7 @@ class Hub:
     def _finish(self, item: Item) -> None:
         now_ns = self._clock_ns()
         for publication in item.publications:
-            self.health.kinds[publication.kind].record(now_ns - publication.stamp_ns)
+            self.health.kinds[publication.kind].record(item.stages(publication, now_ns))
 
     def subscribe(self, channel: str, client: Client, info: bytes, wish: Wish = ANEW) -> Start:
         """Make a client a subscriber, after all that was published so far is on its way to the others.

@@ -4,15 +4,16 @@ A reply to a command is an item without publications, so that it can travel in t
 channel it is about and never overtakes, nor is overtaken by, that channel's publications.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.patch import encode_patch, merge, parse_patch
 from monitor.config import Delivery, Lane
-from monitor.health.latency import KindMeter
+from monitor.health.kind import KindMeter, Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Publication:
     key: str = ""
     """What it sets or removes, in a `map` channel."""
     removed: bool = False
+    published_ns: int = 0
+    """When it was published, on the clock of `stamp_ns`; 0 if that is its stamp."""
 
     @property
     def size_bytes(self) -> int:
@@ -66,10 +69,13 @@ class Item:
     """What is offered to a client: a payload with its lane and what it holds."""
 
     __slots__ = (
+        "_deadlines_ns",
         "_frames",
+        "begun_ns",
         "channel",
         "count",
         "delivery",
+        "encode_ns",
         "is_control",
         "lane",
         "payload",
@@ -100,7 +106,12 @@ class Item:
         self.publications = publications
         self.resent = resent
         self.count = len(publications) + sum(each.count for each in resent)
+        self.begun_ns = 0
+        """When the first group began with it; 0 before."""
+        self.encode_ns = 0
+        """What its frames took to make."""
         self._frames: dict[Encoding, bytes] = {}
+        self._deadlines_ns: list[int] | None = None
 
     @classmethod
     def of(
@@ -118,14 +129,31 @@ class Item:
         )
 
     def count_late(self, kinds: Mapping[str, KindMeter], now_ns: int) -> int:
-        """How many of its publications, oldest first, are past their kind's threshold."""
-        late = 0
+        """How many of its publications are past their kind's threshold."""
+        if self._deadlines_ns is None:
+            self._deadlines_ns = sorted(self._deadlines(kinds))
+        return bisect_left(self._deadlines_ns, now_ns)
+
+    def _deadlines(self, kinds: Mapping[str, KindMeter]) -> Iterator[int]:
         for publication in self.publications:
             threshold_ns = kinds[publication.kind].threshold_ns
-            if threshold_ns is None or now_ns - publication.stamp_ns <= threshold_ns:
-                break
-            late += 1
-        return late
+            if threshold_ns is not None:
+                yield publication.stamp_ns + threshold_ns
+
+    def note_encoded(self, begun_ns: int, now_ns: int) -> None:
+        """One of its frames was made."""
+        self.begun_ns = self.begun_ns or begun_ns
+        self.encode_ns += now_ns - begun_ns
+
+    def stages(self, publication: Publication, now_ns: int) -> Stages:
+        """Where the time of one of its publications went, if it is written now."""
+        published_ns = publication.published_ns or publication.stamp_ns
+        return Stages(
+            published_ns - publication.stamp_ns,
+            self.begun_ns - published_ns,
+            self.encode_ns,
+            now_ns - self.begun_ns - self.encode_ns,
+        )
 
     def frame(self, encoding: Encoding) -> bytes:
         """The bytes of its message, made once per encoding."""
@@ -141,10 +169,12 @@ class Item:
         if newer.delivery is Delivery.LATEST:
             return newer
         publication = merge_publications(self.publications[-1], newer.publications[-1])
-        return Item.of(newer.channel, newer.prefix, newer.lane, newer.delivery, (publication,))
+        merged = Item.of(newer.channel, newer.prefix, newer.lane, newer.delivery, (publication,))
+        merged.begun_ns = self.begun_ns
+        return merged
 
 
 def merge_publications(older: Publication, newer: Publication) -> Publication:
     """One change with the effect of both; it has waited as long as the older one."""
     data = encode_patch(merge(parse_patch(older.data), parse_patch(newer.data)))
-    return Publication(data, newer.kind, older.stamp_ns, newer.offset, newer.info, newer.tags)
+    return replace(newer, data=data, stamp_ns=older.stamp_ns, published_ns=older.published_ns)

@@ -18,7 +18,8 @@ from monitor.health import report, rules
 from monitor.health.alerts import Alerts, Finding
 from monitor.health.depth import LaneMeter
 from monitor.health.feeds import FeedHealth
-from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, KindMeter, LatencyMeter
+from monitor.health.kind import KindMeter
+from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
 from monitor.health.process import ProcessMeter
 from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
 

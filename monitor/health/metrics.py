@@ -116,8 +116,9 @@ def _latency_metrics(health: Health) -> Iterator[Metric]:
         "lanecast_latency_seconds",
         "From publish to the last client's socket.",
         "kind",
-        ((kind.name, kind.since_start) for kind in kinds),
+        ((kind.name, kind.latency.since_start) for kind in kinds),
     )
+    yield _stage_seconds(health)
     yield _gauges(
         "lanecast_latency_threshold_seconds",
         "The latency promised for a kind.",
@@ -133,6 +134,16 @@ def _latency_metrics(health: Health) -> Iterator[Metric]:
     lag = HistogramMetricFamily("lanecast_loop_lag_seconds", "How late the event loop wakes a task.")
     lag.add_metric([], _buckets(health.lag.since_start), _sum_seconds(health.lag.since_start))
     yield lag
+
+
+def _stage_seconds(health: Health) -> Metric:
+    family = CounterMetricFamily(
+        "lanecast_stage_seconds", "Where the latency's time went.", labels=["kind", "stage"]
+    )
+    for kind in health.kinds.values():
+        for stage, spent_ns in kind.since_start().stages._asdict().items():
+            family.add_metric([kind.name, stage], spent_ns / NS_PER_SECOND)
+    return family
 
 
 def _feed_metrics(health: Health) -> Iterator[Metric]:

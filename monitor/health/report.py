@@ -12,7 +12,8 @@ import orjson
 import monitor
 from monitor.config import Lane
 from monitor.health.depth import LaneMeter
-from monitor.health.latency import NS_PER_MS, Histogram, KindMeter, Summary
+from monitor.health.kind import KindMeter, Window
+from monitor.health.latency import NS_PER_MS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.health.rules import standing_of
 
@@ -95,32 +96,46 @@ def _lane(lane: Lane, meter: LaneMeter, rate: float) -> dict[str, Any]:
 
 
 def _kind(kind: KindMeter, rate: float) -> dict[str, Any]:
-    summary = kind.last_minute.summary()
+    last_minute = _window(kind.last_minute())
     return {
         "kind": kind.name,
         "lane": None if kind.lane is None else kind.lane.name.lower(),
         "threshold_ms": None if kind.threshold_ns is None else kind.threshold_ns / NS_PER_MS,
+        **last_minute,
         "count": kind.count,
         "rate": round(rate, 1),
-        **_figures(summary),
         "late": kind.late,
-        "state": standing_of(kind.threshold_ns, summary.p99_ns),
-        "last_10s": _window(kind.last_10s),
-        "since_start": _window(kind.since_start),
+        "state": standing_of(kind.threshold_ns, kind.latency.last_minute.summary().p99_ns),
+        "last_10s": _window(kind.last_10s()),
+        "since_start": _window(kind.since_start()),
     }
 
 
-def _window(histogram: Histogram) -> dict[str, Any]:
-    summary = histogram.summary()
-    return {"count": summary.count, **_figures(summary)}
-
-
-def _figures(summary: Summary) -> dict[str, float | None]:
+def _window(window: Window) -> dict[str, Any]:
+    summary = window.latency.summary()
     return {
+        "count": summary.count,
         "p50_ms": _ms(summary.p50_ns),
         "p99_ms": _ms(summary.p99_ns),
+        "p999_ms": _ms(summary.p999_ns),
         "worst_ms": _ms(summary.worst_ns),
+        "stages": _means(window),
+        "worst_client": _worst_client(window),
     }
+
+
+def _means(window: Window) -> dict[str, float | None] | None:
+    """Milliseconds that each stage took of the mean latency."""
+    count = window.latency.count
+    if not count:
+        return None
+    return {f"{stage}_ms": _ms(spent // count) for stage, spent in window.stages._asdict().items()}
+
+
+def _worst_client(window: Window) -> dict[str, Any] | None:
+    if (worst := window.worst) is None:
+        return None
+    return {"client": worst.client, "ms": _ms(worst.latency_ns), "stage": worst.stage}
 
 
 def _ms(duration_ns: int | None) -> float | None:

@@ -11,7 +11,8 @@ from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
 from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
-from monitor.health.latency import NS_PER_MS, Histogram, KindMeter, Summary
+from monitor.health.kind import KindMeter
+from monitor.health.latency import NS_PER_MS, Histogram, Summary
 from monitor.health.rates import NS_PER_SECOND
 
 DEPTH_LIMIT = 100
@@ -70,7 +71,7 @@ def find_late_kinds(kinds: Iterable[KindMeter]) -> Iterator[Finding]:
     """Kinds whose p99 of the last minute is near or over their threshold."""
     for kind in kinds:
         if kind.threshold_ns is not None:
-            yield from _find_late(kind.name, kind.threshold_ns, kind.last_minute)
+            yield from _find_late(kind.name, kind.threshold_ns, kind.latency.last_minute)
 
 
 def _find_late(name: str, threshold_ns: int, last_minute: Histogram) -> Iterator[Finding]:

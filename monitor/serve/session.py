@@ -141,6 +141,7 @@ class Session:
             on_step=self._change_step,
             lose=lambda code, reason: self.disconnect(Goodbye(code, reason)),
         )
+        self.client.id = self.id
 
     @property
     def user(self) -> str:

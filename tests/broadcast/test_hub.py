@@ -14,6 +14,7 @@ from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, Unknown
 from monitor.broadcast.turns import LONGEST_WAIT_MS
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
+from monitor.health.kind import Delay, Stages
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio
@@ -292,6 +293,46 @@ async def test_latency_is_recorded_when_the_last_client_has_been_written_to(nurs
     stage.hub.publish("news:x", b"1", stamp_ns=150_000_000)
     assert stage.health.kinds["message"].late == 1
     assert stage.health.kinds["message"].count == 2
+
+
+async def test_a_publications_time_is_told_by_stages_and_its_last_client_is_named(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery)
+    client, _ = stage.join("tape:x")
+    client.id = "the only one"
+    stage.now_ns = 5_000_000
+    stage.hub.publish("tape:x", b"1", stamp_ns=2_000_000)
+    stage.now_ns = 25_000_000
+    await trio.sleep(1)
+    trade = stage.health.kinds["message"]
+    trade.rotate()
+    assert trade.last_10s().stages == Stages(3_000_000, 20_000_000, 0, 0)
+    assert trade.last_10s().worst == Delay(23_000_000, "the only one", "wait")
+
+
+async def test_a_client_that_was_behind_is_the_worst_by_the_stage_that_held_it_up(
+    nursery: trio.Nursery,
+) -> None:
+    stage = await start(nursery)
+    client, wire = stage.join("news:x", room=0)
+    client.id = "slow"
+    stage.hub.publish("news:x", b"1")
+    stage.now_ns = 70_000_000
+    wire.make_room(1_000)
+    await trio.testing.wait_all_tasks_blocked()
+    message = stage.health.kinds["message"]
+    message.rotate()
+    assert message.last_10s().worst == Delay(70_000_000, "slow", "write")
+
+
+async def test_late_counts_each_kind_by_its_own_threshold(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, tick_messages=2)
+    client, _ = stage.join("tape:x")
+    stage.now_ns = 60_000_000
+    stage.hub.publish("tape:x", b"1", kind="trade", stamp_ns=0)
+    stage.hub.publish("tape:x", b"2", kind="order_fill", stamp_ns=0)
+    assert client.settle().late == 1
 
 
 async def test_a_limited_group_takes_no_more_subscribers(nursery: trio.Nursery) -> None:

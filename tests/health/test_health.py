@@ -6,6 +6,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from monitor.config import Kind, Lane, Namespace, Settings
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import PROBE_SECONDS, Health, run_health
+from monitor.health.kind import Stages
 from monitor.health.report import alerts_report, feeds_report, health_report
 
 WALL_MS = 1_700_000_000_000
@@ -45,20 +46,25 @@ def test_a_new_servers_report_knows_nothing_that_was_not_measured(health: Health
     report = health_report(health)
     assert report["address"] is None
     assert report["loop"] == {"lag_p99_ms": None, "lag_max_ms": None}
-    fill = report["kinds"][0]
-    assert fill == {
+    nothing = {
+        "count": 0,
+        "p50_ms": None,
+        "p99_ms": None,
+        "p999_ms": None,
+        "worst_ms": None,
+        "stages": None,
+        "worst_client": None,
+    }
+    assert report["kinds"][0] == {
         "kind": "order_fill",
         "lane": "immediate",
         "threshold_ms": 10,
-        "count": 0,
+        **nothing,
         "rate": 0,
-        "p50_ms": None,
-        "p99_ms": None,
-        "worst_ms": None,
         "late": 0,
         "state": "none",
-        "last_10s": {"count": 0, "p50_ms": None, "p99_ms": None, "worst_ms": None},
-        "since_start": {"count": 0, "p50_ms": None, "p99_ms": None, "worst_ms": None},
+        "last_10s": nothing,
+        "since_start": nothing,
     }
 
 
@@ -109,7 +115,7 @@ def test_a_kinds_rate_is_that_of_the_last_ten_seconds(health: Health, clock: Clo
 
 def test_a_kind_is_reported_against_its_threshold(health: Health, clock: Clock) -> None:
     for latency_ms in (2, 3, 30):
-        health.kinds["order_fill"].record(latency_ms * NS_PER_MS)
+        health.kinds["order_fill"].record(Stages(0, 0, 0, latency_ms * NS_PER_MS))
     run_seconds(health, clock, 15)
     fill = health_report(health)["kinds"][0]
     assert fill["p50_ms"] == pytest.approx(3, rel=1 / 64)
@@ -118,6 +124,20 @@ def test_a_kind_is_reported_against_its_threshold(health: Health, clock: Clock) 
     assert fill["last_10s"]["count"] == 0
     assert fill["since_start"]["count"] == 3
     assert health_report(health)["totals"]["late"] == 1
+
+
+def test_a_kind_tells_where_its_time_went_and_who_waited_longest(health: Health, clock: Clock) -> None:
+    fill = health.kinds["order_fill"]
+    fill.record(Stages(1 * NS_PER_MS, 0, 2 * NS_PER_MS, 3 * NS_PER_MS))
+    fill.record(Stages(3 * NS_PER_MS, 4 * NS_PER_MS, 0, 1 * NS_PER_MS))
+    fill.record_client("quick", Stages(0, 0, 0, 1 * NS_PER_MS))
+    fill.record_client("slow", Stages(0, 7 * NS_PER_MS, 0, 5 * NS_PER_MS))
+    run_seconds(health, clock, 15)
+    row = health_report(health)["kinds"][0]
+    assert row["stages"] == {"receive_ms": 2, "wait_ms": 2, "encode_ms": 1, "write_ms": 2}
+    assert row["worst_client"] == {"client": "slow", "ms": 12, "stage": "wait"}
+    assert row["last_10s"]["stages"] is row["last_10s"]["worst_client"] is None
+    assert row["since_start"]["worst_client"] == row["worst_client"]
 
 
 def test_every_configured_kind_has_a_meter_with_the_lane_of_its_namespace() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.config import Lane
-from monitor.health.latency import KindMeter, LatencyMeter, Summary, bucket_of, middle_of
+from monitor.health.latency import LatencyMeter, Summary, bucket_of, middle_of
 
 LONGEST_NS = 2**37 - 1
 durations = st.integers(min_value=0, max_value=LONGEST_NS)
@@ -35,7 +34,12 @@ def test_quantiles_are_those_of_the_sorted_durations(measured_ns: list[int]) -> 
     meter.rotate()
     in_order = sorted(measured_ns)
     summary = meter.since_start.summary()
-    for figure_ns, share in ((summary.p50_ns, 0.5), (summary.p99_ns, 0.99), (summary.worst_ns, 1)):
+    for figure_ns, share in (
+        (summary.p50_ns, 0.5),
+        (summary.p99_ns, 0.99),
+        (summary.p999_ns, 0.999),
+        (summary.worst_ns, 1),
+    ):
         expected_ns = in_order[math.ceil(share * len(in_order)) - 1]
         assert figure_ns == middle_of(bucket_of(expected_ns))
 
@@ -65,7 +69,7 @@ def test_windows_hold_what_was_recorded_within_them(by_quarter_second: list[list
 
 
 def test_a_window_that_holds_nothing_has_no_figures() -> None:
-    assert LatencyMeter().last_10s.summary() == Summary(0, None, None, None)
+    assert LatencyMeter().last_10s.summary() == Summary(0, None, None, None, None)
 
 
 def test_the_worst_leaves_a_window_with_its_time() -> None:
@@ -92,16 +96,3 @@ def test_the_sum_is_within_1_6_percent() -> None:
         meter.record(duration_ns)
     meter.rotate()
     assert meter.since_start.sum_ns() == pytest.approx(sum(range(1_000_000, 2_000_000, 1_000)), rel=1 / 64)
-
-
-def test_late_is_what_took_longer_than_the_threshold() -> None:
-    kind = KindMeter("order_fill", Lane.IMMEDIATE, 10)
-    for latency_ns in (9_999_999, 10_000_000, 10_000_001):
-        kind.record(latency_ns)
-    assert kind.late == 1
-
-
-def test_without_a_threshold_nothing_is_late() -> None:
-    kind = KindMeter("analytics", Lane.LOW, None)
-    kind.record(60_000_000_000)
-    assert kind.late == 0

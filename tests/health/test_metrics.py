@@ -4,6 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.config import Lane, Settings
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import Health
+from monitor.health.kind import Stages
 from monitor.health.metrics import CONTENT_TYPE, exposition
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -46,7 +47,7 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
 
 def test_latency_is_a_histogram_in_seconds(health: Health) -> None:
     for latency_ns in (3_000_000, 8_000_000, 40_000_000):
-        health.kinds["order_fill"].record(latency_ns)
+        health.kinds["order_fill"].record(Stages(0, 0, 0, latency_ns))
     health.sample()
     samples = scrape(health)
     name, kind = "lanecast_latency_seconds", ("kind", "order_fill")

@@ -4,7 +4,8 @@ from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
 from monitor.health.feeds import SILENT_NS, FeedHealth
-from monitor.health.latency import KindMeter, Summary
+from monitor.health.kind import KindMeter, Stages
+from monitor.health.latency import Summary
 from monitor.health.rules import (
     GROWTH_LIMIT_BYTES,
     Standing,
@@ -23,7 +24,7 @@ MS = 1_000_000
 def fills(*latencies_ms: float, threshold_ms: float | None = 10) -> KindMeter:
     kind = KindMeter("order_fill", Lane.IMMEDIATE, threshold_ms)
     for latency_ms in latencies_ms:
-        kind.record(round(latency_ms * MS))
+        kind.record(Stages(0, 0, 0, round(latency_ms * MS)))
     kind.rotate()
     return kind
 
@@ -97,13 +98,13 @@ def test_these_latencies_call_nobody(kind: KindMeter) -> None:
 
 
 def test_a_late_loop_is_found() -> None:
-    (warning,) = find_lag(Summary(400, 1, 11 * MS, 90 * MS))
-    (critical,) = find_lag(Summary(400, 1, 51 * MS, 90 * MS))
+    (warning,) = find_lag(Summary(400, 1, 11 * MS, 90 * MS, 90 * MS))
+    (critical,) = find_lag(Summary(400, 1, 51 * MS, 90 * MS, 90 * MS))
     assert (warning.severity, critical.severity) == (Severity.WARNING, Severity.CRITICAL)
     assert warning.message == "event loop: 11.0 ms late at p99 over the last 10 s, the limit is 10 ms"
-    assert list(find_lag(Summary(400, 1, 10 * MS, 90 * MS))) == []
-    assert list(find_lag(Summary(189, 1, 90 * MS, 90 * MS))) == []
-    assert list(find_lag(Summary(0, None, None, None))) == []
+    assert list(find_lag(Summary(400, 1, 10 * MS, 90 * MS, 90 * MS))) == []
+    assert list(find_lag(Summary(189, 1, 90 * MS, 90 * MS, 90 * MS))) == []
+    assert list(find_lag(Summary(0, None, None, None, None))) == []
 
 
 @pytest.mark.parametrize(
