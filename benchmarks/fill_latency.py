@@ -27,7 +27,7 @@ from statistics import median, quantiles
 
 from benchmarks.crowd import RawClient
 from benchmarks.server import Server, start_server
-from monitor.serve.access import make_token
+from monitor.serve.tokens import make_token
 
 TARGET_MS = 10
 ROUNDS = 3

@@ -22,12 +22,12 @@ from monitor.health.feeds import FeedHealth
 from monitor.health.metrics import CONTENT_TYPE, exposition
 from monitor.keys import Keys
 from monitor.reload import Reloads
-from monitor.serve.access import make_token
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files, static_directory
 from monitor.serve.front import FrontDoor, open_listeners
 from monitor.serve.tls import Certificate
+from monitor.serve.tokens import make_token
 
 _log = logging.getLogger("lanecast")
 

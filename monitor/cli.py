@@ -241,19 +241,50 @@ def check(file: Path) -> None:
 @click.option("--ttl", type=click.IntRange(1), metavar="SECONDS", help="Let it expire. [default: never]")
 @click.option("--operator", is_flag=True, help="Sign with the operator key: reads everything.")
 @click.option("--channel", help="Make a subscription token, for this channel only.")
+@click.option(
+    "--grant",
+    "grants",
+    metavar="CHANNEL",
+    multiple=True,
+    help="Subscribe the client to it on connecting; may be repeated.",
+)
+@click.option("--info", metavar="JSON", help="What others are shown of the client.")
 @_source_options
-def token(sub: str, ttl: int | None, operator: bool, channel: str | None, **given: Any) -> None:
+def token(
+    sub: str,
+    ttl: int | None,
+    operator: bool,
+    channel: str | None,
+    grants: tuple[str, ...],
+    info: str | None,
+    **given: Any,
+) -> None:
     """Print a token for the user SUB.
 
     Its bearer may read orders:SUB, bots:SUB and so on.
     """
     from monitor.keys import load_keys
-    from monitor.serve.access import make_token
+    from monitor.serve.tokens import make_token
 
     if not sub:
         raise ConfigError("SUB is empty: such a token would be nobody's")
-    keys = load_keys(_settings(given))
-    click.echo(make_token(keys.operator if operator else keys.token, sub, ttl_seconds=ttl, channel=channel))
+    if channel and grants:
+        raise ConfigError(
+            "--channel makes a subscription token, which grants nothing else: leave out --grant"
+        )
+    settings = _settings(given)
+    keys = load_keys(settings)
+    made = make_token(
+        keys.operator if operator else keys.token,
+        sub,
+        ttl_seconds=ttl,
+        channel=channel,
+        channels=list(grants) or None,
+        info=_json("--info", info),
+        aud=settings.token_audience,
+        iss=settings.token_issuer,
+    )
+    click.echo(made)
 
 
 @lanecast.group(cls=_InReadingOrder)
@@ -315,6 +346,15 @@ def _assignment(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _json(option: str, text: str | None) -> Any:
+    import orjson
+
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"{option} {text!r} is not JSON: {error}") from None
+
+
 def _speed(text: str) -> float | None:
     if text == "max":
         return None
@@ -329,7 +369,7 @@ def _speed(text: str) -> float | None:
 
 def _operator_token(settings: "Settings") -> str:
     from monitor.keys import load_keys
-    from monitor.serve.access import make_token
+    from monitor.serve.tokens import make_token
 
     return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings).operator, "console")
 

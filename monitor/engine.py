@@ -27,6 +27,7 @@ from monitor.serve.operators import RPCS
 from monitor.serve.registry import Registry
 from monitor.serve.session import House
 from monitor.serve.timers import Timers
+from monitor.serve.tokens import TokenReader
 
 _log = logging.getLogger("lanecast")
 
@@ -82,7 +83,11 @@ def build_engine(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     wall_ms: Callable[[], int] = wall_ms,
 ) -> Engine:
-    """Everything between the feeds and the front door, not yet running."""
+    """Everything between the feeds and the front door, not yet running.
+
+    Raises:
+        ConfigError: the JWKS file can't be used.
+    """
     health = Health(settings, clock_ns=clock_ns, wall_ms=wall_ms)
     hub = Hub(settings, Namespaces(settings.namespaces), health, clock_ns=clock_ns)
     market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
@@ -90,7 +95,7 @@ def build_engine(
     hub.source = _Source(views, health)
     house = House(
         settings=settings,
-        keys=keys,
+        tokens=TokenReader(keys, settings),
         hub=hub,
         registry=Registry(settings.limits.connections, health),
         timers=Timers(),

@@ -29,9 +29,9 @@ from monitor.feeds.simulator import Simulation
 from monitor.feeds.simulator.catalogue import ACCOUNT, MARKETS
 from monitor.health.feeds import FeedHealth
 from monitor.keys import Keys
-from monitor.serve.access import make_token
 from monitor.serve.connection import Connection
 from monitor.serve.session import Session
+from monitor.serve.tokens import make_token
 from monitor.serve.websocket import WebSocket
 
 SESSIONS = 6

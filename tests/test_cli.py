@@ -15,7 +15,9 @@ import httpx
 import pytest
 
 from monitor.cli import main
-from monitor.serve.access import Claims, read_token
+from monitor.config import Settings
+from monitor.keys import load_keys
+from monitor.serve.tokens import Claims, Grant, TokenReader
 from tests.captures import capture
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +75,8 @@ def test_version_is_told(surroundings: dict[str, str]) -> None:
         (["serve", "--prot", "1"], "no such option '--prot'"),
         (["token"], "missing argument 'SUB'; see lanecast token --help"),
         (["token", ""], "SUB is empty: such a token would be nobody's"),
+        (["token", "ann", "--info", "{"], "--info '{' is not JSON: "),
+        (["token", "ann", "--channel", "a:b", "--grant", "c:d"], "--channel makes a subscription token"),
         (["venue", "x", "--speed", "fast"], "--speed 'fast' must be a number above 0"),
         (["venue", "absent.jsonl.gz"], "absent.jsonl.gz"),
         (["publish", "a:b", "{"], "'{' is not JSON: "),
@@ -127,22 +131,38 @@ def test_check_says_ok_or_each_mistake(surroundings: dict[str, str], tmp_path: P
 def claims_of(surroundings: dict[str, str], *arguments: str) -> Claims:
     printed = lanecast(surroundings, "token", *arguments)
     assert printed.returncode == 0, printed.stderr
-    directory = Path(surroundings["LANECAST_DATA_DIR"])
-    return read_token(
-        printed.stdout.strip(),
-        token_key=(directory / "token.key").read_text().strip(),
-        operator_key=(directory / "operator.key").read_text().strip(),
-        now=0,
-    )
+    (token,) = printed.stdout.splitlines()
+    settings = Settings(data_dir=Path(surroundings["LANECAST_DATA_DIR"]))
+    return TokenReader(load_keys(settings), settings).read(token, now=0)
 
 
 def test_token_is_signed_with_the_kept_keys(surroundings: dict[str, str]) -> None:
-    plain = claims_of(surroundings, "ann")
-    assert (plain.user, plain.is_operator, plain.expires_at) == ("ann", False, None)
+    assert claims_of(surroundings, "ann") == Claims("ann")
     assert claims_of(surroundings, "me", "--operator").is_operator
     limited = claims_of(surroundings, "ann", "--ttl", "60", "--channel", "orders:ann")
     assert limited.channel == "orders:ann"
     assert limited.expires_at is not None
+
+
+def test_token_says_what_others_are_shown_and_which_channels_come_with_it(
+    surroundings: dict[str, str],
+) -> None:
+    claims = claims_of(
+        surroundings, "ann", "--info", '{"name":"Ann"}', "--grant", "chat:a", "--grant", "chat:b"
+    )
+    assert claims.info == {"name": "Ann"}
+    assert claims.grants == {"chat:a": Grant(), "chat:b": Grant()}
+
+
+def test_token_is_made_for_the_audience_and_by_the_issuer_that_the_server_wants(
+    surroundings: dict[str, str],
+) -> None:
+    wanted = {"LANECAST_TOKEN_AUDIENCE": "lanecast", "LANECAST_TOKEN_ISSUER": "home"}
+    made = lanecast(surroundings, "token", "ann", **wanted).stdout.strip()
+    settings = Settings(
+        data_dir=Path(surroundings["LANECAST_DATA_DIR"]), token_audience="lanecast", token_issuer="home"
+    )
+    assert TokenReader(load_keys(settings), settings).read(made, now=0).user == "ann"
 
 
 class Api(HTTPServer):

@@ -234,8 +234,8 @@ def test_one_key_of_a_default_namespace_may_be_set_alone() -> None:
 
 
 def test_new_namespace_and_kind_stand_beside_the_defaults() -> None:
-    settings = load("[namespaces.chat]\nkind = 'chat'\naccess = 'account'\n[kinds.chat]\nthreshold_ms = 5")
-    assert settings.namespaces["chat"].access is Access.ACCOUNT
+    settings = load("[namespaces.chat]\nkind = 'chat'\naccess = 'token'\n[kinds.chat]\nthreshold_ms = 5")
+    assert settings.namespaces["chat"].access is Access.TOKEN
     assert settings.kinds["chat"].threshold_ms == 5
     assert settings.namespaces.keys() > DEFAULT_NAMESPACES.keys()
     assert settings.kinds.keys() > DEFAULT_KINDS.keys()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from monitor.serve.access import make_token
+from monitor.serve.tokens import make_token
 from tests.captures import capture
 from tests.process import Process, lanecast_process, venue_process
 from tests.serve.running import KEYS

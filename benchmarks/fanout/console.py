@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from benchmarks.fanout.process import LOAD_CORE
 from benchmarks.fanout.product import OPERATOR_KEY
-from monitor.serve.access import make_token
+from monitor.serve.tokens import make_token
 
 ROWS, COLUMNS = 50, 160
 

@@ -33,12 +33,13 @@ class Delivery(StrEnum):
 
 
 class Access(StrEnum):
-    """Who may subscribe."""
+    """Who may read."""
 
     PUBLIC = "public"
-    ACCOUNT = "account"
-    """A token whose `sub` is the name after the colon."""
+    TOKEN = "token"
+    """Whose token names the channel: its `sub` is the name after the colon, or it grants the channel."""
     OPERATOR = "operator"
+    """Whose token is signed with the operator key; no other token grants such a channel."""
 
 
 def _lane(value: object) -> object:
@@ -97,13 +98,13 @@ def _market(**changes: Any) -> Namespace:
 
 
 DEFAULT_NAMESPACES: dict[str, Namespace] = {
-    "orders": Namespace(lane=Lane.IMMEDIATE, kind="order_update", access=Access.ACCOUNT, history_size=1_000),
-    "bots": Namespace(lane=Lane.IMMEDIATE, kind="bot_status", access=Access.ACCOUNT, history_size=1_000),
+    "orders": Namespace(lane=Lane.IMMEDIATE, kind="order_update", access=Access.TOKEN, history_size=1_000),
+    "bots": Namespace(lane=Lane.IMMEDIATE, kind="bot_status", access=Access.TOKEN, history_size=1_000),
     "botstate": Namespace(
-        lane=Lane.HIGH, kind="bot_state", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
+        lane=Lane.HIGH, kind="bot_state", access=Access.TOKEN, delivery=Delivery.STATE, interval_ms=50
     ),
     "open_orders": Namespace(
-        lane=Lane.HIGH, kind="open_orders", access=Access.ACCOUNT, delivery=Delivery.STATE, interval_ms=50
+        lane=Lane.HIGH, kind="open_orders", access=Access.TOKEN, delivery=Delivery.STATE, interval_ms=50
     ),
     "trades": _market(kind="trade", history_size=300),
     "ticker": _market(kind="ticker", delivery=Delivery.LATEST),

@@ -223,6 +223,12 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     operator_key: SecretStr | None = None
     token_key: SecretStr | None = None
+    jwks_file: HomePath | None = None
+    """Public keys that verify tokens signed by somebody else (RS256, ES256 and their longer kin)."""
+    token_audience: Annotated[str, Field(min_length=1)] | None = None
+    """What a client's token must have as `aud`, or in it; None does not look."""
+    token_issuer: Annotated[str, Field(min_length=1)] | None = None
+    """What a client's token must have as `iss`; None does not look."""
     anonymous: bool = True
     """Clients may connect without a token."""
     preset: Preset = Preset.BALANCED

@@ -1,12 +1,14 @@
 """The signature on Kalshi's upgrade request, and the key it is made with.
 
-Decides what is signed: the time, the method and the path, nothing else. `cryptography` is an
-extra, imported when a Kalshi feed is configured and not before.
+Decides what is signed: the time, the method and the path, nothing else.
 """
 
 import base64
 from collections.abc import Callable
 from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from monitor.clock import wall_ms
 from monitor.errors import ConfigError
@@ -17,11 +19,6 @@ Signer = Callable[[bytes], bytes]
 
 def load_signer(path: Path) -> Signer:
     """RSA-PSS over SHA-256 with the PEM key at `path`; ConfigError when that can't be had."""
-    try:
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import padding, rsa
-    except ImportError:
-        raise ConfigError("feeds.kalshi needs cryptography: pip install 'lanecast[kalshi]'") from None
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:

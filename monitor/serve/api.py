@@ -26,6 +26,7 @@ from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal, Since
 from monitor.serve.session import House, Session
 from monitor.serve.subscription import push_server_side
+from monitor.serve.tokens import Grant
 
 NODE_ID = str(uuid.uuid4())
 IDEMPOTENCY_KEYS_MAX = 10_000
@@ -62,6 +63,7 @@ class SessionParams(msgspec.Struct):
     client: str = ""
     channel: str = ""
     info: Any = None
+    data: Any = None
     expire_at: int | None = None
     recover_since: Since | None = None
 
@@ -196,14 +198,11 @@ class Api:
 
     def _subscribe(self, params: SessionParams) -> bytes:
         channels.find_namespace(self._hub, params.channel)
+        grant = Grant(params.info, params.data)
         for session in self._sessions(params.user, params.client):
             if params.channel not in session.subscriptions:
                 push_server_side(
-                    session,
-                    params.channel,
-                    params.recover_since,
-                    channel_info=params.info,
-                    expires_at=params.expire_at,
+                    session, params.channel, grant, params.recover_since, expires_at=params.expire_at
                 )
         return _EMPTY
 

@@ -6,6 +6,7 @@ publications.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,14 +15,15 @@ from monitor import __version__
 from monitor.broadcast.recovery import Wish
 from monitor.config import Lane, Namespace
 from monitor.serve import channels, protocol
-from monitor.serve.access import Claims, ExpiredToken, InvalidToken, allows, read_token
+from monitor.serve.access import FOR_OPERATORS, may_call
 from monitor.serve.protocol import CommandError, Disconnect
 from monitor.serve.session import Outcome, Session
-from monitor.serve.subscription import Subscribed, expiry, subscribe, wish_since
+from monitor.serve.subscription import Subscribed, check_room, expiry, may_read, subscribe, wish_since
+from monitor.serve.tokens import Claims, ExpiredToken, InvalidToken
 
 CLIENT_HISTORY_LIMIT = 300
 
-_ANONYMOUS = Claims("", None, False, None, (), None, None)
+_ANONYMOUS = Claims()
 _EMPTY = b"{}"
 
 
@@ -60,9 +62,8 @@ def _authenticate(session: Session, token: str) -> Claims:
 
 def _read(session: Session, token: str) -> Claims:
     """Raises ExpiredToken; ends the connection for a token that is not genuine."""
-    keys = session.house.keys
     try:
-        return read_token(token, token_key=keys.token, operator_key=keys.operator, now=time.time())
+        return session.house.tokens.read(token, time.time())
     except InvalidToken:
         raise Disconnect(protocol.INVALID_TOKEN) from None
 
@@ -75,8 +76,8 @@ def _server_side(
     session: Session, claims: Claims, positions: Mapping[str, protocol.Recovery]
 ) -> dict[str, Subscribed]:
     return {
-        channel: subscribe(session, channel, _wish(positions.get(channel)), is_server_side=True)
-        for channel in dict.fromkeys(claims.channels)
+        channel: subscribe(session, channel, claims, _wish(positions.get(channel)), is_server_side=True)
+        for channel in claims.grants
     }
 
 
@@ -89,13 +90,11 @@ def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
     channel = request.channel
     namespace = _check_subscribe(session, request)
     claims = _subscription_claims(session, request.token, channel) if request.token else None
-    if claims is None and not _may_read(session, namespace, channel):
-        raise CommandError(protocol.PERMISSION_DENIED)
     subscribed = subscribe(
         session,
         channel,
+        claims or _claims(session),
         _wish(request, request.flag),
-        channel_info=claims.info if claims else None,
         expires_at=claims.expires_at if claims else None,
     )
     return Outcome(namespace.lane, subscribed.result, subscribed.resent)
@@ -108,8 +107,7 @@ def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Na
         raise protocol.bad_command("channel is empty")
     if channel in session.subscriptions:
         raise CommandError(protocol.ALREADY_SUBSCRIBED)
-    if len(session.subscriptions) >= session.house.settings.limits.channels_per_client:
-        raise CommandError(protocol.LIMIT_EXCEEDED)
+    check_room(session)
     namespace = channels.find_namespace(session.house.hub, channel)
     if not (channel.isascii() and channel.isprintable()):
         raise protocol.bad_request("a channel name is printable ASCII")
@@ -122,26 +120,29 @@ def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Na
     return namespace
 
 
-def _may_read(session: Session, namespace: Namespace, channel: str) -> bool:
-    assert session.claims is not None
-    if channel.startswith("$") and not session.is_operator:
-        return False
-    return allows(namespace, channel, session.claims, public_accounts=session.house.public_accounts)
+def _claims(session: Session) -> Claims:
+    assert session.claims is not None, "the first command is connect"
+    return session.claims
 
 
 def _subscription_claims(session: Session, token: str, channel: str) -> Claims:
-    keys = session.house.keys
     try:
-        claims = read_token(token, token_key=keys.token, operator_key=keys.operator, now=time.time())
+        claims = session.house.tokens.read(token, time.time())
     except ExpiredToken:
         raise CommandError(protocol.TOKEN_EXPIRED) from None
     except InvalidToken:
         raise CommandError(protocol.PERMISSION_DENIED) from None
     if claims.channel is None:
         raise CommandError(protocol.PERMISSION_DENIED)
-    if claims.channel != channel or claims.user != session.user:
+    _check_bearer(session, claims, channel)
+    return replace(claims, is_operator=claims.is_operator or session.is_operator)
+
+
+def _check_bearer(session: Session, claims: Claims, channel: str) -> None:
+    """End the connection of who shows a subscription token that is another's, or another channel's."""
+    is_here = claims.client in (None, "", session.id)
+    if claims.channel != channel or claims.user != session.user or not is_here:
         raise Disconnect(protocol.INVALID_TOKEN)
-    return claims
 
 
 def _unsubscribe(session: Session, request: protocol.UnsubscribeRequest) -> Outcome:
@@ -169,7 +170,7 @@ def _publish(session: Session, request: protocol.PublishRequest) -> Outcome:
 
 
 def _may_use(session: Session, namespace: Namespace, channel: str) -> bool:
-    return channel in session.subscriptions or _may_read(session, namespace, channel)
+    return channel in session.subscriptions or may_read(session, namespace, channel, _claims(session))
 
 
 def _check_use(session: Session, channel: str) -> None:
@@ -204,11 +205,11 @@ def _history(session: Session, request: protocol.HistoryRequest) -> Outcome:
 
 
 def _rpc(session: Session, request: protocol.RpcRequest) -> Outcome:
-    is_for_operators = request.method.startswith("ops.")
     handler = session.house.rpcs.get(request.method)
     if handler is None:
-        raise CommandError(protocol.METHOD_NOT_FOUND if is_for_operators else protocol.NOT_AVAILABLE)
-    if is_for_operators and not session.is_operator:
+        is_known_table = request.method.startswith(FOR_OPERATORS)
+        raise CommandError(protocol.METHOD_NOT_FOUND if is_known_table else protocol.NOT_AVAILABLE)
+    if not may_call(request.method, _claims(session)):
         raise CommandError(protocol.PERMISSION_DENIED)
     return Outcome(Lane.HIGH, protocol.result(data=msgspec.Raw(handler(session, request.data))))
 
@@ -228,7 +229,8 @@ def _refresh(session: Session, request: protocol.RefreshRequest) -> Outcome:
         claims = _read(session, request.token)
     except ExpiredToken:
         raise Disconnect(protocol.CONNECTION_EXPIRED) from None
-    if claims.user != session.user or claims.channel is not None:
+    is_same = (claims.user, claims.is_operator) == (session.user, session.is_operator)
+    if not is_same or claims.channel is not None:
         raise Disconnect(protocol.INVALID_TOKEN)
     session.renew(claims)
     result = protocol.result(client=session.id, version=__version__, **expiry(claims.expires_at))
@@ -244,11 +246,12 @@ def _sub_refresh(session: Session, request: protocol.SubRefreshRequest) -> Outco
         claims = _read(session, request.token)
     except ExpiredToken:
         raise CommandError(protocol.EXPIRED) from None
-    if claims.channel != request.channel or claims.user != session.user:
+    _check_bearer(session, claims, request.channel)
+    namespace = session.house.hub.namespace(request.channel)
+    if not may_read(session, namespace, request.channel, claims):
         raise Disconnect(protocol.INVALID_TOKEN)
     session.renew_subscription(request.channel, claims.expires_at)
-    lane = session.house.hub.namespace(request.channel).lane
-    return Outcome(lane, protocol.result(**expiry(claims.expires_at)))
+    return Outcome(namespace.lane, protocol.result(**expiry(claims.expires_at)))
 
 
 HANDLERS: Mapping[str, Callable[[Session, Any], Outcome]] = {

@@ -24,13 +24,12 @@ from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
 from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane, Settings
-from monitor.keys import Keys
 from monitor.serve import protocol
-from monitor.serve.access import Claims
 from monitor.serve.connection import Connection
 from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timer, Timers
+from monitor.serve.tokens import Claims, TokenReader
 from monitor.serve.websocket import Closing, Message, Pong, WebSocket
 from monitor.serve.window import Window
 
@@ -68,7 +67,7 @@ class House:
     """What all sessions share."""
 
     settings: Settings
-    keys: Keys
+    tokens: TokenReader
     hub: Hub
     registry: Registry
     timers: Timers

@@ -1,6 +1,7 @@
 """What a client is told when it becomes a subscriber: its position, and what it missed or the state."""
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -9,8 +10,11 @@ from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
 from monitor.broadcast.item import Resent
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish
+from monitor.config import Namespace
 from monitor.serve import channels, protocol
+from monitor.serve.access import allows
 from monitor.serve.protocol import CommandError, Since
+from monitor.serve.tokens import Claims, Grant
 
 if TYPE_CHECKING:
     from monitor.serve.session import Session
@@ -28,21 +32,23 @@ class Subscribed(NamedTuple):
 def subscribe(
     session: "Session",
     channel: str,
+    bearer: Claims,
     wish: Wish = ANEW,
     *,
     is_server_side: bool = False,
-    channel_info: Any = None,
     expires_at: int | None = None,
 ) -> Subscribed:
-    """Subscribe a client and make the result.
+    """Subscribe a client to what the bearer's claims allow, and make the result.
 
     Raises:
-        CommandError: unknown channel, a limit is reached, or nothing but a whole recovery would do.
+        CommandError: unknown channel, no permission, a limit is reached, or nothing but a whole recovery
+            would do.
     """
-    start = _start(session, channel, wish, is_server_side, channel_info, expires_at)
+    start = _start(session, channel, bearer, wish, is_server_side, expires_at)
     missed = [publication.document() for publication in start.missed or ()]
     result = _result(
         start,
+        bearer.grants.get(channel, Grant()),
         was_recovering=wish.since is not None,
         publications=msgspec.Raw(b"[%s]" % b",".join(missed)) if missed else None,
         **expiry(expires_at),
@@ -53,20 +59,21 @@ def subscribe(
 def push_server_side(
     session: "Session",
     channel: str,
+    grant: Grant,
     since: Since | None,
     *,
-    channel_info: Any,
     expires_at: int | None,
 ) -> None:
     """Subscribe a client on behalf of a backend, and tell it; what it missed follows as if published now.
 
     Raises:
-        CommandError: unknown channel, or a limit is reached.
+        CommandError: unknown channel, one for operators, or a limit is reached.
     """
-    start = _start(session, channel, wish_since(since), True, channel_info, expires_at)
+    bearer = replace(session.claims or Claims(), grants={channel: grant})
+    start = _start(session, channel, bearer, wish_since(since), True, expires_at)
     missed = [publication.document() for publication in start.missed or ()]
     pushes = [protocol.push(channel, "pub", document) for document in missed]
-    result = _result(start, **expiry(expires_at))
+    result = _result(start, grant, **expiry(expires_at))
     session.send(
         session.house.hub.namespace(channel).lane,
         b"\n".join([protocol.push(channel, "subscribe", result), *pushes]),
@@ -89,19 +96,34 @@ def resent_of(channel: str, documents: list[bytes]) -> tuple[Resent, ...]:
     return (Resent(channel, len(documents), sum(map(len, documents))),) if documents else ()
 
 
+def check_room(session: "Session") -> None:
+    """Raises CommandError if the client has as many channels as it may have."""
+    if len(session.subscriptions) >= session.house.settings.limits.channels_per_client:
+        raise CommandError(protocol.LIMIT_EXCEEDED)
+
+
+def may_read(session: "Session", namespace: Namespace, channel: str, bearer: Claims) -> bool:
+    return allows(namespace, channel, bearer, public_accounts=session.house.public_accounts)
+
+
 def _start(
     session: "Session",
     channel: str,
+    bearer: Claims,
     wish: Wish,
     is_server_side: bool,
-    channel_info: Any,
     expires_at: int | None,
 ) -> Start:
+    if is_server_side:
+        check_room(session)
     namespace = channels.find_namespace(session.house.hub, channel)
+    if not may_read(session, namespace, channel, bearer):
+        raise CommandError(protocol.PERMISSION_DENIED)
+    grant = bearer.grants.get(channel, Grant())
     try:
         return session.subscribe(
             channel,
-            session.info(channel_info) if namespace.presence else b"",
+            session.info(grant.info) if namespace.presence else b"",
             wish,
             is_server_side=is_server_side,
             expires_at=expires_at,
@@ -112,7 +134,8 @@ def _start(
         raise CommandError(protocol.UNRECOVERABLE_POSITION) from None
 
 
-def _result(start: Start, **members: object) -> bytes:
+def _result(start: Start, grant: Grant, **members: object) -> bytes:
+    """A grant's data is for a channel without a state of its own."""
     position = start.position
     return protocol.result(
         recoverable=position is not None,
@@ -120,6 +143,6 @@ def _result(start: Start, **members: object) -> bytes:
         epoch=position.epoch if position else "",
         offset=position.offset if position else 0,
         recovered=start.missed is not None,
-        data=msgspec.Raw(start.whole) if start.whole else None,
+        data=msgspec.Raw(start.whole) if start.whole else grant.data,
         **members,
     )

@@ -1,5 +1,4 @@
 import base64
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -353,9 +352,3 @@ def test_wrong_key_file_is_said(tmp_path: Path) -> None:
     for name, words in [("absent.pem", "can't read"), ("text.pem", "PEM"), ("curve.pem", "RSA")]:
         with pytest.raises(ConfigError, match=words):
             load_signer(tmp_path / name)
-
-
-def test_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
-    with pytest.raises(ConfigError, match=r"pip install 'lanecast\[kalshi\]'"):
-        load_signer(Path("key.pem"))

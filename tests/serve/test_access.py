@@ -1,175 +1,305 @@
+"""The access rules against the table in ARCHITECTURE.md: the rule itself, and a server asked at random."""
+
+from pathlib import Path
 from typing import Any
 
-import jwt
-import orjson
 import pytest
-from hypothesis import given
+import trio
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.config import DEFAULT_NAMESPACES
-from monitor.errors import ConfigError
-from monitor.serve.access import Claims, ExpiredToken, InvalidToken, allows, make_token, read_token
+from monitor.config import DEFAULT_NAMESPACES, Access, Namespace
+from monitor.serve.access import allows, may_call
+from monitor.serve.tokens import Claims, Grant
+from tests.serve.running import KEYS, Server, running, sign
+from tests.serve.wire import Client, Refused
 
-TOKEN_KEY = "t" * 64
-OPERATOR_KEY = "o" * 64
-NOW = 1_700_000_000.0
-
-
-def read(text: str, now: float = NOW) -> Claims:
-    return read_token(text, token_key=TOKEN_KEY, operator_key=OPERATOR_KEY, now=now)
-
-
-def sign(claims: dict[str, Any], key: str = TOKEN_KEY, algorithm: str = "HS256") -> str:
-    return jwt.PyJWS().encode(orjson.dumps(claims), key, algorithm=algorithm)
-
-
-def bearer(user: str, *, is_operator: bool = False) -> Claims:
-    return Claims(user, None, is_operator, None, (), None, None)
+COLUMNS = ("nobody", "ann", "bob", "bob, granted it", "an operator")
+OPEN = {"history_size": 10, "presence": True, "publish": True}
+NAMESPACES = {
+    "news": {"access": "public"} | OPEN,
+    "desk": {"access": "token"} | OPEN,
+    "vault": {"access": "operator"} | OPEN,
+}
+PUBLIC_ACCOUNTS = frozenset({"paper"})
 
 
-def test_made_token_is_read_back() -> None:
-    claims = read(make_token(TOKEN_KEY, "acct", info={"name": "Ann"}))
-    assert claims == Claims("acct", None, False, None, (), {"name": "Ann"}, None)
+def read_table() -> dict[str, dict[str, bool]]:
+    """By channel, then by bearer."""
+    text = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    lines = text.partition("| a channel like |")[2].partition("\n\n")[0].splitlines()[2:]
+    table = {}
+    for line in lines:
+        channel, _, *said = (cell.strip() for cell in line.strip("|").split("|"))
+        assert set(said) <= {"yes", "no"}
+        table[channel.strip("`")] = dict(zip(COLUMNS, (word == "yes" for word in said), strict=True))
+    return table
 
 
-def test_made_token_ends_after_its_ttl() -> None:
-    expires_at = read(make_token(TOKEN_KEY, "acct", ttl_seconds=60)).expires_at
-    assert expires_at is not None
-    with pytest.raises(ExpiredToken):
-        read(make_token(TOKEN_KEY, "acct", ttl_seconds=60), now=expires_at + 60)
+TABLE = read_table()
+SERVED = [channel for channel in TABLE if channel != "desk:paper"]
+"""The simulator, whose account is public, is off."""
 
 
-def test_made_subscription_token_names_its_channel() -> None:
-    assert read(make_token(TOKEN_KEY, "acct", channel="orders:acct")).channel == "orders:acct"
+def bearer(column: str, channel: str) -> Claims:
+    match column:
+        case "nobody":
+            return Claims()
+        case "an operator":
+            return Claims("root", is_operator=True)
+        case "bob, granted it":
+            return Claims("bob", grants={channel: Grant()})
+    return Claims(column)
 
 
-def test_operator_key_makes_an_operator() -> None:
-    assert read(make_token(OPERATOR_KEY, "me")).is_operator
-    assert not read(make_token(TOKEN_KEY, "me")).is_operator
+def may_read(channel: str, claims: Claims) -> bool:
+    namespace = Namespace(**NAMESPACES[channel.removeprefix("$").partition(":")[0]])
+    return allows(namespace, channel, claims, public_accounts=PUBLIC_ACCOUNTS)
 
 
-def test_token_without_sub_and_exp_and_with_old_iat_is_anonymous() -> None:
-    assert read(sign({"iat": 1_500_000_000})) == bearer("")
+def test_table_has_a_channel_of_each_access() -> None:
+    assert {namespace["access"] for namespace in NAMESPACES.values()} == set(Access)
+    assert {channel.removeprefix("$").partition(":")[0] for channel in TABLE} == set(NAMESPACES)
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-def test_hmac_algorithms_are_accepted(algorithm: str) -> None:
-    assert read(sign({"sub": "a"}, algorithm=algorithm)).user == "a"
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("channel", TABLE)
+def test_rule_is_the_tables(channel: str, column: str) -> None:
+    assert may_read(channel, bearer(column, channel)) == TABLE[channel][column]
 
 
-def test_short_key_verifies_without_a_warning() -> None:
-    text = make_token("secret", "a")
-    assert read_token(text, token_key="secret", operator_key=OPERATOR_KEY, now=NOW).user == "a"
+names = st.text(st.sampled_from("ab#,$:."), max_size=4)
 
 
-def test_empty_key_signs_and_verifies_nothing() -> None:
-    with pytest.raises(ConfigError, match="the key can't sign tokens: it is empty"):
-        make_token("", "a")
-    with pytest.raises(InvalidToken):
-        read_token(make_token(TOKEN_KEY, "a"), token_key="", operator_key="", now=NOW)
+@given(names, names, names)
+def test_nobody_reads_anothers_account_whatever_the_names_are(account: str, user: str, other: str) -> None:
+    claims = Claims(user, grants={f"desk:{other}": Grant()} if other != account else {})
+    assert may_read(f"desk:{account}", claims) == (account == user != "")
 
 
-def test_unsigned_token_is_invalid() -> None:
-    with pytest.raises(InvalidToken):
-        read(sign({"sub": "a"}, key="", algorithm="none"))
+@given(names, names)
+def test_only_operators_read_what_is_for_operators(name: str, user: str) -> None:
+    channel = f"vault:{name}"
+    assert not may_read(channel, Claims(user, grants={channel: Grant()}))
+    assert may_read(channel, Claims(user, is_operator=True))
 
 
-def test_token_of_another_key_is_invalid() -> None:
-    with pytest.raises(InvalidToken, match="neither the token key nor the operator key"):
-        read(make_token("x" * 64, "a"))
+@given(names)
+def test_limited_channel_is_of_the_users_it_names_and_nobodys_by_an_empty_name(user: str) -> None:
+    assert may_read(f"news:a#{user}", Claims(user)) == (user != "" and user in user.split(","))
+    assert not may_read("news:a#", Claims(""))
+    assert not may_read("news:a#,", Claims(""))
 
 
-@pytest.mark.parametrize("claims", [{"exp": NOW}, {"exp": NOW - 0.5}, {"nbf": NOW + 1}])
-def test_token_outside_its_time_is_expired_not_invalid(claims: dict[str, Any]) -> None:
-    with pytest.raises(ExpiredToken):
-        read(sign(claims))
+@given(st.text(), st.booleans())
+def test_calls_below_ops_are_for_operators(method: str, is_operator: bool) -> None:
+    claims = Claims("ann", is_operator=is_operator)
+    assert may_call(f"ops.{method}", claims) == is_operator
+    assert may_call(f"me.{method}", claims)
 
 
-def test_forged_token_is_invalid_even_when_it_is_expired() -> None:
-    with pytest.raises(InvalidToken):
-        read(sign({"exp": 1}, key="x" * 64))
+def test_by_default_orders_and_bots_are_by_token_operations_by_operators_and_markets_public() -> None:
+    by_access: dict[Access, set[str]] = {access: set() for access in Access}
+    for name, namespace in DEFAULT_NAMESPACES.items():
+        by_access[namespace.access].add(name)
+    assert by_access[Access.TOKEN] == {"orders", "bots", "botstate", "open_orders"}
+    assert by_access[Access.OPERATOR] == {"ops"}
+    assert by_access[Access.PUBLIC] >= {"trades", "ticker", "book", "market:hot"}
 
 
-def test_expire_at_overrides_the_connections_end_but_not_the_tokens() -> None:
-    assert read(sign({"exp": NOW + 10, "expire_at": NOW + 99})).expires_at == NOW + 99
-    assert read(sign({"exp": NOW + 10, "expire_at": 0})).expires_at is None
-    with pytest.raises(ExpiredToken):
-        read(sign({"exp": NOW - 10, "expire_at": 0}))
+# The server, asked at random
+
+CLIENT_COMMANDS = ("publish", "history", "presence", "presence_stats")
 
 
-def test_subs_win_over_channels() -> None:
-    assert read(sign({"channels": ["a", "b"]})).channels == ("a", "b")
-    assert read(sign({"channels": ["a"], "subs": {"c": {}}})).channels == ("c",)
+class Seat:
+    """One connected client, and what the table says he may do."""
+
+    def __init__(self, client: Client, column: str) -> None:
+        self.client = client
+        self.column = column
+        self.user = {"nobody": "", "an operator": "root", "bob, granted it": "bob"}.get(column, column)
+        self.subscribed: set[str] = set()
+
+    def reads(self, channel: str) -> bool:
+        return TABLE[channel][self.column] or channel in self.subscribed
+
+    def grantable(self, channel: str) -> bool:
+        return TABLE[channel]["bob, granted it"] or self.column == "an operator"
+
+    async def ask(self, server: Server, what: str, channel: str) -> None:
+        if what in CLIENT_COMMANDS:
+            code = await self.client.refusal(what, channel=channel, data=1)
+            assert code == (0 if self.reads(channel) else 103), (self.column, what, channel)
+        elif what == "unsubscribe":
+            assert await self.client.refusal("unsubscribe", channel=channel) == 0
+            self.subscribed.discard(channel)
+        elif what == "subscribe by the API":
+            answer = await server.api("subscribe", channel=channel, user=self.user, client=self.client.id)
+            assert answer.get("error", {}).get("code", 0) == (0 if self.grantable(channel) else 103)
+            self.subscribed |= {channel} if self.grantable(channel) else set()
+        else:
+            await self.subscribe(channel, with_token=what == "subscribe with a token")
+
+    async def subscribe(self, channel: str, *, with_token: bool) -> None:
+        token = {"token": sign(sub=self.user, channel=channel)} if with_token else {}
+        code = await self.client.refusal("subscribe", channel=channel, **token)
+        if channel in self.subscribed:
+            assert code == 105
+        elif self.grantable(channel) if with_token else self.reads(channel):
+            assert code == 0, (self.column, channel)
+            self.subscribed.add(channel)
+        else:
+            assert code == 103, (self.column, channel)
 
 
-def test_b64info_is_decoded() -> None:
-    assert read(sign({"b64info": "eyJhIjoxfQ=="})).info == {"a": 1}
+async def take_seats(server: Server) -> list[Seat]:
+    granted = [channel for channel in SERVED if TABLE[channel]["bob, granted it"]]
+    tokens = {
+        "nobody": "",
+        "ann": sign(sub="ann"),
+        "bob": sign(sub="bob"),
+        "bob, granted it": sign(sub="bob", channels=granted),
+        "an operator": sign(KEYS.operator, sub="root"),
+    }
+    seats = [Seat(await server.client(token), column) for column, token in tokens.items()]
+    next(seat for seat in seats if seat.column == "bob, granted it").subscribed |= set(granted)
+    return seats
 
 
+async def published(client: Client) -> set[str]:
+    """The channels of the publications that have come."""
+    return {document["push"]["channel"] for document in await client.kept() if "pub" in document["push"]}
+
+
+steps = st.lists(
+    st.tuples(
+        st.integers(0, len(COLUMNS) - 1),
+        st.sampled_from(
+            [*CLIENT_COMMANDS, "subscribe", "subscribe with a token", "subscribe by the API", "unsubscribe"]
+        ),
+        st.sampled_from(SERVED),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_server_lets_in_whom_the_table_lets_in(steps: list[tuple[int, str, str]]) -> None:
+    async def main() -> None:
+        async with running(namespaces=NAMESPACES) as server:
+            seats = await take_seats(server)
+            for number, what, channel in steps:
+                await seats[number].ask(server, what, channel)
+            for seat in seats:
+                await seat.client.kept()
+            for channel in SERVED:
+                await server.publish(channel, "to readers")
+            for seat in seats:
+                assert await published(seat.client) == seat.subscribed
+
+    trio.run(main)
+
+
+@pytest.mark.trio
+async def test_every_bearer_and_channel_and_way_in_once() -> None:
+    async with running(namespaces=NAMESPACES) as server:
+        for what in ("subscribe", "subscribe with a token", "subscribe by the API", *CLIENT_COMMANDS):
+            for seat in await take_seats(server):
+                for channel in SERVED:
+                    await seat.ask(server, what, channel)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("method", ["ops.connections", "ops.ledger", "ops.disconnect", "ops.limit"])
+async def test_remote_calls_of_operators_are_refused_to_others(server: Server, method: str) -> None:
+    for token in ("", sign(sub="ann"), sign(sub="root", channels=["chat:a"])):
+        client = await server.client(token)
+        assert await client.refusal("rpc", method=method, data={"client": client.id}) == 103
+
+
+@pytest.mark.trio
+async def test_token_that_grants_what_is_for_operators_does_not_connect() -> None:
+    async with running(namespaces=NAMESPACES) as server:
+        for token in (sign(channels=["vault:a"]), sign(sub="ann", subs={"vault:a": {}})):
+            client = await server.upgraded()
+            with pytest.raises(Refused) as refused:
+                await client.connect(token=token)
+            assert refused.value.code == 103
+        operator = await server.upgraded()
+        assert "vault:a" in (await operator.connect(token=sign(KEYS.operator, channels=["vault:a"])))["subs"]
+
+
+@pytest.mark.trio
+async def test_subscription_token_of_the_operator_key_opens_what_is_for_operators() -> None:
+    async with running(namespaces=NAMESPACES) as server:
+        client = await server.client(sign(sub="ann"))
+        token = sign(KEYS.operator, sub="ann", channel="vault:a")
+        assert await client.refusal("subscribe", channel="vault:a", token=token) == 0
+        assert await client.refusal("rpc", method="ops.connections") == 103
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize(
     "claims",
     [
-        {"sub": 42},
-        {"exp": "soon"},
-        {"exp": True},
-        {"channel": ["a"]},
-        {"channels": "a"},
-        {"channels": [1]},
-        {"subs": ["a"]},
-        {"b64info": "!"},
-        {"b64info": "e30"},
+        {"sub": "bob", "channel": "chat:a"},
+        {"sub": "", "channel": "chat:a"},
+        {"sub": "ann", "channel": "chat:b"},
+        {"sub": "ann", "channel": "chat:a", "client": "another"},
     ],
 )
-def test_claim_of_a_wrong_type_is_invalid(claims: dict[str, Any]) -> None:
-    with pytest.raises(InvalidToken):
-        read(sign(claims))
+async def test_anothers_subscription_token_is_a_terminal_close(
+    server: Server, claims: dict[str, str]
+) -> None:
+    for command in ("subscribe", "sub_refresh"):
+        client = await server.client(sign(sub="ann"))
+        if command == "sub_refresh":
+            await client.call("subscribe", channel="chat:a")
+        await client.say({"id": 9, command: {"channel": "chat:a", "token": sign(**claims)}})
+        assert (await client.closing())[0] == 3500
 
 
-def test_claims_that_are_no_object_are_invalid() -> None:
-    with pytest.raises(InvalidToken, match="JSON object"):
-        read(jwt.PyJWS().encode(b"[1]", TOKEN_KEY))
+@pytest.mark.trio
+async def test_subscription_token_for_this_very_client_is_taken(server: Server) -> None:
+    client = await server.client(sign(sub="ann"))
+    token = sign(sub="ann", channel="chat:a", client=client.id)
+    assert await client.refusal("subscribe", channel="chat:a", token=token) == 0
 
 
-@given(st.text())
-def test_any_text_is_invalid_and_nothing_worse(text: str) -> None:
-    with pytest.raises(InvalidToken):
-        read(text)
+@pytest.mark.trio
+async def test_refresh_makes_nobody_an_operator_and_no_operator_somebody(server: Server) -> None:
+    for first, second in ((KEYS.token, KEYS.operator), (KEYS.operator, KEYS.token)):
+        client = await server.client(sign(first, sub="root"))
+        await client.say({"id": 9, "refresh": {"token": sign(second, sub="root")}})
+        assert (await client.closing())[0] == 3500
 
 
-@given(st.integers(0, 200), st.characters(codec="ascii"))
-def test_a_changed_character_never_makes_another_user(position: int, character: str) -> None:
-    text = make_token(TOKEN_KEY, "acct", ttl_seconds=60)
-    position %= len(text)
-    changed = text[:position] + character + text[position + 1 :]
-    try:
-        claims = read(changed)
-    except (InvalidToken, ExpiredToken):
-        return
-    assert claims.user == "acct"
-    assert not claims.is_operator
+@pytest.mark.trio
+async def test_grant_shows_its_info_to_others_and_its_data_to_the_bearer(server: Server) -> None:
+    given: dict[str, Any] = {"info": {"seat": 1}, "data": {"hello": "ann"}}
+    client = await server.upgraded()
+    connected = await client.connect(token=sign(sub="ann", subs={"chat:a": given}))
+    assert connected["subs"]["chat:a"]["data"] == {"hello": "ann"}
+    subscribed = await client.call(
+        "subscribe", channel="chat:b", token=sign(sub="ann", channel="chat:b", **given)
+    )
+    assert subscribed["data"] == {"hello": "ann"}
+    await server.api("subscribe", channel="chat:c", user="ann", **given)
+    assert (await client.push())["subscribe"]["data"] == {"hello": "ann"}
+    for channel in ("chat:a", "chat:b", "chat:c"):
+        presence = (await client.call("presence", channel=channel))["presence"]
+        assert presence[client.id]["chan_info"] == {"seat": 1}
 
 
-def may_read(channel: str, claims: Claims, public: frozenset[str] = frozenset()) -> bool:
-    namespace = DEFAULT_NAMESPACES[channel.partition(":")[0]]
-    return allows(namespace, channel, claims, public_accounts=public)
-
-
-def test_public_channel_is_anyones() -> None:
-    assert may_read("trades:all", bearer(""))
-
-
-def test_account_channel_is_its_users_alone() -> None:
-    assert may_read("orders:acct", bearer("acct"))
-    assert not may_read("orders:acct", bearer("other"))
-    assert not may_read("orders:acct", bearer(""))
-    assert not may_read("orders:", bearer(""))
-
-
-def test_public_account_is_anyones() -> None:
-    assert may_read("orders:paper", bearer(""), frozenset({"paper"}))
-
-
-def test_operator_reads_everything_and_nobody_else_reads_ops() -> None:
-    assert may_read("ops:health", bearer("", is_operator=True))
-    assert may_read("orders:acct", bearer("", is_operator=True))
-    assert not may_read("ops:health", bearer("health"), frozenset({"health"}))
+@pytest.mark.trio
+async def test_grants_count_towards_the_channels_of_a_client() -> None:
+    async with running(limits={"channels_per_client": 2}) as server:
+        client = await server.upgraded()
+        with pytest.raises(Refused) as refused:
+            await client.connect(token=sign(sub="ann", channels=["chat:a", "chat:b", "chat:c"]))
+        assert refused.value.code == 106
+        client = await server.client(sign(sub="ann", channels=["chat:a", "chat:b"]))
+        answer = await server.api("subscribe", channel="chat:c", user="ann", client=client.id)
+        assert answer["error"]["code"] == 106

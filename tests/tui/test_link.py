@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from monitor.client import LinkState
-from monitor.serve.access import make_token
+from monitor.serve.tokens import make_token
 from tests.serve.running import KEYS, Server
 from tests.tui.reports import fill
 from tui.link import Link

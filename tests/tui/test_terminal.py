@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.serve.access import make_token
+from monitor.serve.tokens import make_token
 from tests.process import Process, lanecast_process
 from tests.serve.running import KEYS
 from tests.terminal import PATIENCE_SECONDS, Terminal, terminal
