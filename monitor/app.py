@@ -7,7 +7,6 @@ import gc
 import logging
 import logging.handlers
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,6 +16,7 @@ import trio
 
 from monitor.address import local_url
 from monitor.config import Settings
+from monitor.control import Control, heed_signals
 from monitor.engine import build_engine
 from monitor.health.feeds import FeedHealth
 from monitor.health.metrics import CONTENT_TYPE, exposition
@@ -67,9 +67,10 @@ def _start_log(settings: Settings, *, to_file: bool) -> None:
 
 async def _run(settings: Settings, keys: Keys, *, console: bool) -> int:
     status = 0
+    control = Control()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
-        address = await nursery.start(serve, settings, keys)
+        nursery.start_soon(heed_signals, control, nursery.cancel_scope)
+        address = await nursery.start(_serve_to_the_end, settings, keys, control, nursery.cancel_scope)
         print(f"lanecast serves {address}", flush=True)
         if console:
             status = await _run_console(address, settings, keys)
@@ -77,11 +78,16 @@ async def _run(settings: Settings, keys: Keys, *, console: bool) -> int:
     return status
 
 
-async def _stop_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            _log.info("%s: ending", signal.Signals(number).name)
-            scope.cancel()
+async def _serve_to_the_end(
+    settings: Settings,
+    keys: Keys,
+    control: Control,
+    scope: trio.CancelScope,
+    *,
+    task_status: trio.TaskStatus[str],
+) -> None:
+    await serve(settings, keys, control, task_status=task_status)
+    scope.cancel()
 
 
 async def _run_console(address: str, settings: Settings, keys: Keys) -> int:
@@ -97,11 +103,15 @@ async def _run_console(address: str, settings: Settings, keys: Keys) -> int:
 
 
 async def serve(
-    settings: Settings, keys: Keys, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED
+    settings: Settings,
+    keys: Keys,
+    control: Control,
+    *,
+    task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run the feeds, the broadcaster and the front door; started with the page's address.
+    """Run the feeds, the broadcaster and the front door until told to end; started with the page's address.
 
-    Cancelled, it says goodbye to its clients before what serves them ends.
+    Told or cancelled, it says goodbye to its clients before what serves them ends.
     """
     feeds = _feeds(settings)
     engine = build_engine(settings, keys, frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()))
@@ -120,14 +130,16 @@ async def serve(
     health.address = local_url(settings.scheme, *listeners[0].getsockname()[:2])
     async with trio.open_nursery() as core:
         await core.start(engine.run)
-        core.start_soon(reloads.run)
+        core.start_soon(reloads.run, control)
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)
                 await edges.start(partial(feed.run, engine.ingest, health.feeds[name]))
-            await edges.start(door.run, listeners)
-            _settle_memory()
-            task_status.started(health.address)
+            async with trio.open_nursery() as entrance:
+                await entrance.start(door.run, listeners, control.ending)
+                _settle_memory()
+                task_status.started(health.address)
+            edges.cancel_scope.cancel()
         core.cancel_scope.cancel()
 
 

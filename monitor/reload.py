@@ -11,6 +11,7 @@ from typing import Protocol
 
 import trio
 
+from monitor.control import Control
 from monitor.errors import ConfigError
 
 LOOK_SECONDS = 2.0
@@ -43,11 +44,15 @@ class Reloads:
         self._troubles = troubles
         self._stamps = [(thing, _stamps(thing.files)) for thing in things]
 
-    async def run(self) -> None:
-        """Look at the files until cancelled."""
+    async def run(self, control: Control) -> None:
+        """Look at the files, and read them all when that is wanted; until cancelled."""
         while True:
-            await trio.sleep(LOOK_SECONDS)
-            self._look()
+            with trio.move_on_after(LOOK_SECONDS) as pause:
+                await control.reload_wanted()
+            if pause.cancelled_caught:
+                self._look()
+            else:
+                self.load_all()
 
     def load_all(self) -> None:
         """Read everything again, changed or not."""

@@ -35,6 +35,7 @@ class Process:
     address: str
     """http://host:port"""
     http: httpx.Client
+    pid: int
 
     @property
     def endpoint(self) -> str:
@@ -77,7 +78,7 @@ def lanecast_process(directory: Path, configuration: str = CONFIGURATION) -> Ite
             assert line.startswith(ANNOUNCEMENT), (directory / "log").read_text()
             address = line.removeprefix(ANNOUNCEMENT).strip()
             with httpx.Client(base_url=address, headers={"X-API-Key": KEYS.api}) as http:
-                yield Process(address, http)
+                yield Process(address, http, server.pid)
         finally:
             server.send_signal(signal.SIGTERM)
             assert server.wait(END_SECONDS) == 0

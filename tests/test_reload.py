@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
+from monitor.control import Control
 from monitor.errors import ConfigError
 from monitor.reload import LOOK_SECONDS, Reloads
 
@@ -35,10 +37,13 @@ def recipe(tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.trio
-async def test_file_is_read_again_once_for_each_change(recipe: Recipe, autojump_clock: MockClock) -> None:
+async def test_file_is_read_again_once_for_each_change_and_when_that_is_wanted(
+    recipe: Recipe, autojump_clock: MockClock
+) -> None:
     reloads = Reloads({}, [recipe])
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(reloads.run)
+        control = Control()
+        nursery.start_soon(reloads.run, control)
         await trio.sleep(5 * LOOK_SECONDS)
         assert recipe.loads == 0
         recipe.files[0].write_text("second")
@@ -47,6 +52,9 @@ async def test_file_is_read_again_once_for_each_change(recipe: Recipe, autojump_
         os.utime(recipe.files[0], ns=(0, 0))
         await trio.sleep(5 * LOOK_SECONDS)
         assert recipe.loads == 2
+        control.reload()
+        await trio.testing.wait_all_tasks_blocked()
+        assert recipe.loads == 3
         nursery.cancel_scope.cancel()
 
 

@@ -23,6 +23,7 @@ from monitor import app
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.item import Item
 from monitor.config import Settings
+from monitor.control import Control
 from monitor.engine import Engine, build_engine
 from monitor.errors import LanecastError
 from monitor.keys import Keys
@@ -169,7 +170,7 @@ async def main(options: dict[str, Any]) -> None:
         given = {"port": 0, "data_dir": Path(directory), "namespaces": NAMESPACES, "log_level": "error"}
         settings = Settings.model_validate(given | options)
         async with trio.open_nursery() as nursery:
-            address = await nursery.start(partial(app.serve, settings, keys))
+            address = await nursery.start(partial(app.serve, settings, keys, Control()))
             print(address.rpartition(":")[2], flush=True)
             await _Publisher(engines[0].hub).take_commands()
             nursery.cancel_scope.cancel()

@@ -229,6 +229,8 @@ class Settings(BaseSettings):
     """What a client's token must have as `aud`, or in it; None does not look."""
     token_issuer: Annotated[str, Field(min_length=1)] | None = None
     """What a client's token must have as `iss`; None does not look."""
+    drain_seconds: Annotated[float, Field(ge=0, le=3_600)] = 5
+    """On SIGTERM the clients are sent away one by one over so long, each with what is queued for it."""
     anonymous: bool = True
     """Clients may connect without a token."""
     preset: Preset = Preset.BALANCED

@@ -21,6 +21,7 @@ from monitor.errors import ConfigError
 from monitor.serve import dictionary, http
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
+from monitor.serve.drain import drain
 from monitor.serve.files import Files
 from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
@@ -36,6 +37,8 @@ REFUSAL_SECONDS = 2.0
 """For the answer to a bad request, and for the client to take notice."""
 ACCEPTS_PER_TURN = 64
 """Then the others get their turn: a wave of connects must not delay a fill."""
+LAST_ANSWER_SECONDS = 0.5
+"""For requests under way when the last client has left; idle connections end with them."""
 BACKLOG = 4_096
 SPARE_SOCKETS = 512
 """Beyond `limits.connections`, for the API, the page and those who are told that the house is full."""
@@ -69,17 +72,27 @@ class FrontDoor:
         self.is_ready = False
 
     async def run(
-        self, listeners: list[socket.socket], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        listeners: list[socket.socket],
+        ending: trio.Event,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept until cancelled; then end the connections, each with its goodbye.
+        """Accept until `ending`, then give the clients time to leave; cancelled, end them all at once.
 
         Accepting stops before serving does: no client is let in to a house that is closing.
         """
-        async with trio.open_nursery() as serving, trio.open_nursery() as accepting:
-            for listener in listeners:
-                accepting.start_soon(self._accept, listener, serving)
-            self.is_ready = True
-            task_status.started()
+        async with trio.open_nursery() as serving:
+            async with trio.open_nursery() as accepting:
+                for listener in listeners:
+                    accepting.start_soon(self._accept, listener, serving)
+                self.is_ready = True
+                task_status.started()
+                await ending.wait()
+                self.is_ready = False
+                accepting.cancel_scope.cancel()
+            await drain(self._house.registry, self._house.settings.drain_seconds)
+            serving.cancel_scope.deadline = trio.current_time() + LAST_ANSWER_SECONDS
 
     async def _accept(self, listener: socket.socket, serving: trio.Nursery) -> None:
         with listener:
@@ -168,6 +181,8 @@ class FrontDoor:
             raise HttpError(405, f"method {request.method}: this path takes GET", (("Allow", "GET"),))
         self._origins.check_origin(request.headers)
         connection.address = self._proxies.peer(connection.address, request.headers)
+        if not self.is_ready:
+            raise HttpError(503, "the server is ending", _RETRY_LATER)
         if self._house.registry.is_full:
             raise HttpError(503, f"{self._limits.connections} clients are connected, the limit", _RETRY_LATER)
         if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
@@ -212,7 +227,7 @@ class FrontDoor:
             case "/healthz":
                 return http.text(200, "ok")
             case "/readyz":
-                return http.text(200, "ready") if self.is_ready else http.text(503, "starting")
+                return http.text(200, "ready") if self.is_ready else http.text(503, "ending")
             case "/metrics":
                 body, content_type = self._metrics()
                 return Response(200, body, content_type)

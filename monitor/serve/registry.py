@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import trio
+
 from monitor.health.health import Health
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ class Registry:
         self._users: dict[str, dict[str, Session]] = {}
         self._limit = limit
         self._health = health
+        self._emptied = trio.Event()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -47,6 +50,14 @@ class Registry:
         if not of_user:
             self._users.pop(session.user, None)
         self._health.clients = len(self._sessions)
+        if not self._sessions:
+            self._emptied.set()
+            self._emptied = trio.Event()
+
+    async def wait_empty(self) -> None:
+        """Wait until nobody is connected."""
+        while self._sessions:
+            await self._emptied.wait()
 
     def get(self, client_id: str) -> "Session | None":
         return self._sessions.get(client_id)

@@ -14,6 +14,7 @@ import trio
 
 from monitor.app import serve
 from monitor.config import Settings
+from monitor.control import Control
 from monitor.keys import Keys
 from tests.serve.wire import PATIENCE_SECONDS, Client, Wire, request
 
@@ -54,6 +55,7 @@ def read_answer(data: bytes) -> Answer:
 @dataclass(slots=True)
 class Server:
     port: int
+    control: Control
     streams: list[trio.SocketStream] = field(default_factory=list)
 
     async def dial(self) -> trio.SocketStream:
@@ -119,8 +121,9 @@ async def running(**settings: Any) -> AsyncIterator[Server]:
     given: dict[str, Any] = quiet | settings
     with tempfile.TemporaryDirectory() as directory, no_errors_logged():
         async with trio.open_nursery() as nursery:
-            address = await nursery.start(serve, Settings(data_dir=Path(directory), **given), KEYS)
-            server = Server(int(address.rpartition(":")[2]))
+            control = Control()
+            address = await nursery.start(serve, Settings(data_dir=Path(directory), **given), KEYS, control)
+            server = Server(int(address.rpartition(":")[2]), control)
             yield server
             for stream in server.streams:
                 await stream.aclose()

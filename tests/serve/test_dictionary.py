@@ -8,6 +8,7 @@ import zstandard
 
 from monitor.app import serve
 from monitor.config import Settings
+from monitor.control import Control
 from monitor.dictionary import shipped_dictionary
 from monitor.errors import ConfigError
 from tests.serve.running import KEYS, Server, running
@@ -145,4 +146,6 @@ async def test_wrong_dictionary_stops_the_start(tmp_path: Path, content: bytes |
         path.write_bytes(content)
     with pytest.RaisesGroup(pytest.RaisesExc(ConfigError, match=sentence), flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve, Settings(port=0, data_dir=tmp_path, zstd_dictionary=path), KEYS)
+            await nursery.start(
+                serve, Settings(port=0, data_dir=tmp_path, zstd_dictionary=path), KEYS, Control()
+            )
