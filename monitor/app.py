@@ -124,7 +124,7 @@ async def serve(
         lambda: (exposition(health), CONTENT_TYPE),
         certificate.accept if certificate else Connection,
     )
-    reloads = Reloads(health.troubles, [certificate] if certificate else [])
+    reloads = Reloads(health.troubles, [thing for thing in (certificate, engine.house.tokens.jwks) if thing])
     # Last of what may fail: a wrong setting leaves no socket behind.
     listeners = await open_listeners(settings.host, settings.port)
     health.address = local_url(settings.scheme, *listeners[0].getsockname()[:2])

@@ -1,11 +1,9 @@
-"""The public keys of who else may sign tokens: a JWKS file, read again when it changes.
+"""The public keys of who else may sign tokens: a JWKS file.
 
 A key verifies the algorithms of its own kind and nothing else, so that nobody can take a public
-key for a secret. A file that went bad keeps the keys that were good: to lock everybody out
-would be worse than to be late, and the log says so.
+key for a secret; and what is a secret has no place in the file.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -19,8 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from monitor.errors import ConfigError
-
-_log = logging.getLogger("lanecast.jwks")
 
 FILE_BYTES = 65_536
 KEYS_MAX = 16
@@ -50,37 +46,27 @@ class PublicKey:
 class JwksFile:
     """The keys that a file holds now."""
 
+    name = "JWKS file"
+
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError if the file can't be read or holds no key that can verify."""
+        """Raises ConfigError for a file that can't be used."""
         self._path = path
-        self._seen = self._state()
-        self._keys = _read_keys(path)
+        self.load()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it is read from."""
+        return (self._path,)
+
+    def load(self) -> None:
+        """Take what the file holds now. Raises ConfigError, and keeps what it had."""
+        self._keys = _read_keys(self._path)
 
     def find(self, algorithm: object, key_id: object) -> list[PublicKey]:
         """The keys that may have signed a token with this header; without a `kid` every one that fits."""
-        self._look()
         return [
             key for key in self._keys if algorithm in key.algorithms and (key_id is None or key_id == key.id)
         ]
-
-    def _look(self) -> None:
-        state = self._state()
-        if state == self._seen:
-            return
-        self._seen = state
-        try:
-            self._keys = _read_keys(self._path)
-        except ConfigError as error:
-            _log.error("%s; going on with the keys it held before", error)
-        else:
-            _log.info("%s has changed: it holds %d keys", self._path, len(self._keys))
-
-    def _state(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _read_keys(path: Path) -> list[PublicKey]:

@@ -103,7 +103,7 @@ class TokenReader:
     def __init__(self, keys: Keys, settings: Settings) -> None:
         """Raises ConfigError for a JWKS file that can't be used."""
         self._keys = keys
-        self._jwks = JwksFile(settings.jwks_file) if settings.jwks_file else None
+        self.jwks = JwksFile(settings.jwks_file) if settings.jwks_file else None
         self._audience = settings.token_audience
         self._issuer = settings.token_issuer
 
@@ -134,7 +134,7 @@ class TokenReader:
 
     def _verify_by_public_key(self, text: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(text)
-        for key in self._jwks.find(header.get("alg"), header.get("kid")) if self._jwks else ():
+        for key in self.jwks.find(header.get("alg"), header.get("kid")) if self.jwks else ():
             try:
                 return _payload(_PUBLIC_KEYS.decode(text, key.key, algorithms=key.algorithms))
             except jwt.PyJWTError:
