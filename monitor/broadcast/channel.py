@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from monitor.broadcast.client import Client
-from monitor.broadcast.frames import Encoding
-from monitor.broadcast.group import SendGroup
+from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication, merge_publications
 from monitor.broadcast.ladder import Variant
@@ -44,7 +43,7 @@ class Channel:
         self.gathered_bytes = 0
         self.queued_bytes = 0
         self._gathered: list[Publication] = []
-        self._groups: dict[tuple[Encoding, Variant], SendGroup] = {}
+        self._groups: dict[GroupKey, SendGroup] = {}
         self.latest: Publication | None = None
         """What publishers from outside have said last, where each publication is whole."""
         self._state: Sections = {}
@@ -75,27 +74,26 @@ class Channel:
     def gathered_count(self) -> int:
         return len(self._gathered)
 
-    def add(self, client: Client, info: bytes, variant: Variant) -> None:
+    def add(self, client: Client, info: bytes, variant: Variant, *, is_chain: bool) -> None:
         self.subscribers[client] = info
-        group = self._groups.get((client.encoding, variant))
+        key = GroupKey(client.encoding, variant, is_chain)
+        group = self._groups.get(key)
         if group is None:
-            group = SendGroup(self.name, client.encoding, variant, self._health)
-            self._groups[client.encoding, variant] = group
+            group = self._groups[key] = SendGroup(self.name, key, self._health)
         client.join(self.name, group)
 
     def remove(self, client: Client, *, discard: bool) -> Variant:
         """End a subscription; with `discard`, what is pending of it for the client is dropped."""
         del self.subscribers[client]
-        variant = client.groups[self.name].variant
+        group = client.groups[self.name]
         client.leave(self.name, discard=discard)
-        group = self._groups[client.encoding, variant]
         if not group and group.is_idle:
-            del self._groups[client.encoding, variant]
-        return variant
+            del self._groups[group.key]
+        return group.key.variant
 
     def has_variant(self, variant: Variant) -> bool:
         """Whether a subscriber gets the channel in this form."""
-        return any(len(group) for (_, form), group in self._groups.items() if form is variant)
+        return any(len(group) for key, group in self._groups.items() if key.variant is variant)
 
     def keep_state(self, publication: Publication, *, limit_bytes: int) -> None:
         """Remember what a later subscriber starts from, where the delivery mode has a state.
@@ -156,16 +154,16 @@ class Channel:
 
     def push(self, item: Item, variant: Variant | None) -> None:
         """Queue an item for the clients that get this form; None is every form."""
-        for (_, form), group in self._groups.items():
-            if variant is None or form is variant:
+        for key, group in self._groups.items():
+            if variant is None or key.variant is variant:
                 group.push(item)
-                self.queued_bytes += len(item.payload)
+                self.queued_bytes += item.held_bytes
 
     def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> bool:
         """Go on with the fan-out of every group; True once nothing is left to do."""
 
         def finish(item: Item) -> None:
-            self.queued_bytes -= len(item.payload)
+            self.queued_bytes -= item.held_bytes
             done(item)
 
         return all(group.advance(clock_ns, until_ns, finish) for group in list(self._groups.values()))

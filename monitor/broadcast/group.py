@@ -9,8 +9,9 @@ import os
 from array import array
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from monitor.broadcast.chain import Link, link_item
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import Variant
@@ -25,17 +26,29 @@ CLIENTS_PER_LOOK = 64
 _BROKEN = -1
 
 
+class GroupKey(NamedTuple):
+    """What all members of a group have in common."""
+
+    encoding: Encoding
+    variant: Variant
+    is_chain: bool
+    """They get each publication as a change of the one before."""
+
+
 class SendGroup:
     """The members, what is still to be offered to them, and how far that has come."""
 
     __slots__ = (
+        "_base",
         "_channel",
         "_cursor",
         "_descriptors",
         "_due",
         "_encoding",
+        "_fresh",
         "_health",
         "_joined",
+        "_link",
         "_places",
         "_pushed",
         "_queue",
@@ -44,13 +57,13 @@ class SendGroup:
         "_sent_bytes",
         "_sequence",
         "_waiting",
-        "variant",
+        "key",
     )
 
-    def __init__(self, channel: str, encoding: Encoding, variant: Variant, health: Health) -> None:
-        self.variant = variant
+    def __init__(self, channel: str, key: GroupKey, health: Health) -> None:
+        self.key = key
         self._channel = channel
-        self._encoding = encoding
+        self._encoding = key.encoding
         self._health = health
         self._queue: deque[Item | Client] = deque()
         self._pushed = 0
@@ -70,6 +83,12 @@ class SendGroup:
         """Members that are not ready, with the sequence of the next item each is to be offered."""
         self._due: list[Client] | None = None
         """Those of them who are still to be offered the item under way; None before their turn."""
+        self._base: bytes | None = None
+        """In a chain, the last payload that was offered."""
+        self._link: Link | None = None
+        """In a chain, the form of the item under way."""
+        self._fresh: set[Client] = set()
+        """Members of a chain who have not got anything yet that a change could be one of."""
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._waiting)
@@ -87,11 +106,13 @@ class SendGroup:
     def add(self, client: "Client") -> None:
         """From here on the client gets what is pushed, and nothing that was pushed before."""
         self._waiting[client] = self._pushed
+        if self.key.is_chain:
+            self._fresh.add(client)
         self.resume(client)
 
     def resume(self, client: "Client") -> None:
         """The client keeps up: let it be ready as soon as it has been offered what was pushed so far."""
-        if not client.is_fast:
+        if not client.is_fast or client in self._fresh:
             return
         if self._queue:
             self._queue.append(client)
@@ -106,6 +127,7 @@ class SendGroup:
             self._waiting[client] = self._sequence + is_served
 
     def remove(self, client: "Client") -> None:
+        self._fresh.discard(client)
         if client in self._places:
             self._take_out(client)
         else:
@@ -117,8 +139,9 @@ class SendGroup:
             return
         sent, sent_bytes = self._sent, self._sent_bytes
         if self._places[client] < self._cursor:
-            item = self._queue[0]
-            assert isinstance(item, Item)
+            head = self._queue[0]
+            assert isinstance(head, Item)
+            item = self._form(head)
             sent += item.count
             sent_bytes += len(item.frame(self._encoding))
         had, had_bytes = self._joined[client]
@@ -162,15 +185,24 @@ class SendGroup:
         while self._queue:
             head = self._queue[0]
             if isinstance(head, Item):
-                if not self._offer(head, clock_ns, until_ns):
+                item = self._form(head)
+                if not self._offer(item, clock_ns, until_ns):
                     return False
-                self._note_last(head, clock_ns())
-                self._end_item(head)
-                done(head)
+                self._note_last(item, clock_ns())
+                self._end_item(item)
+                done(item)
             else:
                 self._queue.popleft()
                 self._admit(head)
         return True
+
+    def _form(self, item: Item) -> Item:
+        """What the members are sent for an item; made when its turn comes, since a change costs work."""
+        if not self.key.is_chain or not item.publications:
+            return item
+        if self._link is None:
+            self._link = link_item(item, self._base)
+        return self._link
 
     def _admit(self, client: "Client") -> None:
         """Its turn in the line has come, unless it has left or fallen behind meanwhile."""
@@ -179,7 +211,7 @@ class SendGroup:
 
     def _note_last(self, item: Item, now_ns: int) -> None:
         """Of those who keep up, the last one waited longest."""
-        if self._ready:
+        if self._ready and item.publications:
             oldest = item.publications[0]
             meter = self._health.kinds[oldest.kind]
             meter.record_client(self._ready[-1].id, item.stages(oldest, now_ns))
@@ -189,6 +221,8 @@ class SendGroup:
         self._sequence += 1
         self._cursor = 0
         self._due = None
+        if self._link is not None:
+            self._base, self._link = item.publications[-1].data, None
         self._sent += item.count
         self._sent_bytes += len(item.frame(self._encoding))
 
@@ -214,10 +248,18 @@ class SendGroup:
                 client = self._due.pop()
                 if self._waiting.get(client, self._pushed) <= self._sequence:
                     self._waiting[client] = self._sequence + 1
-                    client.take(item)
+                    self._offer_one(client, item)
             if clock_ns() >= until_ns and self._due:
                 return False
         return True
+
+    def _offer_one(self, client: "Client", item: Item) -> None:
+        if client in self._fresh and item.publications:
+            self._fresh.discard(client)
+            client.take(item.alone)
+            self.resume(client)
+        else:
+            client.take(item)
 
     def _send_some(self, item: Item, now_ns: int) -> None:
         """Send to the next members; the first whose socket doesn't take all of it ends the round."""

@@ -241,22 +241,19 @@ class Hub:
         if limit and len(found.subscribers) >= limit:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
         variant = self._variant(found, client.step)
-        start = self._find_start(found, client, wish, self._whole(found, variant))
+        start = self._find_start(found, client, wish, variant)
         self._flush(found)
-        found.add(client, info, variant)
+        found.add(client, info, variant, is_chain=start.is_chain)
         self.health.subscriptions += 1
         return start
 
-    def _find_start(self, channel: Channel, client: Client, wish: Wish, whole: bytes | None) -> Start:
+    def _find_start(self, channel: Channel, client: Client, wish: Wish, variant: Variant) -> Start:
+        whole = self._whole(channel, variant)
+        limit_bytes = client.room_bytes // RECOVERED_SHARE
         try:
-            return find_start(
-                channel,
-                wish,
-                whole,
-                now_ns=self._clock_ns(),
-                limit_bytes=client.room_bytes // RECOVERED_SHARE,
-            )
+            return find_start(channel, wish, whole, now_ns=self._clock_ns(), limit_bytes=limit_bytes)
         except Unrecoverable:
+            self._close_unwatched(channel, variant)
             self._forget_unneeded(channel)
             raise
 
@@ -285,12 +282,15 @@ class Hub:
         found = self._channels[channel]
         variant = found.remove(client, discard=discard)
         self.health.subscriptions -= 1
-        if not found.has_variant(variant):
-            self.source.close(channel, variant)
+        self._close_unwatched(found, variant)
         if not found.subscribers:
             self._gathering.discard(found)
             found.take_gathered()
             self._forget_unneeded(found)
+
+    def _close_unwatched(self, channel: Channel, variant: Variant) -> None:
+        if not channel.has_variant(variant):
+            self.source.close(channel.name, variant)
 
     def now_ns(self) -> int:
         return self._clock_ns()
@@ -387,7 +387,7 @@ class Hub:
     def step_changes(self, client: Client, step: Step) -> Iterator[str]:
         """The client's channels that have another form on this step than the client gets now."""
         for name, group in client.groups.items():
-            if self._variant(self._channels[name], step) is not group.variant:
+            if self._variant(self._channels[name], step) is not group.key.variant:
                 yield name
 
 

@@ -7,6 +7,7 @@ channel it is about and never overtakes, nor is overtaken by, that channel's pub
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,9 @@ from monitor.broadcast.frames import Encoding
 from monitor.broadcast.patch import encode_patch, merge, parse_patch
 from monitor.config import Delivery, Lane
 from monitor.health.kind import KindMeter, Stages
+
+if TYPE_CHECKING:
+    from monitor.broadcast.chain import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Item:
         "encode_ns",
         "is_control",
         "lane",
+        "link",
         "payload",
         "prefix",
         "publications",
@@ -110,6 +115,8 @@ class Item:
         """When the first group began with it; 0 before."""
         self.encode_ns = 0
         """What its frames took to make."""
+        self.link: Link | None = None
+        """Its form in a chain, once made: it is the same for all encodings."""
         self._frames: dict[Encoding, bytes] = {}
         self._deadlines_ns: list[int] | None = None
 
@@ -127,6 +134,16 @@ class Item:
         return cls(
             payload, lane, channel=channel, prefix=prefix, delivery=delivery, publications=publications
         )
+
+    @property
+    def held_bytes(self) -> int:
+        """What a channel holds while it is queued."""
+        return len(self.payload)
+
+    @property
+    def alone(self) -> "Item":
+        """What says the same to a client that has not got what came before."""
+        return self
 
     def count_late(self, kinds: Mapping[str, KindMeter], now_ns: int) -> int:
         """How many of its publications are past their kind's threshold."""
@@ -167,7 +184,7 @@ class Item:
     def merged_into(self, newer: "Item") -> "Item":
         """What stands for this pending item and a newer one of the same `latest` or `state` channel."""
         if newer.delivery is Delivery.LATEST:
-            return newer
+            return newer.alone
         publication = merge_publications(self.publications[-1], newer.publications[-1])
         merged = Item.of(newer.channel, newer.prefix, newer.lane, newer.delivery, (publication,))
         merged.begun_ns = self.begun_ns

@@ -4,7 +4,7 @@ Never a part of what was missed: it would be shown as if it were the whole. What
 full is not recovered, and the subscriber is told so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.history import Position
@@ -28,6 +28,8 @@ class Wish:
     """Where it was; None has missed nothing."""
     is_strict: bool = False
     """It would rather be refused than start from the state as it is."""
+    wants_chain: bool = False
+    """It reads each publication as a change of the one before, where the namespace has that."""
 
 
 ANEW = Wish()
@@ -43,6 +45,7 @@ class Start:
     """Oldest first; None if nothing was recovered."""
     whole: bytes | None = None
     """If nothing was, the state as it is, where the channel has one."""
+    is_chain: bool = False
 
 
 def find_start(channel: Channel, wish: Wish, whole: bytes | None, *, now_ns: int, limit_bytes: int) -> Start:
@@ -55,13 +58,14 @@ def find_start(channel: Channel, wish: Wish, whole: bytes | None, *, now_ns: int
     Raises:
         Unrecoverable.
     """
+    is_chain = wish.wants_chain and channel.namespace.delta
     if wish.since is not None:
         recovered = _recover(channel, wish.since, whole, now_ns, limit_bytes)
         if recovered is not None:
-            return recovered
+            return replace(recovered, is_chain=is_chain)
         if wish.is_strict:
             raise Unrecoverable(f"channel {channel.name!r}: not all after offset {wish.since.offset} is kept")
-    return Start(channel.position, whole=whole)
+    return Start(channel.position, whole=whole, is_chain=is_chain)
 
 
 def _recover(

@@ -7,9 +7,9 @@ first dot. Each delivers in exactly one way, so nobody has to guess what a publi
 from collections.abc import Callable, Mapping
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Lane(IntEnum):
@@ -77,11 +77,21 @@ class Namespace(Section):
     """Of the payloads that are kept; a publication that is larger is not kept."""
     history_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
     """0 keeps what `history_size` and `history_bytes` allow for as long as the server runs."""
+    delta: bool = False
+    """Clients that ask for it get publications as Fossil deltas of the ones before, where that is shorter."""
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False
     subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """0 is unlimited."""
+
+    @model_validator(mode="after")
+    def _check_delta(self) -> Self:
+        if self.delta and self.delivery is Delivery.STATE:
+            raise ValueError(
+                "delta is for delivery stream or latest: the publications of a state are changes"
+            )
+        return self
 
 
 def _namespace_name(name: str) -> str:

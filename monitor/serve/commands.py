@@ -76,14 +76,23 @@ def _server_side(
     session: Session, claims: Claims, positions: Mapping[str, protocol.Recovery]
 ) -> dict[str, Subscribed]:
     return {
-        channel: subscribe(session, channel, claims, _wish(positions.get(channel)), is_server_side=True)
+        channel: subscribe(
+            session, channel, claims, wish_since(_since(positions.get(channel))), is_server_side=True
+        )
         for channel in claims.grants
     }
 
 
-def _wish(recovery: protocol.Recovery | None, flag: int = 0) -> Wish:
-    is_strict = bool(flag & protocol.REFUSE_UNRECOVERED)
-    return wish_since(recovery if recovery and recovery.recover else None, is_strict=is_strict)
+def _since(recovery: protocol.Recovery | None) -> protocol.Since | None:
+    return recovery if recovery is not None and recovery.recover else None
+
+
+def _wish(request: protocol.SubscribeRequest) -> Wish:
+    return wish_since(
+        _since(request),
+        is_strict=bool(request.flag & protocol.REFUSE_UNRECOVERED),
+        wants_chain=request.delta == "fossil",
+    )
 
 
 def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
@@ -94,7 +103,7 @@ def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
         session,
         channel,
         claims or _claims(session),
-        _wish(request, request.flag),
+        _wish(request),
         expires_at=claims.expires_at if claims else None,
     )
     return Outcome(namespace.lane, subscribed.result, subscribed.resent)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from monitor.broadcast.chain import chain_documents
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
 from monitor.broadcast.item import Resent
@@ -45,7 +46,7 @@ def subscribe(
             would do.
     """
     start = _start(session, channel, bearer, wish, is_server_side, expires_at)
-    missed = [publication.document() for publication in start.missed or ()]
+    missed = _documents(start)
     result = _result(
         start,
         bearer.grants.get(channel, Grant()),
@@ -71,7 +72,7 @@ def push_server_side(
     """
     bearer = replace(session.claims or Claims(), grants={channel: grant})
     start = _start(session, channel, bearer, wish_since(since), True, expires_at)
-    missed = [publication.document() for publication in start.missed or ()]
+    missed = _documents(start)
     pushes = [protocol.push(channel, "pub", document) for document in missed]
     result = _result(start, grant, **expiry(expires_at))
     session.send(
@@ -81,8 +82,9 @@ def push_server_side(
     )
 
 
-def wish_since(since: Since | None, *, is_strict: bool = False) -> Wish:
-    return Wish(Position(since.offset, since.epoch), is_strict) if since is not None else ANEW
+def wish_since(since: Since | None, *, is_strict: bool = False, wants_chain: bool = False) -> Wish:
+    position = Position(since.offset, since.epoch) if since is not None else None
+    return Wish(position, is_strict, wants_chain)
 
 
 def expiry(expires_at: int | None) -> dict[str, Any]:
@@ -134,6 +136,12 @@ def _start(
         raise CommandError(protocol.UNRECOVERABLE_POSITION) from None
 
 
+def _documents(start: Start) -> list[bytes]:
+    if start.is_chain:
+        return chain_documents(None, start.missed or ())
+    return [publication.document() for publication in start.missed or ()]
+
+
 def _result(start: Start, grant: Grant, **members: object) -> bytes:
     """A grant's data is for a channel without a state of its own."""
     position = start.position
@@ -143,6 +151,7 @@ def _result(start: Start, grant: Grant, **members: object) -> bytes:
         epoch=position.epoch if position else "",
         offset=position.offset if position else 0,
         recovered=start.missed is not None,
+        delta=start.is_chain,
         data=msgspec.Raw(start.whole) if start.whole else grant.data,
         **members,
     )

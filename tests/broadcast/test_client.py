@@ -11,7 +11,7 @@ import trio
 
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
-from monitor.broadcast.group import SendGroup
+from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
 from monitor.config import Delivery, Lane, Settings
@@ -21,6 +21,7 @@ from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio
 BIG = 1 << 20
+PLAIN = GroupKey(Plain(), Variant.FULL, is_chain=False)
 
 
 def make_item(
@@ -57,7 +58,7 @@ class Bench:
         """Publish an item in its channel, of which the client is the only member."""
         group = self.client.groups.get(item.channel)
         if group is None:
-            group = SendGroup(item.channel, self.client.encoding, Variant.FULL, self.health)
+            group = SendGroup(item.channel, PLAIN, self.health)
             self.client.join(item.channel, group)
         group.push(item)
         assert group.advance(time.monotonic_ns, time.monotonic_ns() + 10**9, lambda item: None)

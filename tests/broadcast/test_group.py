@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from monitor.broadcast import group as group_module
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
-from monitor.broadcast.group import SendGroup
+from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
 from monitor.config import Delivery, Lane, Settings
@@ -23,6 +23,7 @@ from monitor.health.health import Health
 from monitor.serve.connection import Connection
 from tests.broadcast.wire import FakeWire
 
+PLAIN = GroupKey(Plain(), Variant.FULL, is_chain=False)
 CHANNELS = {"fills": Lane.IMMEDIATE, "trades": Lane.NORMAL}
 
 
@@ -91,9 +92,7 @@ class FanOutMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.health = Health(Settings())
-        self.groups = {
-            channel: SendGroup(channel, Plain(), Variant.FULL, self.health) for channel in CHANNELS
-        }
+        self.groups = {channel: SendGroup(channel, PLAIN, self.health) for channel in CHANNELS}
         self.members = [Member(self.health) for _ in range(4)]
         self.number = 0
 
@@ -182,7 +181,7 @@ TestFanOut = FanOutMachine.TestCase
 
 def test_a_slice_ends_when_its_time_is_up() -> None:
     health = Health(Settings())
-    group = SendGroup("fills", Plain(), Variant.FULL, health)
+    group = SendGroup("fills", PLAIN, health)
     wires = [FakeWire() for _ in range(3 * group_module.CLIENTS_PER_LOOK)]
     for wire in wires:
         ignore: Any = lambda *_: None  # noqa: E731

@@ -67,7 +67,7 @@ class Stage:
 
 
 async def start(nursery: trio.Nursery, **overrides: Any) -> Stage:
-    stage = Stage(Settings(namespaces=NAMESPACES, **overrides))
+    stage = Stage(Settings(**{"namespaces": NAMESPACES} | overrides))
     await nursery.start(stage.hub.run)
     return stage
 

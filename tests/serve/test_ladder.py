@@ -116,3 +116,26 @@ async def test_an_operator_reads_a_clients_ledger_channel_by_channel(simulated: 
         assert ledger["offered"] == ledger["sent"] + ledger["merged"] + ledger["dropped"] + ledger["pending"]
     assert await operator.refusal("rpc", method="ops.ledger", data={"client": "nobody"}) == 107
     assert await client.refusal("rpc", method="ops.ledger", data={"client": client.id}) == 103
+
+
+@pytest.mark.trio
+async def test_who_did_without_trades_is_told_to_come_back_by_its_position(
+    simulated: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "DOWN_SECONDS", 0.3)
+    client = await simulated.client()
+    epoch = (await client.call("subscribe", channel=TRADES))["epoch"]
+    await stall(simulated, client, Step.SNAPSHOTS)
+    last, told = 0, None
+    while not told:
+        document = await client.document()
+        push = document.get("push", {})
+        if document == {}:
+            await client.say({})
+        elif push.get("channel") == TRADES:
+            told, last = push.get("unsubscribe"), push.get("pub", {"offset": last})["offset"]
+    assert told == {"code": 2500, "reason": "insufficient state"}
+    result = await client.call("subscribe", channel=TRADES, recover=True, offset=last, epoch=epoch)
+    offsets = [publication["offset"] for publication in result.get("publications", ())]
+    assert offsets == list(range(last + 1, last + 1 + len(offsets)))
+    assert bool(offsets) == result.get("recovered", False)
