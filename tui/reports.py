@@ -52,6 +52,14 @@ class KindReport(TypedDict):
     state: Literal["ok", "warning", "over", "none"]
 
 
+class EncodingReport(TypedDict):
+    encoding: Literal["plain", "deflate", "zstd"]
+    clients: int
+    payload_bytes: int
+    frame_bytes: int
+    ratio: float | None
+
+
 class LoopReport(TypedDict):
     lag_p99_ms: float | None
     lag_max_ms: float | None
@@ -75,6 +83,7 @@ class HealthReport(TypedDict):
     totals: TotalsReport
     lanes: list[LaneReport]
     kinds: list[KindReport]
+    encodings: list[EncodingReport]
     loop: LoopReport
     process: ProcessReport
 

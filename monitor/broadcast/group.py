@@ -49,6 +49,7 @@ class SendGroup:
         "_health",
         "_joined",
         "_link",
+        "_meter",
         "_places",
         "_pushed",
         "_queue",
@@ -65,6 +66,7 @@ class SendGroup:
         self._channel = channel
         self._encoding = key.encoding
         self._health = health
+        self._meter = health.encodings[key.encoding.name]
         self._queue: deque[Item | Client] = deque()
         self._pushed = 0
         self._sequence = 0
@@ -223,8 +225,10 @@ class SendGroup:
         self._due = None
         if self._link is not None:
             self._base, self._link = item.publications[-1].data, None
+        frame_bytes = len(item.frame(self._encoding))
         self._sent += item.count
-        self._sent_bytes += len(item.frame(self._encoding))
+        self._sent_bytes += frame_bytes
+        self._meter.note_item(len(self), len(item.payload), frame_bytes)
 
     def _offer(self, item: Item, clock_ns: Callable[[], int], until_ns: int) -> bool:
         now_ns = clock_ns()

@@ -5,7 +5,7 @@ Writing costs an attribute, never a lock or a dict; all figures, windows and ale
 """
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,6 +17,7 @@ from monitor.config import Lane, Settings
 from monitor.health import report, rules
 from monitor.health.alerts import Alerts, Finding
 from monitor.health.depth import LaneMeter
+from monitor.health.encodings import EncodingMeter
 from monitor.health.feeds import FeedHealth
 from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
@@ -90,8 +91,8 @@ class Health:
         self.address: str | None = None
         """Where the server listens; set once it does."""
         self.clients = 0
-        self.encodings: Counter[str] = Counter()
-        """Of the clients: how many are sent each."""
+        self.encodings: dict[str, EncodingMeter] = defaultdict(EncodingMeter)
+        """By name."""
         self.subscriptions = 0
         self.channels = 0
         self.lanes = [LaneMeter() for _ in Lane]

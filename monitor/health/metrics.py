@@ -59,6 +59,7 @@ class _HealthCollector(Collector):
             _server_metrics(self._health),
             _message_metrics(self._health),
             _connection_metrics(self._health),
+            _encoding_metrics(self._health),
             _latency_metrics(self._health),
             _feed_metrics(self._health),
         )
@@ -94,9 +95,6 @@ def _message_metrics(health: Health) -> Iterator[Metric]:
 def _connection_metrics(health: Health) -> Iterator[Metric]:
     totals = health.totals
     yield GaugeMetricFamily("lanecast_clients", "Clients connected.", health.clients)
-    yield _gauges(
-        "lanecast_clients_encoding", "Clients by what they are sent.", "encoding", health.encodings.items()
-    )
     yield GaugeMetricFamily("lanecast_subscriptions", "Subscriptions of all clients.", health.subscriptions)
     yield GaugeMetricFamily("lanecast_channels", "Channels in use.", health.channels)
     yield CounterMetricFamily("lanecast_connections", "Connections accepted.", totals.connections)
@@ -108,6 +106,34 @@ def _connection_metrics(health: Health) -> Iterator[Metric]:
         ((str(code), count) for code, count in totals.closed.items()),
     )
     yield _counters("lanecast_refused", "Bad requests refused.", "cause", totals.refused.items())
+
+
+def _encoding_metrics(health: Health) -> Iterator[Metric]:
+    meters = health.encodings.items()
+    yield _gauges(
+        "lanecast_clients_encoding",
+        "Clients by what they are sent.",
+        "encoding",
+        ((name, meter.clients) for name, meter in meters),
+    )
+    yield _counters(
+        "lanecast_payload_bytes",
+        "Bytes of publications for clients, before they were encoded.",
+        "encoding",
+        ((name, meter.payload_bytes) for name, meter in meters),
+    )
+    yield _counters(
+        "lanecast_frame_bytes",
+        "Bytes of the frames that those publications went out in.",
+        "encoding",
+        ((name, meter.frame_bytes) for name, meter in meters),
+    )
+    yield _gauges(
+        "lanecast_compression_ratio",
+        "Payload bytes by frame bytes, since the start.",
+        "encoding",
+        ((name, meter.ratio) for name, meter in meters if meter.ratio is not None),
+    )
 
 
 def _latency_metrics(health: Health) -> Iterator[Metric]:

@@ -12,6 +12,7 @@ import orjson
 import monitor
 from monitor.config import Lane
 from monitor.health.depth import LaneMeter
+from monitor.health.encodings import EncodingMeter
 from monitor.health.kind import KindMeter, Window
 from monitor.health.latency import NS_PER_MS
 from monitor.health.rates import NS_PER_SECOND
@@ -54,6 +55,7 @@ def health_report(health: "Health") -> dict[str, Any]:
         "totals": _totals(health),
         "lanes": [_lane(lane, health.lanes[lane], rates.lanes[lane]) for lane in Lane],
         "kinds": [_kind(kind, rates.kinds[name]) for name, kind in health.kinds.items()],
+        "encodings": [_encoding(name, meter) for name, meter in health.encodings.items()],
         "loop": {"lag_p99_ms": _ms(lag.p99_ns), "lag_max_ms": _ms(lag.worst_ns)},
         "process": {"memory_bytes": health.process.memory_bytes, "cpu_percent": health.process.cpu_percent},
     }
@@ -92,6 +94,16 @@ def _lane(lane: Lane, meter: LaneMeter, rate: float) -> dict[str, Any]:
         "peak": meter.peak,
         "history": meter.history,
         "rate": round(rate, 1),
+    }
+
+
+def _encoding(name: str, meter: EncodingMeter) -> dict[str, Any]:
+    return {
+        "encoding": name,
+        "clients": meter.clients,
+        "payload_bytes": meter.payload_bytes,
+        "frame_bytes": meter.frame_bytes,
+        "ratio": None if meter.ratio is None else round(meter.ratio, 2),
     }
 
 

@@ -35,7 +35,7 @@ class Registry:
 
     def add(self, session: "Session") -> None:
         self._sessions[session.id] = session
-        self._health.encodings[session.client.encoding.name] += 1
+        self._health.encodings[session.client.encoding.name].clients += 1
         self._health.clients = len(self._sessions)
 
     def name_user(self, session: "Session") -> None:
@@ -44,7 +44,7 @@ class Registry:
 
     def remove(self, session: "Session") -> None:
         if self._sessions.pop(session.id, None) is not None:
-            self._health.encodings[session.client.encoding.name] -= 1
+            self._health.encodings[session.client.encoding.name].clients -= 1
         of_user = self._users.get(session.user, {})
         of_user.pop(session.id, None)
         if not of_user:

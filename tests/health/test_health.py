@@ -83,6 +83,7 @@ def test_the_report_is_json_with_the_promised_fields(health: Health) -> None:
         "totals",
         "lanes",
         "kinds",
+        "encodings",
         "loop",
         "process",
     ]

@@ -31,7 +31,9 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
     health.totals.closed[3008] = 2
     health.totals.refused["bad path"] = 1
     health.clients = 5
-    health.encodings["zstd"] = 2
+    health.encodings["zstd"].clients = 2
+    health.encodings["zstd"].note_item(2, 300, 50)
+    health.encodings["plain"].clients = 1
     health.lanes[Lane.HIGH].add(4, 400)
     samples = scrape(health)
     assert samples["lanecast_published_total", ()] == 7
@@ -41,6 +43,10 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
     assert samples["lanecast_refused_total", (("cause", "bad path"),)] == 1
     assert samples["lanecast_clients", ()] == 5
     assert samples["lanecast_clients_encoding", (("encoding", "zstd"),)] == 2
+    assert samples["lanecast_payload_bytes_total", (("encoding", "zstd"),)] == 600
+    assert samples["lanecast_frame_bytes_total", (("encoding", "zstd"),)] == 100
+    assert samples["lanecast_compression_ratio", (("encoding", "zstd"),)] == 6
+    assert ("lanecast_compression_ratio", (("encoding", "plain"),)) not in samples
     assert samples["lanecast_lane_depth", (("lane", "high"),)] == 4
     assert samples["lanecast_lane_bytes", (("lane", "high"),)] == 400
 

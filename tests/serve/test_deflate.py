@@ -63,6 +63,19 @@ async def test_level_0_negotiates_nothing() -> None:
 
 
 @pytest.mark.trio
+async def test_what_an_encoding_saves_is_counted_for_each_client(server: Server) -> None:
+    packed = [await server.subscriber("chat:a", extensions=OFFER) for _ in range(2)]
+    await server.publish("chat:a", "lane " * 200)
+    for client in packed:
+        await client.publication()
+    frame_bytes = 2 + len(packed[0].frames[-1].payload)
+    payload_bytes = len(inflate(packed[0].frames[-1].payload))
+    exposed = (await server.get("/metrics")).body.decode().splitlines()
+    assert f'lanecast_frame_bytes_total{{encoding="deflate"}} {2 * frame_bytes:.1f}' in exposed
+    assert f'lanecast_payload_bytes_total{{encoding="deflate"}} {2 * payload_bytes:.1f}' in exposed
+
+
+@pytest.mark.trio
 async def test_each_compressed_frame_stands_alone_and_holds_what_the_plain_one_does(server: Server) -> None:
     plain = await server.subscriber("chat:a")
     packed = [await server.subscriber("chat:a", extensions=OFFER) for _ in range(2)]

@@ -67,6 +67,9 @@ def health(**changes: Any) -> HealthReport:
         },
         "lanes": [lane(lane=name) for name in ("immediate", "high", "normal", "low")],
         "kinds": [kind(), kind(kind="trade", lane="normal", threshold_ms=100.0)],
+        "encodings": [
+            {"encoding": "zstd", "clients": 4, "payload_bytes": 900, "frame_bytes": 300, "ratio": 3.0}
+        ],
         "loop": {"lag_p99_ms": 0.4, "lag_max_ms": 2.1},
         "process": {"memory_bytes": 66_000_000, "cpu_percent": 12.3},
     }
