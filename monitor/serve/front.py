@@ -27,7 +27,8 @@ from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import House, Session
-from monitor.serve.websocket import BadUpgrade, WebSocket, accepts_deflate, upgrade_response
+from monitor.serve.upgrade import BadUpgrade, accepts_deflate, upgrade_response
+from monitor.serve.websocket import WebSocket
 
 _log = logging.getLogger("lanecast.front")
 

@@ -4,6 +4,7 @@ Commands are decoded into records whose payloads stay raw bytes; replies are put
 bytes. Nothing here knows a socket, a client or the hub.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -68,6 +69,8 @@ class Disconnect(LanecastError):
         self.goodbye = goodbye
 
 
+CONNECTION_LOST = Goodbye(1006, "connection lost")
+"""It was said by nobody."""
 CONNECTION_CLOSED = Goodbye(3000, "connection closed")
 SHUTDOWN = Goodbye(3001, "shutdown")
 INTERNAL_ERROR = Goodbye(3004, "internal error")
@@ -188,7 +191,8 @@ class Command(msgspec.Struct):
         Raises:
             Disconnect: it has several.
         """
-        names = [name for name in METHODS if getattr(self, name) is not None]
+        values = msgspec.structs.astuple(self)[1:]
+        names = [name for name, value in zip(METHODS, values, strict=True) if value is not None]
         if len(names) > 1:
             raise bad_command(f"one command holds {' and '.join(names)}")
         return names[0] if names else ""
@@ -198,8 +202,8 @@ METHODS = tuple(field for field in Command.__struct_fields__ if field != "id")
 _decoder = msgspec.json.Decoder(Command)
 
 
-def decode_commands(message: bytes) -> list[Command]:
-    """The commands of one message, which are separated by newlines.
+def read_commands(message: bytes) -> Iterator[Command]:
+    """The commands of one message, which are separated by newlines, each as it is asked for.
 
     Raises:
         Disconnect: the message is empty or holds something that is not a command.
@@ -210,7 +214,7 @@ def decode_commands(message: bytes) -> list[Command]:
     try:
         # A payload is passed on unread: in others' text frames it would end their connections.
         message.decode()
-        return [_decoder.decode(document) for document in documents]
+        yield from map(_decoder.decode, documents)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise bad_command(str(error)) from None
 

@@ -1,8 +1,7 @@
 """One client's session: from the upgrade to the goodbye.
 
-One task reads; commands are carried out as they are read, without a wait in between, so that
-what a client asks for can't be overtaken. The last thing is a close frame with a code that
-says whether to come back.
+One task reads and carries out what the client says (`inbound`). The last thing is a close frame
+with a code that says whether to come back.
 """
 
 import logging
@@ -26,12 +25,12 @@ from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane, Settings
 from monitor.serve import protocol
 from monitor.serve.connection import Connection
-from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
+from monitor.serve.inbound import Inbound
+from monitor.serve.protocol import Goodbye
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timer, Timers
 from monitor.serve.tokens import Claims, TokenReader
-from monitor.serve.websocket import Closing, Message, Pong, WebSocket
-from monitor.serve.window import Window
+from monitor.serve.websocket import WebSocket
 
 _log = logging.getLogger("lanecast.session")
 
@@ -39,8 +38,6 @@ GOODBYE_SECONDS = 1.0
 """For what is queued, the close frame, and the peer to end too."""
 GRACE_SECONDS = 25
 """Beyond a token's end, for a client to refresh it."""
-FLOOD_FACTOR = 10
-"""Over its command limit a client gets errors; over this many times the limit it is closed."""
 FAULTS = frozenset({1002, 1003, 1006, 1007, 1009, 3004, 3008, 3009, 3012, 3013, 3500, 3501, 3502})
 """Closes that count as failed connections: by an error, or by us for cause."""
 
@@ -91,18 +88,17 @@ class Session:
     """A connected client, its identity, its subscriptions."""
 
     __slots__ = (
-        "_close_frame",
         "_connection",
-        "_goodbye",
+        "_inbound",
         "_ping_sent",
         "_ping_timer",
         "_scope",
         "_timer",
         "_websocket",
-        "_window",
         "claims",
         "client",
         "connected_ms",
+        "goodbye",
         "house",
         "id",
         "name",
@@ -123,10 +119,10 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self._connection = connection
         self._websocket = websocket
-        self._window = Window()
+        self._inbound = Inbound(self, websocket)
         self._scope = trio.CancelScope()
-        self._goodbye: Goodbye | None = None
-        self._close_frame: bytes | None = None
+        self.goodbye: Goodbye | None = None
+        """How the connection ends, once that is known."""
         self._ping_sent: float | None = None
         self._ping_timer: Timer | None = None
         self._timer = house.timers.after(limits.handshake_seconds, lambda: self.disconnect(protocol.STALE))
@@ -170,15 +166,15 @@ class Session:
         self.house.registry.add(self)
         try:
             with self._scope:
-                await self._read()
+                self.disconnect(await self._inbound.run(self._connection.receive))
         except OSError:
-            self._goodbye = self._goodbye or Goodbye(1006, "connection lost")
+            self.goodbye = self.goodbye or protocol.CONNECTION_LOST
         except Exception:
             # A defect of ours: loud, but one client's connection and no other's.
             _log.exception("the session of client %s failed", self.id)
-            self._goodbye = protocol.INTERNAL_ERROR
+            self.goodbye = protocol.INTERNAL_ERROR
         except trio.Cancelled:
-            self._goodbye = self._goodbye or protocol.SHUTDOWN
+            self.goodbye = self.goodbye or protocol.SHUTDOWN
             raise
         finally:
             self._stop()
@@ -186,32 +182,10 @@ class Session:
                 await self._say_goodbye()
             self._end()
 
-    async def _read(self) -> None:
-        self._receive(None)
-        while self._goodbye is None:
-            data = await self._connection.receive()
-            if not data:
-                self._goodbye = Goodbye(1006, "connection lost")
-                return
-            self._receive(data)
-
-    def _receive(self, data: bytes | None) -> None:
-        for event in self._websocket.receive(data):
-            match event:
-                case Message(message):
-                    self._carry_out(message)
-                case Pong(frame):
-                    self.client.offer(Item(frame, Lane.IMMEDIATE, is_control=True))
-                case Closing(code, reason, frame):
-                    self._close_frame = frame
-                    self._goodbye = Goodbye(code, reason)
-            if self._goodbye is not None:
-                return
-
     def disconnect(self, goodbye: Goodbye) -> None:
         """End the connection, from any task; returns at once."""
-        if self._goodbye is None:
-            self._goodbye = goodbye
+        if self.goodbye is None:
+            self.goodbye = goodbye
             self._scope.cancel()
 
     def _stop(self) -> None:
@@ -222,8 +196,8 @@ class Session:
                 timer.cancel()
 
     async def _say_goodbye(self) -> None:
-        assert self._goodbye is not None
-        frame = self._close_frame or self._websocket.close(self._goodbye.code, self._goodbye.reason)
+        assert self.goodbye is not None
+        frame = self._inbound.close_frame or self._websocket.close(self.goodbye.code, self.goodbye.reason)
         with trio.move_on_after(GOODBYE_SECONDS):
             try:
                 tail = await self.client.drain()
@@ -234,56 +208,13 @@ class Session:
                 pass
 
     def _end(self) -> None:
-        assert self._goodbye is not None
+        assert self.goodbye is not None
         self.client.close()
         self._connection.close()
         self.house.registry.remove(self)
         totals = self.house.hub.health.totals
-        totals.closed[self._goodbye.code] += 1
-        totals.failed += self._goodbye.code in FAULTS
-
-    # Commands
-
-    def _carry_out(self, message: bytes) -> None:
-        try:
-            for command in protocol.decode_commands(message):
-                self._dispatch(command)
-        except Disconnect as error:
-            self.disconnect(error.goodbye)
-
-    def _dispatch(self, command: Command) -> None:
-        method = command.method()
-        if not method and not command.id:
-            self._take_pong()
-            return
-        self._check_order(command, method)
-        try:
-            self._count_command()
-            outcome = self.house.handlers[method](self, getattr(command, method))
-        except CommandError as error:
-            self.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
-            if method == "connect":
-                # What follows in the same message must not be answered: the client would take it as final.
-                raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None
-        else:
-            if method != "send":
-                self.send(outcome.lane, protocol.reply(command.id, method, outcome.result), outcome.resent)
-
-    def _check_order(self, command: Command, method: str) -> None:
-        if self.claims is None and method != "connect":
-            raise protocol.bad_command("the first command must be connect")
-        if not method:
-            raise protocol.bad_command("a command needs a method")
-        if command.id < 1 and method != "send":
-            raise protocol.bad_command("a command needs an id of at least 1")
-
-    def _count_command(self) -> None:
-        limit = self.house.settings.limits.commands_per_second
-        recent = self._window.add()
-        if recent > limit * FLOOD_FACTOR:
-            raise Disconnect(protocol.TOO_MANY_COMMANDS)
-        if recent > limit:
-            raise CommandError(protocol.TOO_MANY_REQUESTS)
+        totals.closed[self.goodbye.code] += 1
+        totals.failed += self.goodbye.code in FAULTS
 
     def send(self, lane: Lane, document: bytes, resent: tuple[Resent, ...] = ()) -> None:
         """Send a reply or a push that is this client's alone."""
@@ -328,7 +259,7 @@ class Session:
         limits = self.house.settings.limits
         self._ping_timer = self.house.timers.after(limits.ping_seconds - limits.pong_seconds, self._ping)
 
-    def _take_pong(self) -> None:
+    def take_pong(self) -> None:
         if self._ping_sent is None:
             raise protocol.bad_command("a pong without a ping")
         self.rtt_ms = (trio.current_time() - self._ping_sent) * 1_000

@@ -1,0 +1,143 @@
+"""What one client says: frames to commands, carried out in turns and within its limit.
+
+Commands are carried out as they are read, without a wait in between but at a turn's end, so that
+what a client asks for can't be overtaken. A flood is to cost next to nothing: beyond the limit a
+client is refused by rule and heard seldom, far beyond it closed.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+import trio
+
+from monitor.broadcast.item import Item
+from monitor.config import Lane
+from monitor.serve import protocol
+from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
+from monitor.serve.turn import Turn
+from monitor.serve.websocket import Closing, Event, Message, Pong, WebSocket
+from monitor.serve.window import Window
+
+if TYPE_CHECKING:
+    from monitor.serve.session import Session
+
+FLOOD_FACTOR = 10
+"""Over its command limit a client gets errors; over this many times the limit it is closed."""
+OVER_LIMIT_SECONDS = 0.05
+"""Between two turns of a client that is over its limit."""
+
+
+class Inbound:
+    """Reads for a session until its connection is to end."""
+
+    __slots__ = ("_is_over_limit", "_limit", "_session", "_websocket", "_window", "close_frame")
+
+    def __init__(self, session: "Session", websocket: WebSocket) -> None:
+        self._session = session
+        self._websocket = websocket
+        self._limit = session.house.settings.limits.commands_per_second
+        self._window = Window()
+        self._is_over_limit = False
+        self.close_frame = b""
+        """Our answer to the peer's close, or to its fault."""
+
+    async def run(self, receive: Callable[[], Awaitable[bytes]]) -> Goodbye:
+        """Carry out what comes; returns how it ended. Raises OSError."""
+        data: bytes | None = None
+        try:
+            while data != b"":
+                await self._take_turns(self._steps(data))
+                data = await receive()
+        except Disconnect as error:
+            return error.goodbye
+        return protocol.CONNECTION_LOST
+
+    async def _take_turns(self, steps: Iterator[None]) -> None:
+        turn = Turn()
+        for _ in steps:
+            if turn.is_over:
+                await self._give_way()
+                turn = Turn()
+        if self._is_over_limit:
+            await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Let the others go on; who is over his limit gets his next turn later."""
+        await trio.sleep(OVER_LIMIT_SECONDS if self._is_over_limit else 0)
+
+    def _steps(self, data: bytes | None) -> Iterator[None]:
+        """Do what was received, in steps of one frame or command. Raises Disconnect."""
+        for event in self._websocket.receive(data):
+            for _ in self._take(event):
+                if self._session.goodbye is not None:
+                    raise Disconnect(self._session.goodbye)
+                yield
+
+    def _take(self, event: Event) -> Iterator[None]:
+        match event:
+            case Message(message):
+                yield from self._carry_out(message)
+            case Closing(code, reason, frame):
+                self.close_frame = frame
+                raise Disconnect(Goodbye(code, reason))
+            case _:
+                self._count()
+                if isinstance(event, Pong):
+                    self._session.client.offer(Item(event.frame, Lane.IMMEDIATE, is_control=True))
+                yield
+
+    def _carry_out(self, message: bytes) -> Iterator[None]:
+        if message.count(b"\n") > self._limit * FLOOD_FACTOR:
+            raise self._flood()
+        for command in protocol.read_commands(message):
+            self._dispatch(command)
+            yield
+
+    def _dispatch(self, command: Command) -> None:
+        method = command.method()
+        if not method and not command.id:
+            self._session.take_pong()
+            return
+        self._check_order(command, method)
+        try:
+            if not self._count():
+                raise CommandError(protocol.TOO_MANY_REQUESTS)
+            outcome = self._session.house.handlers[method](self._session, getattr(command, method))
+        except CommandError as error:
+            self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
+            if method == "connect":
+                # What follows in the same message must not be answered: the client would take it as final.
+                raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None
+        else:
+            if method != "send":
+                reply = protocol.reply(command.id, method, outcome.result)
+                self._session.send(outcome.lane, reply, outcome.resent)
+
+    def _check_order(self, command: Command, method: str) -> None:
+        if self._session.claims is None and method != "connect":
+            raise protocol.bad_command("the first command must be connect")
+        if not method:
+            raise protocol.bad_command("a command needs a method")
+        if command.id < 1 and method != "send":
+            raise protocol.bad_command("a command needs an id of at least 1")
+
+    def _count(self) -> bool:
+        """Count a command, or a frame that holds none; False beyond the limit.
+
+        Raises:
+            Disconnect: far beyond it.
+        """
+        recent = self._window.add()
+        if recent > self._limit * FLOOD_FACTOR:
+            raise self._flood()
+        self._is_over_limit = recent > self._limit
+        if self._is_over_limit:
+            self._note_refused()
+        return not self._is_over_limit
+
+    def _flood(self) -> Disconnect:
+        self._note_refused()
+        return Disconnect(protocol.TOO_MANY_COMMANDS)
+
+    def _note_refused(self) -> None:
+        self._session.house.hub.health.totals.refused["commands_per_second"] += 1
