@@ -54,6 +54,14 @@ def details(entry: ConnectionReport) -> list[tuple[str, str]]:
         ("merged", count_text(entry["merged"])),
         ("dropped", count_text(entry["dropped"])),
         ("round trip", UNKNOWN if entry["rtt_ms"] is None else f"{ms_text(entry['rtt_ms'])} ms"),
+        ("delivery", _delivery_text(entry)),
         ("coding", entry["encoding"]),
         ("channels", ", ".join(entry["channels"]) or "none"),
     ]
+
+
+def _delivery_text(entry: ConnectionReport) -> str:
+    """From publish to the client's hands, with its error; known of clients that answer samples."""
+    if entry["e2e_ms"] is None:
+        return UNKNOWN
+    return f"{ms_text(entry['e2e_ms'])} ± {ms_text(entry['e2e_error_ms'])} ms"

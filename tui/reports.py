@@ -143,6 +143,8 @@ class ConnectionReport(TypedDict):
     merged: int
     dropped: int
     rtt_ms: float | None
+    e2e_ms: float | None
+    e2e_error_ms: float | None
     encoding: str
     connected: int
     ladder: LadderReport

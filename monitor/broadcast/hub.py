@@ -22,6 +22,7 @@ from monitor.broadcast.ladder import Step, Variant, variant_of
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_start
 from monitor.broadcast.turns import Turns
+from monitor.broadcast.volunteers import Volunteers
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
@@ -102,6 +103,7 @@ class Hub:
         self._turns = Turns()
         self._gathered = trio.Event()
         self._interrupted = trio.Event()
+        self.volunteers = Volunteers(health)
         self._slow: set[Client] = set()
         """Clients that are behind, or not yet back on the ladder's first step."""
         self._fell_behind = trio.Event()
@@ -214,8 +216,9 @@ class Hub:
     def _fan_out(
         self, channel: Channel, publications: list[Publication], variant: Variant | None = None
     ) -> None:
+        marked = self.volunteers.sample(channel.name, publications, variant, self._clock_ns())
         for item in channel.items(
-            publications, frame_bytes=self._limits.frame_bytes, frame_messages=self._cadence.tick_messages
+            marked, frame_bytes=self._limits.frame_bytes, frame_messages=self._cadence.tick_messages
         ):
             channel.push(item, variant)
         if channel not in self._unfinished and not self._advance(channel):
@@ -275,6 +278,7 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """End all subscriptions of a client that is going; what is queued for it may still be sent."""
+        self.volunteers.remove(client)
         for channel in list(client.groups):
             self._remove(channel, client, discard=False)
 

@@ -29,6 +29,7 @@ from monitor.client.connection import (
 from monitor.client.subscription import Position, Publication, Subscription, Unsubscribed, read_publication
 from monitor.client.zstd import ENDPOINT, Compression
 from monitor.errors import ConfigError, PeerError
+from monitor.sampling import TAG, Mark
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
@@ -88,7 +89,9 @@ class Client:
         self.status = Status(LinkState.CONNECTING)
         self.id = ""
         """What the server calls this connection; a new one after each reconnect."""
-        self._hello = {"token": token, "name": name} if token else {"name": name}
+        self._hello: dict[str, Any] = {"name": name, "data": {"latency": True}}
+        if token:
+            self._hello["token"] = token
         self._reconnect = reconnect
         self._certificate_file = certificate_file
         self._compression = Compression(is_on=zstd)
@@ -278,9 +281,22 @@ class Client:
         if subscription is None:
             return
         if (body := push.get("pub")) is not None:
+            self._answer(connection, body)
             subscription.receive(body)
         elif (unsubscribed := push.get("unsubscribe")) is not None:
             self._leave_or_return(connection, subscription, **unsubscribed)
+
+    def _answer(self, connection: Connection, publication: dict[str, Any]) -> None:
+        """Tell the server at once that a sampled publication is in hand, if it asks this client."""
+        if (text := (publication.get("tags") or {}).pop(TAG, None)) is None:
+            return
+        try:
+            mark = Mark.read(text)
+            is_asked = mark.picks(self.id)
+        except ValueError:
+            return
+        if is_asked:
+            connection.offer({"send": {"data": {"latency": mark.salt}}})
 
     def _leave_or_return(
         self, connection: Connection, subscription: Subscription, code: int = 0, reason: str = "", **_: Any

@@ -6,7 +6,7 @@ writes, so that a caller who is cancelled can't leave half a frame behind.
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -153,6 +153,11 @@ class Connection:
             await self._outgoing.send(orjson.dumps(document))
         except trio.BrokenResourceError:
             raise self.lost from None
+
+    def offer(self, document: dict[str, Any]) -> None:
+        """Send it, unless too much waits already; what needs no answer may be left out."""
+        with suppress(trio.WouldBlock, trio.BrokenResourceError):
+            self._outgoing.send_nowait(orjson.dumps(document))
 
     async def write(self) -> None:
         with self._to_write:

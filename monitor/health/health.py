@@ -18,6 +18,7 @@ from monitor.health import report, rules
 from monitor.health.alerts import Alerts, Finding
 from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
+from monitor.health.end_to_end import Samples
 from monitor.health.feeds import FeedHealth
 from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
@@ -97,6 +98,7 @@ class Health:
         self.channels = 0
         self.lanes = [LaneMeter() for _ in Lane]
         self.kinds = _kind_meters(settings)
+        self.samples = Samples()
         self.totals = Totals()
         self.lag = LatencyMeter()
         """How late the event loop wakes a task that sleeps."""
@@ -161,6 +163,7 @@ class Health:
         """Close a quarter second: windows, rates, history and alerts; True when an alert changed."""
         now_ns = self.clock_ns()
         self._samples += 1
+        self.samples.expire(now_ns)
         self.lag.rotate()
         for kind in self.kinds.values():
             kind.rotate()

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from monitor.config import Lane
+from monitor.health.end_to_end import EndToEndMeter
 from monitor.health.latency import LONG_ROTATIONS, NS_PER_MS, SHORT_ROTATIONS, Histogram, LatencyMeter
 
 
@@ -60,6 +61,7 @@ class KindMeter:
         "_worst",
         "_worst_ever",
         "count",
+        "end_to_end",
         "lane",
         "late",
         "latency",
@@ -79,6 +81,7 @@ class KindMeter:
         in the figures: one client's slowness is not the server's."""
         self.latency = LatencyMeter()
         """From when it counts until the last client's socket had it."""
+        self.end_to_end = EndToEndMeter()
         self.worst_ns = 0
         """Of the current quarter second; a client that waited no longer need not be recorded."""
         self._worst: Delay | None = None
@@ -108,6 +111,7 @@ class KindMeter:
     def rotate(self) -> None:
         """Close the current quarter second; called `ROTATIONS_PER_SECOND` times a second."""
         self.latency.rotate()
+        self.end_to_end.rotate()
         self._delays.append(self._worst)
         self._worst_ever = _longest((self._worst_ever, self._worst))
         self._worst, self.worst_ns = None, 0

@@ -28,6 +28,8 @@ LONG_ROTATIONS = 60 * ROTATIONS_PER_SECOND
 
 Slot = Mapping[int, int]
 """The non-empty buckets of one rotation: bucket to count."""
+_EMPTY: Slot = {}
+"""Shared by all quarter seconds in which nothing happened: most, of most kinds."""
 
 
 def bucket_of(value_ns: int) -> int:
@@ -117,7 +119,7 @@ class LatencyMeter:
         self.last_minute = Histogram()
         self.since_start = Histogram()
         self._recent: defaultdict[int, int] = defaultdict(int)
-        self._slots: deque[Slot] = deque(({} for _ in range(LONG_ROTATIONS)), maxlen=LONG_ROTATIONS)
+        self._slots: deque[Slot] = deque([_EMPTY] * LONG_ROTATIONS, maxlen=LONG_ROTATIONS)
 
     def record(self, latency_ns: int) -> None:
         """Count one duration."""
@@ -125,7 +127,9 @@ class LatencyMeter:
 
     def rotate(self) -> None:
         """Close the current quarter second; called `ROTATIONS_PER_SECOND` times a second."""
-        slot, self._recent = self._recent, defaultdict(int)
+        slot: Slot = _EMPTY
+        if self._recent:
+            slot, self._recent = self._recent, defaultdict(int)
         self.since_start.add(slot)
         self.last_10s.add(slot)
         self.last_10s.remove(self._slots[-SHORT_ROTATIONS])

@@ -145,6 +145,7 @@ def _latency_metrics(health: Health) -> Iterator[Metric]:
         ((kind.name, kind.latency.since_start) for kind in kinds),
     )
     yield _stage_seconds(health)
+    yield from _end_to_end_metrics(health)
     yield _gauges(
         "lanecast_latency_threshold_seconds",
         "The latency promised for a kind.",
@@ -170,6 +171,28 @@ def _stage_seconds(health: Health) -> Metric:
         for stage, spent_ns in kind.since_start().stages._asdict().items():
             family.add_metric([kind.name, stage], spent_ns / NS_PER_SECOND)
     return family
+
+
+def _end_to_end_metrics(health: Health) -> Iterator[Metric]:
+    meters = [(kind.name, kind.end_to_end) for kind in health.kinds.values()]
+    yield _histograms(
+        "lanecast_end_to_end_seconds",
+        "From publish until a sampled client had it, each within its error.",
+        "kind",
+        ((name, meter.latency.since_start) for name, meter in meters),
+    )
+    yield _histograms(
+        "lanecast_end_to_end_error_seconds",
+        "The errors of those: half a round trip each.",
+        "kind",
+        ((name, meter.errors.since_start) for name, meter in meters),
+    )
+    yield _counters(
+        "lanecast_end_to_end_unanswered",
+        "Sampled clients that did not answer.",
+        "kind",
+        ((name, meter.unanswered) for name, meter in meters),
+    )
 
 
 def _feed_metrics(health: Health) -> Iterator[Metric]:

@@ -13,6 +13,7 @@ import monitor
 from monitor.config import Lane
 from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
+from monitor.health.end_to_end import EndToEndMeter
 from monitor.health.kind import KindMeter, Window
 from monitor.health.latency import NS_PER_MS
 from monitor.health.rates import NS_PER_SECOND
@@ -120,6 +121,7 @@ def _kind(kind: KindMeter, rate: float) -> dict[str, Any]:
         "state": standing_of(kind.threshold_ns, kind.latency.last_minute.summary().p99_ns),
         "last_10s": _window(kind.last_10s()),
         "since_start": _window(kind.since_start()),
+        "end_to_end": _end_to_end(kind.end_to_end),
     }
 
 
@@ -133,6 +135,21 @@ def _window(window: Window) -> dict[str, Any]:
         "worst_ms": _ms(summary.worst_ns),
         "stages": _means(window),
         "worst_client": _worst_client(window),
+    }
+
+
+def _end_to_end(meter: EndToEndMeter) -> dict[str, Any] | None:
+    """Of the last minute; None as long as nothing was asked for."""
+    summary = meter.latency.last_minute.summary()
+    if not (meter.latency.since_start.count or meter.unanswered):
+        return None
+    return {
+        "count": summary.count,
+        "p50_ms": _ms(summary.p50_ns),
+        "p99_ms": _ms(summary.p99_ns),
+        "worst_ms": _ms(summary.worst_ns),
+        "error_ms": _ms(meter.errors.last_minute.summary().worst_ns),
+        "unanswered": meter.unanswered,
     }
 
 

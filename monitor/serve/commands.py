@@ -14,6 +14,7 @@ import msgspec
 from monitor import __version__
 from monitor.broadcast.recovery import Wish
 from monitor.config import Lane, Namespace
+from monitor.health.latency import NS_PER_MS
 from monitor.serve import channels, protocol
 from monitor.serve.access import FOR_OPERATORS, may_call
 from monitor.serve.protocol import CommandError, Disconnect
@@ -31,7 +32,8 @@ def _connect(session: Session, request: protocol.ConnectRequest) -> Outcome:
     if session.claims is not None:
         raise protocol.bad_command("connect was sent before")
     claims = _authenticate(session, request.token)
-    session.begin(claims, request.name[:64])
+    offers = protocol.read(protocol.Offers, request.data)
+    session.begin(claims, request.name[:64], is_volunteer=offers is not None and offers.latency)
     limits = session.house.settings.limits
     subscribed = _server_side(session, claims, request.subs)
     result = protocol.result(
@@ -224,7 +226,14 @@ def _rpc(session: Session, request: protocol.RpcRequest) -> Outcome:
 
 
 def _send(session: Session, request: protocol.SendRequest) -> Outcome:
-    raise Disconnect(protocol.NO_MESSAGE_HANDLER)
+    answer = protocol.read(protocol.Answer, request.data)
+    if answer is None or not session.is_volunteer:
+        raise Disconnect(protocol.NO_MESSAGE_HANDLER)
+    if session.rtt_ms is not None:
+        hub, round_trip_ns = session.house.hub, round(session.rtt_ms * NS_PER_MS)
+        found = hub.health.samples.answer(answer.latency, session.id, hub.now_ns(), round_trip_ns)
+        session.end_to_end = found or session.end_to_end
+    return Outcome(Lane.IMMEDIATE, _EMPTY)
 
 
 def _ping(session: Session, request: protocol.PingRequest) -> Outcome:

@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from monitor.broadcast.pace import Budget
+from monitor.health.latency import NS_PER_MS
 from monitor.serve import protocol
 from monitor.serve.protocol import FORCE_DISCONNECT
 from monitor.serve.session import Rpc, Session
@@ -55,10 +56,20 @@ def _row(session: Session) -> dict[str, Any]:
         "dropped": ledger.dropped,
         "resent": ledger.resent,
         "rtt_ms": session.rtt_ms,
+        **_end_to_end(session),
         "encoding": client.encoding.name,
         "connected": session.connected_ms,
         **session.ladder_report(),
         "budget": client.budget._asdict(),
+    }
+
+
+def _end_to_end(session: Session) -> dict[str, float | None]:
+    """How long a publication takes to the client, and how far that may be off; null before a sample."""
+    latency_ns, error_ns = session.end_to_end or (None, None)
+    return {
+        "e2e_ms": None if latency_ns is None else round(latency_ns / NS_PER_MS, 3),
+        "e2e_error_ms": None if error_ns is None else round(error_ns / NS_PER_MS, 3),
     }
 
 
@@ -84,6 +95,7 @@ _SORT_KEYS: Mapping[str, Callable[[Session], Any]] = {
     "dropped": lambda session: session.client.settle().dropped,
     "resent": lambda session: session.client.settle().resent,
     "rtt_ms": lambda session: session.rtt_ms or 0.0,
+    "e2e_ms": lambda session: session.end_to_end or (0, 0),
     "encoding": attrgetter("client.encoding.name"),
     "connected": attrgetter("connected_ms"),
 }

@@ -6,6 +6,7 @@ bytes. Nothing here knows a socket, a client or the hub.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -105,10 +106,17 @@ class Recovery(Since):
     recover: bool = False
 
 
+class Offers(msgspec.Struct):
+    """What `data` of a connect may hold: a client that answers samples says so."""
+
+    latency: bool = False
+
+
 class ConnectRequest(msgspec.Struct):
     token: str = ""
     name: str = ""
     version: str = ""
+    data: msgspec.Raw = NOTHING
     subs: dict[str, Recovery] = {}
     """Positions in server-side subscriptions."""
 
@@ -149,6 +157,12 @@ class HistoryRequest(msgspec.Struct):
 class RpcRequest(msgspec.Struct):
     method: str = ""
     data: msgspec.Raw = NOTHING
+
+
+class Answer(msgspec.Struct):
+    """What `data` of a send may hold: the salt of the sample that it answers."""
+
+    latency: str
 
 
 class SendRequest(msgspec.Struct):
@@ -196,6 +210,17 @@ class Command(msgspec.Struct):
         if len(names) > 1:
             raise bad_command(f"one command holds {' and '.join(names)}")
         return names[0] if names else ""
+
+
+Words = TypeVar("Words", Offers, Answer)
+
+
+def read(words: type[Words], data: msgspec.Raw) -> Words | None:
+    """What an application's free `data` says to the server; None if it is about something else."""
+    try:
+        return msgspec.json.decode(data, type=words)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 METHODS = tuple(field for field in Command.__struct_fields__ if field != "id")

@@ -23,6 +23,7 @@ from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
 from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane, Settings
+from monitor.health.end_to_end import Estimate
 from monitor.serve import protocol
 from monitor.serve.connection import Connection
 from monitor.serve.inbound import Inbound
@@ -98,9 +99,11 @@ class Session:
         "claims",
         "client",
         "connected_ms",
+        "end_to_end",
         "goodbye",
         "house",
         "id",
+        "is_volunteer",
         "name",
         "rtt_ms",
         "subscriptions",
@@ -116,6 +119,10 @@ class Session:
         self.name = ""
         self.connected_ms = time.time_ns() // 1_000_000
         self.rtt_ms: float | None = None
+        self.is_volunteer = False
+        """It said that it answers samples."""
+        self.end_to_end: Estimate | None = None
+        """Of the last publication that it answered."""
         self.subscriptions: dict[str, Subscription] = {}
         self._connection = connection
         self._websocket = websocket
@@ -222,7 +229,7 @@ class Session:
 
     # Identity and time
 
-    def begin(self, claims: Claims, name: str) -> None:
+    def begin(self, claims: Claims, name: str, *, is_volunteer: bool) -> None:
         """The client said who it is."""
         self._timer.cancel()
         self.claims = claims
@@ -230,8 +237,11 @@ class Session:
         self.client.user = claims.user
         self.house.registry.name_user(self)
         self.renew(claims)
+        self.is_volunteer = is_volunteer
         every = self.house.settings.limits.ping_seconds
-        self._ping_timer = self.house.timers.after(uniform(every / 2, every), self._ping)
+        # Without its round trip a client can't be sampled: one that volunteers is asked for it at once.
+        first = uniform(0, min(1, every)) if is_volunteer else uniform(every / 2, every)
+        self._ping_timer = self.house.timers.after(first, self._ping)
 
     def renew(self, claims: Claims) -> None:
         """The client showed a new token."""
@@ -264,6 +274,8 @@ class Session:
             raise protocol.bad_command("a pong without a ping")
         self.rtt_ms = (trio.current_time() - self._ping_sent) * 1_000
         self._ping_sent = None
+        if self.is_volunteer:
+            self.house.hub.volunteers.add(self.client)
 
     # The ladder
 

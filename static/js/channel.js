@@ -33,7 +33,7 @@ export class Channel {
   #subscription;
   #watchers = new Set();
 
-  /** `onEvent` sees the data of each publication. */
+  /** `onEvent` sees each publication. */
   constructor(centrifuge, name, onEvent) {
     this.name = name;
     this.state = stateFor(name);
@@ -41,7 +41,7 @@ export class Channel {
     this.#subscription.on("subscribed", (context) => this.#begin(context));
     this.#subscription.on("publication", (context) => {
       this.state.change(context.data, context.offset);
-      onEvent(context.data);
+      onEvent(context);
       this.#notify();
     });
     this.#subscription.on("subscribing", () => this.#notify());

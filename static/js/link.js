@@ -3,6 +3,7 @@
  * Panels come and go; a channel is subscribed while at least one of them watches it.
  */
 import { Channel } from "./channel.js";
+import { answerTo } from "./sampling.js";
 
 /** States kept for channels that nobody watches now, so that coming back finds the rows still there. */
 const IDLE_CHANNELS = 16;
@@ -15,9 +16,13 @@ export class Link {
   reason = "";
   failedAttempts = 0;
   roundTripMs = null;
+  /** How long a publication takes to this page by the server's clock: `{ms, errorMs}`, null before a sample. */
+  delivery = null;
   /** Where this client stands on the server's ladder: `{step, name}`, null while it gets everything. */
   ladder = null;
   #centrifuge;
+  /** What the server calls this connection. */
+  #id = "";
   #channels = new Map();
   #ages = [];
   #onChange;
@@ -25,7 +30,7 @@ export class Link {
   /** `onChange` is called when the connection's state or a measurement has changed. */
   constructor(url, token, onChange) {
     this.#onChange = onChange;
-    this.#centrifuge = new Centrifuge(url, { name: "page", token: token ?? "" });
+    this.#centrifuge = new Centrifuge(url, { name: "page", token: token ?? "", data: { latency: true } });
     this.#centrifuge.on("connecting", ({ code, reason }) =>
       this.#become("connecting", code === 0 ? "" : reason),
     );
@@ -34,7 +39,9 @@ export class Link {
       this.ladder = data.ladder.step ? data.ladder : null;
       this.#onChange();
     });
-    this.#centrifuge.on("connected", () => {
+    this.#centrifuge.on("connected", ({ client }) => {
+      this.#id = client;
+      this.delivery = null;
       this.ladder = null;
       this.failedAttempts = 0;
       this.#become("connected", "");
@@ -58,7 +65,7 @@ export class Link {
    */
   watch(name, watcher) {
     const channel =
-      this.#channels.get(name) ?? new Channel(this.#centrifuge, name, (data) => this.#measure(name, data));
+      this.#channels.get(name) ?? new Channel(this.#centrifuge, name, (event) => this.#receive(name, event));
     this.#channels.delete(name);
     this.#channels.set(name, channel);
     channel.watch(watcher);
@@ -88,6 +95,12 @@ export class Link {
     this.#onChange();
   }
 
+  #receive(name, { data, tags }) {
+    const answer = answerTo(tags, this.#id);
+    if (answer) this.#centrifuge.send(answer).catch(() => {});
+    this.#measure(name, data);
+  }
+
   #measure(name, data) {
     if (!/^(trades|orders):/.test(name) || !Number.isFinite(data?.time)) return;
     this.#ages.push(Math.max(0, Date.now() - data.time));
@@ -99,7 +112,8 @@ export class Link {
     if (this.state !== "connected" || document.hidden) return;
     const asked = performance.now();
     try {
-      await this.#centrifuge.rpc("me", {});
+      const { data } = await this.#centrifuge.rpc("me", {});
+      if (data.e2e_ms !== null) this.delivery = { ms: data.e2e_ms, errorMs: data.e2e_error_ms };
     } catch (error) {
       if (error.code < 100) return;
     }

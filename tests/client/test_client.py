@@ -133,7 +133,7 @@ def test_pauses_between_attempts_are_bounded() -> None:
 async def test_token_and_name_are_said_on_connect() -> None:
     async with serving() as server, open_client(server.url, "secret", "desk") as client:
         await state(client, LinkState.CONNECTED)
-        assert server.sent("connect") == [{"token": "secret", "name": "desk"}]
+        assert server.sent("connect") == [{"name": "desk", "data": {"latency": True}, "token": "secret"}]
         assert client.id == "c1"
 
 

@@ -65,6 +65,7 @@ def test_a_new_servers_report_knows_nothing_that_was_not_measured(health: Health
         "state": "none",
         "last_10s": nothing,
         "since_start": nothing,
+        "end_to_end": None,
     }
 
 

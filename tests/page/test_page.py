@@ -334,3 +334,8 @@ def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> N
     expect(page.locator("[data-counter=profit]")).to_have_text("\N{EN DASH}")
     expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
     page.close()
+
+
+def test_the_page_shows_its_delivery_with_its_error(page: Page) -> None:
+    delivery = page.get_by_test_id("delivery")
+    expect(delivery).to_have_text(re.compile(r"^[\d.]+ m?s ± [\d.]+ m?s$"))

@@ -124,6 +124,8 @@ def connection(**changes: Any) -> ConnectionReport:
         "merged": 0,
         "dropped": 0,
         "rtt_ms": 0.4,
+        "e2e_ms": 1.5,
+        "e2e_error_ms": 0.2,
         "encoding": "plain",
         "connected": NOON_MS,
         "ladder": {"step": 0, "name": "full", "backlog_bytes": 0, "since": None},

@@ -16,6 +16,7 @@ export class ConnectionBar {
   #link;
   #button = document.getElementById("connection");
   #roundTrip = document.getElementById("round-trip");
+  #delivery = document.getElementById("delivery");
   #eventAge = document.getElementById("event-age");
   #channels = document.getElementById("channels");
   #ladder = document.getElementById("ladder");
@@ -26,11 +27,12 @@ export class ConnectionBar {
   }
 
   draw() {
-    const { state, roundTripMs, eventAgeMs, watchedNames, ladder } = this.#link;
+    const { state, roundTripMs, delivery, eventAgeMs, watchedNames, ladder } = this.#link;
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
     write(this.#roundTrip, roundTripMs === null ? NONE : delayText(roundTripMs));
+    write(this.#delivery, delivery ? `${delayText(delivery.ms)} ± ${delayText(delivery.errorMs)}` : NONE);
     write(this.#eventAge, eventAgeMs === null ? NONE : delayText(eventAgeMs));
     write(this.#channels.querySelector("dd"), String(watchedNames.length));
     this.#channels.title = watchedNames.join("\n");
