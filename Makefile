@@ -1,6 +1,7 @@
 # make run    the server with its market simulator, and the operator console on it
 # make test   lint, types, import contracts and all tests
 # make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
+# make fuzz   ten million inputs for all that is read from outside (an hour and more)
 # make clean  removes what these made
 
 VENV := .venv
@@ -11,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
-.PHONY: run test bench clean chromium
+.PHONY: run test bench fuzz clean chromium
 
 # Ctrl-C is how it ends: neither the shell nor make is to report it as an error.
 run: $(VENV)/run.stamp
@@ -27,6 +28,10 @@ test: $(VENV)/test.stamp chromium
 bench: $(VENV)/test.stamp
 	@for name in $$(grep -l '^if __name__' benchmarks/*.py | grep -v soak | xargs -n 1 basename -s .py) fanout; do \
 		echo "== $$name" && $(BIN)/python -m benchmarks.$$name || exit; done
+
+fuzz: $(VENV)/test.stamp
+	@$(INSTALL) --editable '.[fuzz]' || echo "atheris can't be had here: inputs are mutated, not led by coverage"
+	$(BIN)/python -m tests.fuzz
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,180 @@
+"""What is fuzzed: each entry of the product takes bytes, and may do anything but fail.
+
+A target is made within Trio and keeps its server or feed between inputs. What it asserts holds for
+every input; what it raises is a defect.
+"""
+
+from collections.abc import Callable
+
+import jwt
+import orjson
+
+from monitor.config import Settings
+from monitor.errors import ConfigError
+from monitor.feeds.binance import BinanceDialect
+from monitor.feeds.binance_account import BinanceAccountDialect
+from monitor.feeds.dialect import Dialect
+from monitor.feeds.kalshi import KalshiDialect
+from monitor.health.feeds import FeedHealth
+from monitor.market.state import MarketState
+from monitor.serve.jwks import parse_jwks
+from monitor.serve.tokens import ExpiredToken, InvalidToken, TokenReader
+from tests.fuzz.visitor import Servers
+from tests.serve.running import KEYS, sign
+from tests.serve.wire import TEXT, UPGRADE, deflate, frame, request
+
+Target = Callable[[bytes], None]
+
+NOW = 1_700_000_000.0
+MESSAGES_PER_FEED = 256
+API_METHODS = [
+    "publish",
+    "broadcast",
+    "subscribe",
+    "unsubscribe",
+    "disconnect",
+    "refresh",
+    "presence",
+    "batch",
+]
+API_METHODS += ["presence_stats", "history", "history_remove", "channels", "info", "nonsense"]
+CONNECT = b'{"id":1,"connect":{"token":"%s"}}'
+TOKENS = [sign(), sign(sub="ann"), sign(sub="ann", channels=["chat:a"]), sign(KEYS.operator, sub="root")]
+
+
+def open_http() -> Target:
+    """Bytes at the front door, whole and in two segments."""
+    servers = Servers()
+
+    def target(data: bytes) -> None:
+        half = len(data) // 2
+        servers.visit(data[:half], data[half:])
+
+    return target
+
+
+def open_frames() -> Target:
+    """Bytes behind a WebSocket's upgrade; the first one says whether messages may be packed."""
+    servers = Servers()
+
+    def target(data: bytes) -> None:
+        extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if data[:1] > b"\x7f" else {}
+        upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
+        half = 1 + len(data) // 2
+        answer = servers.visit(upgrade, data[1:half], data[half:])
+        assert answer.startswith(b"HTTP/1.1 101 ")
+
+    return target
+
+
+def open_commands() -> Target:
+    """Messages of a client; the first byte says whose, and whether they are packed."""
+    servers = Servers()
+
+    def target(data: bytes) -> None:
+        who, text = data[0] if data else 0, data[1:]
+        extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if who & 4 else {}
+        upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
+        connect = frame(TEXT, CONNECT % TOKENS[who & 3].encode())
+        messages = [_packed(part) if who & 4 else frame(TEXT, part) for part in text.split(b"\n\n")]
+        answer = servers.visit(upgrade, connect, b"".join(messages))
+        assert who & 4 or b'"id":1,"connect":{"client":' in answer
+
+    return target
+
+
+def _packed(part: bytes) -> bytes:
+    return frame(TEXT, deflate(part), rsv=4)
+
+
+def open_api() -> Target:
+    """Bodies of API calls; the first byte says which."""
+    servers = Servers()
+
+    def target(data: bytes) -> None:
+        method = API_METHODS[(data[0] if data else 0) % len(API_METHODS)]
+        body = data[1:]
+        headers = {"Host": "localhost", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
+        answer = servers.visit(request("POST", f"/api/{method}", headers, body))
+        assert answer[9:12] in {b"200", b"400", b"404"}, answer
+
+    return target
+
+
+def open_tokens() -> Target:
+    """Tokens as a client sends them: raw, or the claims of a genuine one."""
+    reader = TokenReader(KEYS, Settings())
+
+    def target(data: bytes) -> None:
+        is_genuine = data[:1] < b"\x80"
+        text = _signed(data[1:]) if is_genuine else data[1:].decode(errors="replace")
+        try:
+            claims = reader.read(text, NOW)
+        except (InvalidToken, ExpiredToken):
+            return
+        assert not claims.is_operator
+        assert claims.expires_at is None or isinstance(claims.expires_at, int)
+        assert is_genuine or text in TOKENS, "a forged token was taken"
+
+    return target
+
+
+def _signed(payload: bytes) -> str:
+    return jwt.PyJWS().encode(payload, KEYS.token, algorithm="HS256")
+
+
+def open_jwks() -> Target:
+    def target(data: bytes) -> None:
+        try:
+            keys = parse_jwks(data)
+        except ConfigError:
+            return
+        assert all(not name.startswith("HS") for key in keys for name in key.algorithms)
+
+    return target
+
+
+def open_venue(make: Callable[[], Dialect]) -> Target:
+    """Messages of a venue, one a line, and what the market makes of them."""
+
+    def target(data: bytes) -> None:
+        dialect = make()
+        market = MarketState(lambda channel: 0)
+        for event in dialect.connect():
+            market.apply(event, 0)
+        for number, message in enumerate(data.split(b"\n")[:MESSAGES_PER_FEED]):
+            for event in dialect.receive(message, number * 1_000_000_000):
+                for publication in market.apply(event, number):
+                    orjson.loads(publication.payload)
+            for event in dialect.judge(number * 1_000_000_000):
+                market.apply(event, number)
+            dialect.commands.clear()
+        for event in dialect.disconnect("the end"):
+            market.apply(event, 0)
+
+    return target
+
+
+def _binance() -> Dialect:
+    return BinanceDialect(["XUSDT"], FeedHealth("binance", "binance"))
+
+
+def _binance_account() -> Dialect:
+    return BinanceAccountDialect("ann", "key", "secret", FeedHealth("binance_account", "binance"))
+
+
+def _kalshi() -> Dialect:
+    return KalshiDialect(["T1"], "ann", FeedHealth("kalshi", "kalshi"))
+
+
+TARGETS: dict[str, Callable[[], Target]] = {
+    "http": open_http,
+    "frames": open_frames,
+    "commands": open_commands,
+    "api": open_api,
+    "tokens": open_tokens,
+    "jwks": open_jwks,
+    "binance": lambda: open_venue(_binance),
+    "binance_account": lambda: open_venue(_binance_account),
+    "kalshi": lambda: open_venue(_kalshi),
+}

@@ -1,0 +1,98 @@
+"""A connection that is bytes in memory, and a server that is driven by hand: one input is one visit."""
+
+import logging
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import outcome
+
+from monitor.config import Settings
+from monitor.engine import build_engine
+from monitor.serve.api import Api
+from monitor.serve.connection import Connection
+from monitor.serve.files import Files
+from monitor.serve.front import FrontDoor
+from tests.serve.running import KEYS, NAMESPACES
+
+VISITS_PER_SERVER = 256
+"""Then a new one: what a channel keeps is bounded, but it is not what is tested here."""
+
+
+class Visitor(Connection):
+    """Sends what it was given, in segments, and takes everything."""
+
+    __slots__ = ("_segments", "received")
+
+    def __init__(self, *segments: bytes) -> None:
+        self.address = "192.0.2.1:1"
+        self._segments = [segment for segment in segments if segment][::-1]
+        self.received = b""
+
+    def fileno(self) -> int:
+        return -1
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        self.received += data
+        return len(data)
+
+    async def receive(self) -> bytes:
+        return self._segments.pop() if self._segments else b""
+
+    async def finish(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Servers:
+    """A server at a time, without a socket and without time passing; for use within Trio."""
+
+    def __init__(self) -> None:
+        self._visits = 0
+        self._door = _open_door()
+        self._defects = _Defects()
+        logging.getLogger("lanecast").addHandler(self._defects)
+
+    def visit(self, *segments: bytes) -> bytes:
+        """Serve one connection to its end; returns all that was answered. Fails if an error was logged."""
+        self._visits += 1
+        if self._visits % VISITS_PER_SERVER == 0:
+            self._door = _open_door()
+        visitor = Visitor(*segments)
+        finish(self._door._serve(visitor))
+        if self._defects.lines:
+            raise AssertionError(self._defects.lines.pop())
+        return visitor.received
+
+
+def finish(awaitable: Awaitable[None]) -> None:
+    """Run what waits for nothing to its end: checkpoints are passed at once."""
+    steps = awaitable.__await__()
+    answer: Any = None
+    try:
+        while True:
+            trap = steps.send(answer)
+            assert getattr(trap, "__name__", "") == "CancelShieldedCheckpoint", f"waits, by {trap!r}"
+            answer = outcome.Value(None)
+    except StopIteration:
+        pass
+
+
+def _open_door() -> FrontDoor:
+    settings = Settings(data_dir=Path("nowhere"), namespaces=NAMESPACES, hosts=["lanecast"])
+    engine = build_engine(settings, KEYS, frozenset({"paper"}))
+    files = Files(Path(__file__).parents[2] / "static")
+    door = FrontDoor(engine.house, Api(engine.house, KEYS.api), files, lambda: (b"", "text/plain"))
+    door.is_ready = True
+    return door
+
+
+class _Defects(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
