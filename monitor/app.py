@@ -22,6 +22,7 @@ from monitor.health.feeds import FeedHealth
 from monitor.health.metrics import CONTENT_TYPE, exposition
 from monitor.keys import Keys
 from monitor.reload import Reloads
+from monitor.restart import take_over
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files, static_directory
@@ -125,10 +126,13 @@ async def serve(
         certificate.accept if certificate else Connection,
     )
     reloads = Reloads(health.troubles, [thing for thing in (certificate, engine.house.tokens.jwks) if thing])
+    journal = await take_over(engine, settings)
     # Last of what may fail: a wrong setting leaves no socket behind.
     listeners = await open_listeners(settings.host, settings.port)
     health.address = local_url(settings.scheme, *listeners[0].getsockname()[:2])
     async with trio.open_nursery() as core:
+        if journal is not None:
+            await core.start(journal.run)
         await core.start(engine.run)
         core.start_soon(reloads.run, control)
         async with trio.open_nursery() as edges:

@@ -21,7 +21,7 @@ from monitor.events import Event
 from monitor.health.health import Health, run_health
 from monitor.health.report import ops_document
 from monitor.keys import Keys
-from monitor.market.state import MarketState
+from monitor.market.state import MarketState, Publication
 from monitor.serve.commands import HANDLERS
 from monitor.serve.operators import RPCS
 from monitor.serve.registry import Registry
@@ -58,13 +58,23 @@ class Engine:
             _log.debug("an event was not taken: %s", error)
             return
         for publication in publications:
-            try:
-                self.hub.publish(
-                    publication.channel, publication.payload, kind=publication.kind, stamp_ns=received_ns
-                )
-            except (TooBusy, TooMany) as error:
-                self.health.totals.dropped["busy"] += 1
-                _log.debug("a publication was not taken: %s", error)
+            self._publish(publication, received_ns)
+
+    def _publish(self, publication: Publication, received_ns: int) -> None:
+        try:
+            receipt = self.hub.publish(
+                publication.channel,
+                publication.payload,
+                kind=publication.kind,
+                stamp_ns=received_ns,
+                key=publication.key,
+            )
+        except (TooBusy, TooMany) as error:
+            self.health.totals.dropped["busy"] += 1
+            _log.debug("a publication was not taken: %s", error)
+            publication.note()
+        else:
+            receipt.then(lambda: None if receipt.is_duplicate else publication.note())
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""

@@ -15,6 +15,9 @@ class SeenIds:
         self._ids: OrderedDict[Hashable, None] = OrderedDict()
         # A plain dict walks over all it has deleted at its front to find the oldest.
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._ids
+
     def add(self, key: Hashable) -> bool:
         """Remember an id; False when it was known."""
         if key in self._ids:

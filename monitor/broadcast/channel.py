@@ -29,6 +29,7 @@ class Channel:
         "prefix",
         "queued_bytes",
         "subscribers",
+        "unsettled",
     )
 
     def __init__(self, name: str, namespace: Namespace, health: Health, *, epoch: str) -> None:
@@ -40,6 +41,8 @@ class Channel:
         """Each with the protocol's client info for presence."""
         self.history = new_history(namespace, epoch) if namespace.history_size else None
         self._epoch = epoch
+        self.unsettled = 0
+        """Publications that are on their way into the journal."""
         self.gathered_bytes = 0
         self.queued_bytes = 0
         self._gathered: list[Publication] = []
@@ -56,7 +59,7 @@ class Channel:
     def is_needed(self) -> bool:
         """Whether forgetting it would lose something: subscribers, history or a kept state."""
         has_history = self.history is not None and self.history.offset > 0
-        return bool(self.subscribers or has_history or self.latest or self._state)
+        return bool(self.subscribers or has_history or self.unsettled or self.latest or self._state)
 
     @property
     def position(self) -> Position | None:

@@ -47,6 +47,13 @@ class History:
         while len(self._kept) > self._size or self.bytes > self._limit_bytes:
             self._forget_oldest()
 
+    def restore(self, position: Position, kept: list[Publication]) -> None:
+        """Go on at a position, with the publications before it that are still known."""
+        for publication in kept:
+            self.append(publication)
+        self.epoch = position.epoch
+        self.offset = position.offset
+
     def clear(self) -> None:
         """Forget what is kept; offset and epoch survive."""
         self._kept.clear()

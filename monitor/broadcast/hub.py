@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Protocol
+from functools import partial
 
 import trio
 
@@ -20,7 +20,9 @@ from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Step, Variant, variant_of
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
+from monitor.broadcast.receipt import Journal, Kept, NoJournal, Receipt
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_start
+from monitor.broadcast.source import NoSource, Source
 from monitor.broadcast.turns import Turns
 from monitor.broadcast.volunteers import Volunteers
 from monitor.config import Delivery, Namespace, Namespaces, Settings
@@ -49,36 +51,6 @@ class BadPublication(LanecastError):
     """The payload does not fit the namespace's delivery mode, or the kind is unknown."""
 
 
-class Source(Protocol):
-    """Where the state of the channels that Lanecast itself fills comes from."""
-
-    def owns(self, channel: str) -> bool:
-        """Whether it fills the channel, in every form."""
-        ...
-
-    def whole(self, channel: str, variant: Variant) -> bytes | None:
-        """State for a new subscriber, None if the channel is not the source's.
-
-        First publishes what older subscribers have not seen yet; opens the channel's view.
-        """
-        ...
-
-    def close(self, channel: str, variant: Variant) -> None:
-        """Nobody watches the channel in this form any more."""
-        ...
-
-
-class _NoSource:
-    def owns(self, channel: str) -> bool:
-        return False
-
-    def whole(self, channel: str, variant: Variant) -> bytes | None:
-        return None
-
-    def close(self, channel: str, variant: Variant) -> None:
-        pass
-
-
 class Hub:
     def __init__(
         self,
@@ -88,7 +60,8 @@ class Hub:
         *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self.source: Source = _NoSource()
+        self.source: Source = NoSource()
+        self.journal: Journal = NoJournal()
         self.health = health
         self._limits = settings.limits
         self._cadence = settings.cadence
@@ -125,8 +98,9 @@ class Hub:
         info: bytes = b"",
         tags: bytes = b"",
         skip_history: bool = False,
-    ) -> Position | None:
-        """Send a payload to everybody who is subscribed to a channel now.
+        key: str = "",
+    ) -> Receipt:
+        """Send a payload to everybody who is subscribed to a channel, if it is journaled once it is kept.
 
         Args:
             data: JSON text, UTF-8; passed on byte for byte, but for raw newlines.
@@ -134,9 +108,7 @@ class Hub:
             stamp_ns: monotonic time since when the latency counts; None is now.
             info, tags: JSON texts of the publisher's client info and of a string map.
             skip_history: send it, but keep nothing for later.
-
-        Returns:
-            The publication's position where the channel keeps history.
+            key: what a journaled publication is known by: the second of the same key is not sent.
 
         Raises:
             UnknownChannel, TooBusy, TooMany, BadPublication.
@@ -145,6 +117,8 @@ class Hub:
         kind = kind or namespace.kind
         if kind not in self.health.kinds:
             raise BadPublication(f"kind {kind!r} is not configured; known are {', '.join(self.health.kinds)}")
+        if namespace.journal and skip_history:
+            raise BadPublication(f"channel {channel!r} is journaled: nothing in it can skip history")
         now_ns = self._clock_ns()
         stamp_ns = stamp_ns if stamp_ns is not None else now_ns
         publication = Publication(
@@ -152,19 +126,67 @@ class Hub:
         )
         found = self._open(channel, namespace)
         self._check_room(found, publication)
-        if found.history is not None and not skip_history:
-            publication = replace(publication, offset=found.history.offset + 1)
-        if not skip_history:
-            self._keep_state(found, publication)
-        if publication.offset and found.history is not None:
-            found.history.append(publication)
-        self.health.totals.published += 1
-        self.health.kinds[kind].count += 1
-        if found.subscribers:
-            self._send(found, publication)
+        receipt = Receipt()
+        if namespace.journal:
+            self._journal(found, publication, key, receipt)
         else:
-            self._forget_unneeded(found)
-        return found.history.position if publication.offset and found.history else None
+            receipt.settle(
+                self._send_out(found, publication if skip_history else self._keep(found, publication))
+            )
+        return receipt
+
+    def _keep(self, channel: Channel, publication: Publication) -> Publication:
+        if channel.history is not None:
+            publication = replace(publication, offset=channel.history.offset + 1)
+        self._keep_state(channel, publication)
+        return publication
+
+    def _journal(self, channel: Channel, publication: Publication, key: str, receipt: Receipt) -> None:
+        assert channel.history is not None, "a journaled namespace has history"
+        channel.unsettled += 1
+        settle = partial(self._settle, channel, publication, receipt)
+        try:
+            self.journal.append(channel.name, channel.history.position, publication, key, settle)
+        except TooBusy:
+            channel.unsettled -= 1
+            raise
+
+    def _settle(self, channel: Channel, publication: Publication, receipt: Receipt, kept: Kept) -> None:
+        assert channel.history is not None
+        channel.unsettled -= 1
+        if kept.is_duplicate:
+            receipt.settle(kept.position, is_duplicate=True)
+            self._forget_unneeded(channel)
+        else:
+            offset = kept.position.offset if kept.position else channel.history.offset + 1
+            receipt.settle(self._send_out(channel, replace(publication, offset=offset)))
+
+    def _send_out(self, channel: Channel, publication: Publication) -> Position | None:
+        position = None
+        if publication.offset and channel.history is not None:
+            channel.history.append(publication)
+            position = channel.history.position
+        self.health.totals.published += 1
+        self.health.kinds[publication.kind].count += 1
+        if channel.subscribers:
+            self._send(channel, publication)
+        else:
+            self._forget_unneeded(channel)
+        return position
+
+    def restore(self, channel: str, position: Position, kept: list[Publication]) -> None:
+        """Let a channel go on where the journal says that it stood, if it is journaled still."""
+        namespace = self._namespaces.find(channel)
+        history = self._open(channel, namespace).history if namespace and namespace.journal else None
+        if history is not None:
+            history.restore(position, kept)
+
+    def renew_epochs(self) -> None:
+        """The journal can't follow any more: positions from here on are not those that it will restore."""
+        self._epoch = _new_epoch()
+        for channel in self._channels.values():
+            if channel.namespace.journal and channel.history is not None:
+                channel.history.epoch = self._epoch
 
     def publish_sourced(self, channel: str, data: bytes, variant: Variant = Variant.FULL) -> None:
         """Send what the source has gathered, and keeps itself, to those who get the channel in this form."""
@@ -331,7 +353,7 @@ class Hub:
     def _evict(self) -> bool:
         """Forget the oldest channel without subscribers, its history with it; False if all have some."""
         for name, channel in self._channels.items():
-            if not channel.subscribers:
+            if not (channel.subscribers or channel.unsettled):
                 del self._channels[name]
                 self._epoch = _new_epoch()
                 return True

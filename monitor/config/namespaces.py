@@ -79,6 +79,8 @@ class Namespace(Section):
     """0 keeps what `history_size` and `history_bytes` allow for as long as the server runs."""
     delta: bool = False
     """Clients that ask for it get publications as Fossil deltas of the ones before, where that is shorter."""
+    journal: bool = False
+    """Publications go to the journal before they are sent, and survive the server."""
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False
@@ -90,6 +92,15 @@ class Namespace(Section):
         if self.delta and self.delivery is Delivery.STATE:
             raise ValueError(
                 "delta is for delivery stream or latest: the publications of a state are changes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _journal_keeps_positions(self) -> Self:
+        if self.journal and (self.delivery is not Delivery.STREAM or not self.history_size):
+            raise ValueError(
+                f"journal needs delivery stream and a history_size of at least 1,"
+                f" got {self.delivery} and {self.history_size}"
             )
         return self
 
@@ -107,9 +118,13 @@ def _market(**changes: Any) -> Namespace:
     return Namespace(**{"gather": True, **changes})
 
 
+def _account_stream(kind: str) -> Namespace:
+    return Namespace(lane=Lane.IMMEDIATE, kind=kind, access=Access.TOKEN, history_size=1_000, journal=True)
+
+
 DEFAULT_NAMESPACES: dict[str, Namespace] = {
-    "orders": Namespace(lane=Lane.IMMEDIATE, kind="order_update", access=Access.TOKEN, history_size=1_000),
-    "bots": Namespace(lane=Lane.IMMEDIATE, kind="bot_status", access=Access.TOKEN, history_size=1_000),
+    "orders": _account_stream("order_update"),
+    "bots": _account_stream("bot_status"),
     "botstate": Namespace(
         lane=Lane.HIGH, kind="bot_state", access=Access.TOKEN, delivery=Delivery.STATE, interval_ms=50
     ),

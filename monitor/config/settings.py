@@ -160,6 +160,19 @@ class TlsSettings(Section):
     key_file: HomePath
 
 
+class JournalSettings(Section):
+    """What journaled namespaces survive in: `journal.db` in the data directory."""
+
+    days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """What is older is deleted."""
+    bytes: Annotated[int, Field(ge=1_048_576, le=1_099_511_627_776)] = 1_073_741_824
+    """Of the file; beyond it the oldest is deleted."""
+    synchronous: Literal["normal", "full"] = "normal"
+    """normal survives the process at any moment, full a power cut too: each commit waits for the disk."""
+    queue_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 16_777_216
+    """What may wait for its commit; beyond it a publisher gets error 111."""
+
+
 class SimulatorSettings(Section):
     enabled: bool | None = None
     """None: on unless a venue is configured."""
@@ -249,6 +262,7 @@ class Settings(BaseSettings):
     kinds: dict[str, Kind] = {}
     """Merged over the defaults, kind by kind and key by key."""
     limits: Limits = Limits()
+    journal: JournalSettings = JournalSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     feeds: FeedsSettings = FeedsSettings()
 

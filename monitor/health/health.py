@@ -20,6 +20,7 @@ from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
 from monitor.health.end_to_end import Samples
 from monitor.health.feeds import FeedHealth
+from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
 from monitor.health.process import ProcessMeter
@@ -106,6 +107,7 @@ class Health:
         """By name; the app enters each feed that it starts."""
         self.troubles: dict[str, str] = {}
         """What somebody has to mend, in words, by name; who came upon it takes it out again."""
+        self.journal = JournalMeter()
         self.process = ProcessMeter()
         self.alerts = Alerts()
         self._started_ns = clock_ns()
@@ -165,6 +167,7 @@ class Health:
         self._samples += 1
         self.samples.expire(now_ns)
         self.lag.rotate()
+        self.journal.commit.rotate()
         for kind in self.kinds.values():
             kind.rotate()
         self._rates.read(now_ns, self._counters())
@@ -202,6 +205,7 @@ class Health:
             rules.find_failures(self.clients + ended, failed),
             rules.find_growth(self.process.growth.bytes),
             rules.find_troubles(self.troubles),
+            rules.find_journal_trouble(self.journal),
             rules.find_troubled_feeds(self.feeds.values(), now_ns),
         )
 

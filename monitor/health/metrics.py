@@ -22,6 +22,7 @@ import monitor
 from monitor.config import Lane
 from monitor.health.alerts import Severity
 from monitor.health.health import Health
+from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.latency import NS_PER_MS, Histogram
 from monitor.health.rates import NS_PER_SECOND
 from monitor.health.report import feeds_report
@@ -61,6 +62,7 @@ class _HealthCollector(Collector):
             _connection_metrics(self._health),
             _encoding_metrics(self._health),
             _latency_metrics(self._health),
+            _journal_metrics(self._health.journal),
             _feed_metrics(self._health),
         )
 
@@ -193,6 +195,29 @@ def _end_to_end_metrics(health: Health) -> Iterator[Metric]:
         "kind",
         ((name, meter.unanswered) for name, meter in meters),
     )
+
+
+def _journal_metrics(journal: JournalMeter) -> Iterator[Metric]:
+    yield _gauges(
+        "lanecast_journal_state",
+        "1 for the state that the journal is in.",
+        "state",
+        ((state, state is journal.state) for state in JournalState),
+    )
+    yield GaugeMetricFamily("lanecast_journal_depth", "Publications that wait for it.", journal.depth)
+    yield GaugeMetricFamily("lanecast_journal_waiting_bytes", "Bytes of them.", journal.waiting_bytes)
+    yield GaugeMetricFamily("lanecast_journal_rows", "Publications in it.", journal.rows)
+    yield GaugeMetricFamily("lanecast_journal_bytes", "Its file's size.", journal.bytes)
+    yield CounterMetricFamily("lanecast_journal_kept", "Publications that were put in it.", journal.kept)
+    yield CounterMetricFamily(
+        "lanecast_journal_not_kept", "Publications that went out without being in it.", journal.not_kept
+    )
+    yield CounterMetricFamily(
+        "lanecast_journal_duplicates", "Publications that were in it already.", journal.duplicates
+    )
+    commit = HistogramMetricFamily("lanecast_journal_commit_seconds", "From a commit's begin to its end.")
+    commit.add_metric([], _buckets(journal.commit.since_start), _sum_seconds(journal.commit.since_start))
+    yield commit
 
 
 def _feed_metrics(health: Health) -> Iterator[Metric]:

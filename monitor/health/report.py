@@ -14,6 +14,7 @@ from monitor.config import Lane
 from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
 from monitor.health.end_to_end import EndToEndMeter
+from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter, Window
 from monitor.health.latency import NS_PER_MS
 from monitor.health.rates import NS_PER_SECOND
@@ -57,6 +58,7 @@ def health_report(health: "Health") -> dict[str, Any]:
         "lanes": [_lane(lane, health.lanes[lane], rates.lanes[lane]) for lane in Lane],
         "kinds": [_kind(kind, rates.kinds[name]) for name, kind in health.kinds.items()],
         "encodings": [_encoding(name, meter) for name, meter in health.encodings.items()],
+        "journal": _journal(health.journal),
         "loop": {"lag_p99_ms": _ms(lag.p99_ns), "lag_max_ms": _ms(lag.worst_ns)},
         "process": {"memory_bytes": health.process.memory_bytes, "cpu_percent": health.process.cpu_percent},
     }
@@ -84,6 +86,25 @@ def _totals(health: "Health") -> dict[str, int]:
         "bytes": totals.bytes,
         "connections": totals.connections,
         "failed": totals.failed,
+    }
+
+
+def _journal(journal: JournalMeter) -> dict[str, Any]:
+    commit = journal.commit.last_minute.summary()
+    return {
+        "state": journal.state,
+        "since": journal.since_ms,
+        "trouble": journal.trouble or None,
+        "aside": journal.aside or None,
+        "depth": journal.depth,
+        "waiting_bytes": journal.waiting_bytes,
+        "commit_p50_ms": _ms(commit.p50_ns),
+        "commit_p99_ms": _ms(commit.p99_ns),
+        "rows": journal.rows,
+        "bytes": journal.bytes,
+        "kept": journal.kept,
+        "not_kept": journal.not_kept,
+        "duplicates": journal.duplicates,
     }
 
 

@@ -11,6 +11,7 @@ from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
 from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
+from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, Histogram, Summary
 from monitor.health.rates import NS_PER_SECOND
@@ -120,6 +121,22 @@ def find_failures(connections: int, failed: int) -> Iterator[Finding]:
             f"the limit is {FAILED_LIMIT:.0%}",
             round(share, 4),
             FAILED_LIMIT,
+        )
+
+
+def find_journal_trouble(journal: JournalMeter) -> Iterator[Finding]:
+    """A journal that keeps nothing, or began anew because the one that was there is corrupt."""
+    if journal.state is JournalState.NOT_DURABLE:
+        yield Finding(
+            "journal",
+            Severity.CRITICAL,
+            f"the journal fails: {journal.trouble}; orders and bots go out at once but are not kept",
+        )
+    elif journal.aside:
+        yield Finding(
+            "journal",
+            Severity.WARNING,
+            f"the journal was corrupt: it is kept as it was in {journal.aside}, and a new one was begun",
         )
 
 

@@ -8,11 +8,27 @@ from typing import Any
 
 from monitor.events import BotCycle, BotLifecycle, BotStatus
 from monitor.market.market import Market
-from monitor.market.payload import encode_payload
+from monitor.market.payload import Told
 from monitor.market.view import Sections
 
 _BOTS = 1_000
 _STATUS_AFTER = {"created": "stopped", "started": "active", "paused": "paused", "stopped": "stopped"}
+_STATUS = ("name", "market", "status", "cycles", "profit", "time")
+_CYCLE = (
+    "market",
+    "cycle",
+    "phase",
+    "safety_orders",
+    "safety_orders_max",
+    "average_price",
+    "take_profit_price",
+    "position",
+    "safety_order_delay_ms",
+    "take_profit_delay_ms",
+    "time",
+)
+"""Without the cycle's profit: the bot's is in its status."""
+_LIFECYCLE = ("name", "market", "time")
 _UNKNOWN: dict[str, Any] = {
     "name": "",
     "market": "",
@@ -39,36 +55,19 @@ class Bots:
         self.version = 0
         self._bots: dict[str, dict[str, Any]] = {}
 
-    def status(self, market: Market, status: BotStatus) -> bytes:
-        """Take a bot's status and return its payload."""
-        fields = {
-            "name": status.name,
-            "market": market.key,
-            "status": status.status,
-            "cycles": status.cycles_completed,
-            "profit": status.profit,
-            "time": status.time_ms,
-        }
-        self._merge(status.bot_id, fields)
-        return encode_payload({"type": "bot_status", "bot": status.bot_id, **fields})
-
-    def cycle(self, market: Market, cycle: BotCycle) -> bytes:
-        """Take a step of a bot's cycle and return its payload."""
-        fields = _cycle_fields(market, cycle)
-        self._merge(cycle.bot_id, {name: value for name, value in fields.items() if value is not None})
-        return encode_payload({"type": "bot_cycle", "bot": cycle.bot_id, **fields, "profit": cycle.profit})
-
-    def lifecycle(self, market: Market, lifecycle: BotLifecycle) -> bytes:
-        """Take what happened to a bot and return its payload; a deleted one is let go."""
-        fields = {"name": lifecycle.name, "market": market.key}
-        if lifecycle.action == "deleted":
-            self._bots.pop(lifecycle.bot_id, None)
-            self.version += 1
-        else:
-            status = _STATUS_AFTER[lifecycle.action]
-            self._merge(lifecycle.bot_id, {**fields, "status": status, "time": lifecycle.time_ms})
-        told = {"action": lifecycle.action, "time": lifecycle.time_ms}
-        return encode_payload({"type": "bot_lifecycle", "bot": lifecycle.bot_id, **fields, **told})
+    def take(self, told: Told, payload: bytes) -> None:
+        """Take what a payload says; a deleted bot is let go."""
+        bot = told["bot"]
+        match told["type"]:
+            case "bot_status":
+                self._merge(bot, _known(told, _STATUS))
+            case "bot_cycle":
+                self._merge(bot, _known(told, _CYCLE))
+            case "bot_lifecycle" if told["action"] == "deleted":
+                self._bots.pop(bot, None)
+                self.version += 1
+            case "bot_lifecycle" if told["action"] in _STATUS_AFTER:
+                self._merge(bot, _known(told, _LIFECYCLE) | {"status": _STATUS_AFTER[told["action"]]})
 
     def sections(self) -> Sections:
         return {"bots": dict(self._bots)}
@@ -80,8 +79,29 @@ class Bots:
         self.version += 1
 
 
-def _cycle_fields(market: Market, cycle: BotCycle) -> dict[str, Any]:
+def _known(told: Told, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: told[name] for name in names if told.get(name) is not None}
+
+
+def tell_status(market: Market, status: BotStatus) -> Told:
+    """The payload of a bot's status."""
     return {
+        "type": "bot_status",
+        "bot": status.bot_id,
+        "name": status.name,
+        "market": market.key,
+        "status": status.status,
+        "cycles": status.cycles_completed,
+        "profit": status.profit,
+        "time": status.time_ms,
+    }
+
+
+def tell_cycle(market: Market, cycle: BotCycle) -> Told:
+    """The payload of a step of a bot's cycle."""
+    return {
+        "type": "bot_cycle",
+        "bot": cycle.bot_id,
         "market": market.key,
         "cycle": cycle.cycle,
         "phase": cycle.phase,
@@ -93,4 +113,17 @@ def _cycle_fields(market: Market, cycle: BotCycle) -> dict[str, Any]:
         "safety_order_delay_ms": cycle.safety_order_delay_ms,
         "take_profit_delay_ms": cycle.take_profit_delay_ms,
         "time": cycle.time_ms,
+        "profit": cycle.profit,
+    }
+
+
+def tell_lifecycle(market: Market, lifecycle: BotLifecycle) -> Told:
+    """The payload of what happened to a bot."""
+    return {
+        "type": "bot_lifecycle",
+        "bot": lifecycle.bot_id,
+        "name": lifecycle.name,
+        "market": market.key,
+        "action": lifecycle.action,
+        "time": lifecycle.time_ms,
     }

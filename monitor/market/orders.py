@@ -11,7 +11,7 @@ import orjson
 
 from monitor.events import OrderFill, OrderUpdate
 from monitor.market.market import Market
-from monitor.market.payload import encode_payload
+from monitor.market.payload import Told
 from monitor.market.view import Sections
 from monitor.seen import SeenIds
 
@@ -53,22 +53,19 @@ class Orders:
         self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
         self._seen = SeenIds(_SEEN_FILLS)
 
-    def update(self, market: Market, update: OrderUpdate) -> bytes:
-        """Take an order's new state and return its payload."""
-        fields = _update_fields(market, update)
-        if update.status in _OPEN_STATUSES:
-            self.open.put(update.order_id, fields)
-        else:
-            self.open.drop(update.order_id)
-        return encode_payload(_typed(fields))
+    def knows(self, told: Told) -> bool:
+        """Whether the fill was told before."""
+        return fill_key(told) in self._seen
 
-    def fill(self, market: Market, fill: OrderFill) -> bytes | None:
-        """The fill's payload, or None when it was told before."""
-        if not self._seen.add((fill.venue, fill.market, fill.fill_id)):
-            return None
-        payload = encode_payload(_fill_fields(market, fill))
-        self._fills.append(orjson.Fragment(payload))
-        return payload
+    def take(self, told: Told, payload: bytes) -> None:
+        """Take what a payload says, which was encoded as `payload`."""
+        if told["type"] == "order_fill":
+            self._seen.add(fill_key(told))
+            self._fills.append(orjson.Fragment(payload))
+        elif told["status"] in _OPEN_STATUSES:
+            self.open.put(told["order"], {name: value for name, value in told.items() if name != "type"})
+        else:
+            self.open.drop(told["order"])
 
     def sections(self) -> Sections:
         return {"orders": self.open.updates(), "fills": list(self._fills)}
@@ -78,8 +75,15 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     return {"type": "order_update", **fields}
 
 
-def _update_fields(market: Market, update: OrderUpdate) -> dict[str, Any]:
+def fill_key(told: Told) -> str:
+    """What an execution is known by, among those of its account: its venue, its market and its id there."""
+    return f"{told['market']}/{told['fill']}"
+
+
+def tell_update(market: Market, update: OrderUpdate) -> Told:
+    """The payload of an order's new state."""
     return {
+        "type": "order_update",
         "market": market.key,
         "order": update.order_id,
         "side": update.side,
@@ -96,7 +100,8 @@ def _update_fields(market: Market, update: OrderUpdate) -> dict[str, Any]:
     }
 
 
-def _fill_fields(market: Market, fill: OrderFill) -> dict[str, Any]:
+def tell_fill(market: Market, fill: OrderFill) -> Told:
+    """The payload of an execution."""
     return {
         "type": "order_fill",
         "market": market.key,

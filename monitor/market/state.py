@@ -28,10 +28,11 @@ from monitor.events import (
 )
 from monitor.market.analytics import Analytics
 from monitor.market.book import DEPTH_SHOWN, NoBook
-from monitor.market.bots import Bots
+from monitor.market.bots import Bots, tell_cycle, tell_lifecycle, tell_status
 from monitor.market.hot import HotMarkets
 from monitor.market.market import Market
-from monitor.market.orders import Orders
+from monitor.market.orders import Orders, fill_key, tell_fill, tell_update
+from monitor.market.payload import Told, encode_payload, read_told
 from monitor.market.sparkline import SparklineBoard
 from monitor.market.tape import Tape
 from monitor.market.ticker import TickerState
@@ -41,10 +42,21 @@ MARKET_LIMIT = 20_000
 """Twice what one venue can be asked for; a book of 50 levels takes about 20 KB."""
 
 
+def _nothing() -> None:
+    pass
+
+
 class Publication(NamedTuple):
+    """What goes out at once."""
+
     channel: str
     kind: str
     payload: bytes
+    key: str = ""
+    """What it is known by in its channel, where it must not go out twice."""
+    note: Callable[[], None] = _nothing
+    """Makes it part of the state; called in the step in which it goes out, so that nobody who comes
+    meanwhile starts from what is not yet out, and is then sent it again."""
 
 
 class Account:
@@ -224,21 +236,45 @@ class MarketState:
         return []
 
     def _order_update(self, update: OrderUpdate, now_ms: int) -> list[Publication]:
-        payload = self._account(update.account).orders.update(self._market(update), update)
-        return [Publication(f"orders:{update.account}", "order_update", payload)]
+        told = tell_update(self._market(update), update)
+        return [_publication("orders", update.account, told, self._account(update.account).orders)]
 
     def _order_fill(self, fill: OrderFill, now_ms: int) -> list[Publication]:
-        payload = self._account(fill.account).orders.fill(self._market(fill), fill)
-        return [] if payload is None else [Publication(f"orders:{fill.account}", "order_fill", payload)]
+        orders = self._account(fill.account).orders
+        told = tell_fill(self._market(fill), fill)
+        if orders.knows(told):
+            return []
+        return [_publication("orders", fill.account, told, orders, key=fill_key(told))]
 
     def _bot_status(self, status: BotStatus, now_ms: int) -> list[Publication]:
-        payload = self._account(status.account).bots.status(self._market(status), status)
-        return [Publication(f"bots:{status.account}", "bot_status", payload)]
+        told = tell_status(self._market(status), status)
+        return [_publication("bots", status.account, told, self._account(status.account).bots)]
 
     def _bot_cycle(self, cycle: BotCycle, now_ms: int) -> list[Publication]:
-        payload = self._account(cycle.account).bots.cycle(self._market(cycle), cycle)
-        return [Publication(f"bots:{cycle.account}", "bot_cycle", payload)]
+        told = tell_cycle(self._market(cycle), cycle)
+        return [_publication("bots", cycle.account, told, self._account(cycle.account).bots)]
 
     def _bot_lifecycle(self, lifecycle: BotLifecycle, now_ms: int) -> list[Publication]:
-        payload = self._account(lifecycle.account).bots.lifecycle(self._market(lifecycle), lifecycle)
-        return [Publication(f"bots:{lifecycle.account}", "bot_lifecycle", payload)]
+        told = tell_lifecycle(self._market(lifecycle), lifecycle)
+        return [_publication("bots", lifecycle.account, told, self._account(lifecycle.account).bots)]
+
+    def restore(self, channel: str, payload: bytes) -> None:
+        """Take what went out before the server ended; a backend's payload of another form is passed over."""
+        told = read_told(payload)
+        namespace, _, account = channel.partition(":")
+        if told is None or not account:
+            return
+        match namespace, told["type"]:
+            case "orders", "order_update" | "order_fill":
+                self._account(account).orders.take(told, payload)
+            case "bots", "bot_status" | "bot_cycle" | "bot_lifecycle":
+                self._account(account).bots.take(told, payload)
+
+
+def _publication(
+    namespace: str, account: str, told: Told, state: Orders | Bots, key: str = ""
+) -> Publication:
+    payload = encode_payload(told)
+    return Publication(
+        f"{namespace}:{account}", told["type"], payload, key, lambda: state.take(told, payload)
+    )

@@ -20,6 +20,7 @@ import trio
 from monitor import __version__
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import SLICE_NS
+from monitor.broadcast.receipt import Receipt
 from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
 from monitor.serve.http import HttpError, Request, Response, json
@@ -99,6 +100,8 @@ class BatchParams(msgspec.Struct):
     commands: list[dict[str, msgspec.Raw]] = []
 
 
+End = Callable[[], Awaitable[bytes]]
+"""Makes the result of a call, once what it published is on its way."""
 Method = tuple[type[msgspec.Struct], Callable[["Api", Any], bytes]]
 
 
@@ -107,7 +110,7 @@ class Api:
         self._house = house
         self._hub = house.hub
         self._key = key.encode()
-        self._seen: OrderedDict[str, bytes] = OrderedDict()
+        self._seen: OrderedDict[str, Receipt] = OrderedDict()
 
     def check_key(self, request: Request) -> None:
         """Raises HttpError 401 unless the request carries the API key."""
@@ -129,45 +132,51 @@ class Api:
         body = _utf8(request.body) or _EMPTY
         if method == "batch":
             commands = _decode(BatchParams, body).commands
-            replies = await _in_turns(partial(self._reply, command) for command in commands)
-            return json(200, b'{"replies":[%s]}' % replies)
+            begun = await _in_turns(partial(self._begin_one, command) for command in commands)
+            return json(200, b'{"replies":[%s]}' % await _joined(begun))
         try:
-            return json(200, b'{"result":%s}' % await self._call(method, body))
+            end = await self._begin(method, body)
+            return json(200, b'{"result":%s}' % await end())
         except CommandError as error:
             return _failure(error.refusal, request.headers.get("x-centrifugo-error-mode") == "transport")
 
-    async def _call(self, method: str, body: bytes) -> bytes:
+    async def _begin(self, method: str, body: bytes) -> End:
+        """Carry out a call; several are all begun before one is waited for, so one commit keeps them."""
+        if method == "publish":
+            publish = _decode(PublishParams, body)
+            return _published(self._publish_once(publish.channel, publish))
         if method == "broadcast":
             return await self._broadcast(_decode(BroadcastParams, body))
         params, carry_out = _METHODS[method]
-        return carry_out(self, _decode(params, body))
+        return _ready(carry_out(self, _decode(params, body)))
 
-    async def _reply(self, command: dict[str, msgspec.Raw]) -> bytes:
+    async def _begin_one(self, command: dict[str, msgspec.Raw]) -> End:
         """One command of a batch."""
         if len(command) != 1 or (method := next(iter(command))) not in _NAMES:
-            return b'{"error":%s}' % protocol.error_object(protocol.METHOD_NOT_FOUND)
+            return _ready(b'{"error":%s}' % protocol.error_object(protocol.METHOD_NOT_FOUND))
         try:
-            return b'{"%s":%s}' % (method.encode(), await self._call(method, bytes(command[method])))
+            return _wrapped(method, await self._begin(method, bytes(command[method])))
         except CommandError as error:
-            return b'{"error":%s}' % protocol.error_object(error.refusal)
+            return _ready(b'{"error":%s}' % protocol.error_object(error.refusal))
 
-    def _publish(self, params: PublishParams) -> bytes:
-        return self._publish_once(params.channel, params)
-
-    async def _broadcast(self, params: BroadcastParams) -> bytes:
+    async def _broadcast(self, params: BroadcastParams) -> End:
         if not params.channels:
             raise protocol.bad_request("channels is empty")
-        responses = await _in_turns(partial(self._respond, name, params) for name in params.channels)
-        return b'{"responses":[%s]}' % responses
+        begun = await _in_turns(partial(self._begin_channel, name, params) for name in params.channels)
 
-    async def _respond(self, channel: str, params: BroadcastParams) -> bytes:
+        async def end() -> bytes:
+            return b'{"responses":[%s]}' % await _joined(begun)
+
+        return end
+
+    async def _begin_channel(self, channel: str, params: BroadcastParams) -> End:
         try:
-            return b'{"result":%s}' % self._publish_once(channel, params)
+            return _wrapped("result", _published(self._publish_once(channel, params)))
         except CommandError as error:
-            return b'{"error":%s}' % protocol.error_object(error.refusal)
+            return _ready(b'{"error":%s}' % protocol.error_object(error.refusal))
 
-    def _publish_once(self, channel: str, params: PayloadParams) -> bytes:
-        """Publish, or give the first result again for an idempotency key that was seen before."""
+    def _publish_once(self, channel: str, params: PayloadParams) -> Receipt:
+        """Publish, or give the first receipt again for an idempotency key that was seen before."""
         if not params.idempotency_key:
             return self._publish_to(channel, params)
         if len(params.idempotency_key) > IDEMPOTENCY_KEY_LENGTH:
@@ -179,16 +188,16 @@ class Api:
                 self._seen.popitem(last=False)
         return self._seen[key]
 
-    def _publish_to(self, channel: str, params: PayloadParams) -> bytes:
-        position = channels.publish(
+    def _publish_to(self, channel: str, params: PayloadParams) -> Receipt:
+        return channels.publish(
             self._hub,
             channel,
             _payload(params),
             kind=params.kind,
             skip_history=params.skip_history,
             tags=msgspec.json.encode(params.tags) if params.tags else b"",
+            key=params.idempotency_key,
         )
-        return _position(position)
 
     def _sessions(self, user: str, client: str) -> list[Session]:
         """Those of a user, or the one that is named: nothing named would mean everybody anonymous."""
@@ -271,7 +280,6 @@ class Api:
 
 
 _METHODS: Mapping[str, Method] = {
-    "publish": (PublishParams, Api._publish),
     "subscribe": (SessionParams, Api._subscribe),
     "unsubscribe": (SessionParams, Api._unsubscribe),
     "disconnect": (DisconnectParams, Api._disconnect),
@@ -285,19 +293,44 @@ _METHODS: Mapping[str, Method] = {
 }
 
 
-_NAMES = ("broadcast", *_METHODS)
+_NAMES = ("publish", "broadcast", *_METHODS)
 
 
-async def _in_turns(calls: Iterable[Callable[[], Awaitable[bytes]]]) -> bytes:
-    """The results as a list's text; the others get their turn after each millisecond of it."""
-    results: list[bytes] = []
+def _ready(result: bytes) -> End:
+    async def end() -> bytes:
+        return result
+
+    return end
+
+
+def _published(receipt: Receipt) -> End:
+    async def end() -> bytes:
+        return _position(await receipt.wait())
+
+    return end
+
+
+def _wrapped(name: str, inner: End) -> End:
+    async def end() -> bytes:
+        return b'{"%s":%s}' % (name.encode(), await inner())
+
+    return end
+
+
+async def _in_turns(calls: Iterable[Callable[[], Awaitable[End]]]) -> list[End]:
+    """Begin them in order; the others get their turn after each millisecond of it."""
+    begun: list[End] = []
     turn_ends_ns = time.monotonic_ns() + SLICE_NS
     for call in calls:
-        results.append(await call())
+        begun.append(await call())
         if time.monotonic_ns() >= turn_ends_ns:
             await trio.lowlevel.checkpoint()
             turn_ends_ns = time.monotonic_ns() + SLICE_NS
-    return b",".join(results)
+    return begun
+
+
+async def _joined(begun: list[End]) -> bytes:
+    return b",".join([await end() for end in begun])
 
 
 def _utf8(body: bytes) -> bytes:

@@ -5,8 +5,8 @@ import orjson
 
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.client import Client
-from monitor.broadcast.history import Position
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
+from monitor.broadcast.receipt import Receipt
 from monitor.config import Namespace
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
@@ -36,11 +36,12 @@ def publish(
     info: bytes = b"",
     tags: bytes = b"",
     skip_history: bool = False,
-) -> Position | None:
+    key: str = "",
+) -> Receipt:
     """As the hub's, with the protocol's errors."""
     find_namespace(hub, channel)
     try:
-        return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history)
+        return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key)
     except TooBusy:
         raise CommandError(protocol.TOO_MANY_REQUESTS) from None
     except TooMany:

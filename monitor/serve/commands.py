@@ -176,8 +176,8 @@ def _publish(session: Session, request: protocol.PublishRequest) -> Outcome:
         raise CommandError(protocol.PERMISSION_DENIED)
     subscription = session.subscriptions.get(request.channel)
     info = subscription.info if subscription and subscription.info else session.info()
-    channels.publish(hub, request.channel, bytes(request.data), info=info)
-    return Outcome(namespace.lane, _EMPTY)
+    receipt = channels.publish(hub, request.channel, bytes(request.data), info=info)
+    return Outcome(namespace.lane, _EMPTY, receipt=receipt)
 
 
 def _may_use(session: Session, namespace: Namespace, channel: str) -> bool:

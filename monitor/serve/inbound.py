@@ -19,7 +19,7 @@ from monitor.serve.websocket import Closing, Event, Message, Pong, WebSocket
 from monitor.serve.window import Window
 
 if TYPE_CHECKING:
-    from monitor.serve.session import Session
+    from monitor.serve.session import Outcome, Session
 
 FLOOD_FACTOR = 10
 """Over its command limit a client gets errors; over this many times the limit it is closed."""
@@ -110,8 +110,15 @@ class Inbound:
                 raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None
         else:
             if method != "send":
-                reply = protocol.reply(command.id, method, outcome.result)
-                self._session.send(outcome.lane, reply, outcome.resent)
+                self._answer(outcome, protocol.reply(command.id, method, outcome.result))
+
+    def _answer(self, outcome: "Outcome", reply: bytes) -> None:
+        """Reply, once the publication that the command made is on its way."""
+        session, receipt = self._session, outcome.receipt
+        if receipt is None or receipt.is_settled:
+            session.send(outcome.lane, reply, outcome.resent)
+        else:
+            receipt.then(lambda: None if session.goodbye else session.send(outcome.lane, reply))
 
     def _check_order(self, command: Command, method: str) -> None:
         if self._session.claims is None and method != "connect":

@@ -21,6 +21,7 @@ from monitor.broadcast.frames import Encoding
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
+from monitor.broadcast.receipt import Receipt
 from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane, Settings
 from monitor.health.end_to_end import Estimate
@@ -52,6 +53,8 @@ class Outcome(NamedTuple):
     result: bytes
     resent: tuple[Resent, ...] = ()
     """What the result holds of publications that the client had missed."""
+    receipt: Receipt | None = None
+    """It is answered once this publication is on its way."""
 
 
 Handler = Callable[["Session", Any], Outcome]

@@ -175,7 +175,7 @@ async def test_who_leaves_gets_what_was_published_before_and_nothing_after(nurse
 
 async def test_history_keeps_the_last_publications_with_their_offsets(nursery: trio.Nursery) -> None:
     stage = await start(nursery)
-    positions = [stage.hub.publish("tape:x", b"%d" % number) for number in range(5)]
+    positions = [stage.hub.publish("tape:x", b"%d" % number).position for number in range(5)]
     kept = stage.hub.stream("tape:x").read(0, since=None, limit=None, reverse=False)
     assert [(publication.offset, publication.data) for publication in kept] == [
         (3, b"2"),
@@ -183,7 +183,7 @@ async def test_history_keeps_the_last_publications_with_their_offsets(nursery: t
         (5, b"4"),
     ]
     assert [position.offset for position in positions if position] == [1, 2, 3, 4, 5]
-    assert stage.hub.publish("news:x", b"1") is None
+    assert stage.hub.publish("news:x", b"1").position is None
 
 
 async def test_a_channel_that_nobody_needs_is_forgotten(nursery: trio.Nursery) -> None:

@@ -85,6 +85,7 @@ def test_the_report_is_json_with_the_promised_fields(health: Health) -> None:
         "lanes",
         "kinds",
         "encodings",
+        "journal",
         "loop",
         "process",
     ]

@@ -3,6 +3,7 @@
 from monitor.events import (
     BookDelta,
     BookSnapshot,
+    Event,
     Level,
     MarketListed,
     OrderFill,
@@ -11,7 +12,7 @@ from monitor.events import (
     Side,
     Trade,
 )
-from monitor.market.state import MarketState
+from monitor.market.state import MarketState, Publication
 
 NOW_MS = 1_700_000_000_000
 
@@ -21,6 +22,14 @@ def market_state(*markets: str) -> MarketState:
     for market in markets:
         state.apply(listing(market), NOW_MS)
     return state
+
+
+def tell(state: MarketState, event: Event) -> list[Publication]:
+    """Apply an event, and let what it publishes be out at once."""
+    published = state.apply(event, NOW_MS)
+    for publication in published:
+        publication.note()
+    return published
 
 
 def listing(market: str = "BTCUSDT", price_decimals: int = 2, title: str = "Bitcoin") -> MarketListed:

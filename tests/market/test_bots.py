@@ -3,7 +3,7 @@ from typing import Any
 import orjson
 
 from monitor.events import BotCycle, BotLifecycle, BotStatus
-from tests.market.events import NOW_MS, market_state
+from tests.market.events import NOW_MS, market_state, tell
 from tests.market.patches import Watcher
 
 
@@ -35,7 +35,7 @@ def _lifecycle(action: str) -> BotLifecycle:
 
 def test_each_bot_event_is_published_with_its_kind() -> None:
     state = market_state("BTCUSDT")
-    published = [state.apply(event, NOW_MS)[0] for event in (_lifecycle("created"), _status(), _cycle())]
+    published = [tell(state, event)[0] for event in (_lifecycle("created"), _status(), _cycle())]
     assert [(each.channel, each.kind) for each in published] == [
         ("bots:paper", "bot_lifecycle"),
         ("bots:paper", "bot_status"),
@@ -62,8 +62,8 @@ def test_each_bot_event_is_published_with_its_kind() -> None:
 def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
     state = market_state("BTCUSDT")
     watcher = Watcher(state.view("botstate:paper"))
-    state.apply(_status(), NOW_MS)
-    state.apply(_cycle(profit="0.5", take_profit_delay_ms=31), NOW_MS)
+    tell(state, _status())
+    tell(state, _cycle(profit="0.5", take_profit_delay_ms=31))
     watcher.update()
     bot = watcher.state["bots"]["bot-1"]
     assert (bot["name"], bot["status"], bot["cycles"], bot["profit"]) == (
@@ -78,8 +78,8 @@ def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
 
 def test_delay_unknown_to_a_step_keeps_its_last_value() -> None:
     state = market_state("BTCUSDT")
-    state.apply(_cycle(safety_order_delay_ms=40), NOW_MS)
-    state.apply(_cycle(phase="safety_order"), NOW_MS)
+    tell(state, _cycle(safety_order_delay_ms=40))
+    tell(state, _cycle(phase="safety_order"))
     assert Watcher(state.view("botstate:paper")).state["bots"]["bot-1"]["safety_order_delay_ms"] == 40
 
 
@@ -88,9 +88,9 @@ def test_lifecycle_sets_the_status_and_deleted_removes_the_bot() -> None:
     watcher = Watcher(state.view("botstate:paper"))
     seen = []
     for action in ("created", "started", "paused", "stopped"):
-        state.apply(_lifecycle(action), NOW_MS)
+        tell(state, _lifecycle(action))
         watcher.update()
         seen.append(watcher.state["bots"]["bot-1"]["status"])
     assert seen == ["stopped", "active", "paused", "stopped"]
-    state.apply(_lifecycle("deleted"), NOW_MS)
+    tell(state, _lifecycle("deleted"))
     assert watcher.update() == {"bots": {"bot-1": None}}

@@ -3,12 +3,12 @@ import pytest
 
 from monitor.market import orders as orders_module
 from monitor.seen import SeenIds
-from tests.market.events import NOW_MS, market_state, order_fill, order_update
+from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
 from tests.market.patches import Watcher
 
 
 def test_fill_is_published_with_everything_known() -> None:
-    (published,) = market_state("BTCUSDT").apply(order_fill("f1"), NOW_MS)
+    (published,) = tell(market_state("BTCUSDT"), order_fill("f1"))
     assert (published.channel, published.kind) == ("orders:paper", "order_fill")
     assert orjson.loads(published.payload) == {
         "type": "order_fill",
@@ -34,9 +34,9 @@ def test_fill_is_published_with_everything_known() -> None:
 
 def test_fill_told_twice_is_published_once() -> None:
     state = market_state("BTCUSDT", "ETHUSDT")
-    assert state.apply(order_fill("f1"), NOW_MS)
-    assert state.apply(order_fill("f1"), NOW_MS) == []
-    assert state.apply(order_fill("f1", "ETHUSDT"), NOW_MS)
+    assert tell(state, order_fill("f1"))
+    assert tell(state, order_fill("f1")) == []
+    assert tell(state, order_fill("f1", "ETHUSDT"))
     assert len(Watcher(state.view("orders:paper")).state["fills"]) == 2
 
 
@@ -47,9 +47,9 @@ def test_remembered_ids_are_bounded_and_the_oldest_go_first() -> None:
 
 def test_stream_starts_from_open_orders_and_the_last_fifty_fills() -> None:
     state = market_state("BTCUSDT")
-    state.apply(order_update("o1", "NEW"), NOW_MS)
+    tell(state, order_update("o1", "NEW"))
     for number in range(60):
-        state.apply(order_fill(f"f{number}"), NOW_MS)
+        tell(state, order_fill(f"f{number}"))
     watcher = Watcher(state.view("orders:paper"))
     assert [order["type"] for order in watcher.state["orders"]] == ["order_update"]
     assert [fill["fill"] for fill in watcher.state["fills"]] == [f"f{number}" for number in range(10, 60)]
@@ -59,16 +59,16 @@ def test_stream_starts_from_open_orders_and_the_last_fifty_fills() -> None:
 def test_open_orders_follow_an_order_until_it_is_closed() -> None:
     state = market_state("BTCUSDT")
     watcher = Watcher(state.view("open_orders:paper"))
-    (published,) = state.apply(order_update("o1", "NEW"), NOW_MS)
+    (published,) = tell(state, order_update("o1", "NEW"))
     assert published.kind == "order_update"
     watcher.update()
     told = orjson.loads(published.payload)
     assert told.pop("type") == "order_update"
     assert watcher.state == {"orders": {"o1": told}}
-    state.apply(order_update("o1", "PARTIALLY_FILLED", 200), NOW_MS)
+    tell(state, order_update("o1", "PARTIALLY_FILLED", 200))
     watcher.update()
     assert watcher.state["orders"]["o1"]["filled"] == "0.2"
-    state.apply(order_update("o1", "FILLED", 500), NOW_MS)
+    tell(state, order_update("o1", "FILLED", 500))
     assert watcher.update() == {"orders": {"o1": None}}
 
 
@@ -76,11 +76,11 @@ def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders_module, "_OPEN_ORDERS", 2)
     state = market_state("BTCUSDT")
     for order_id in ("o1", "o2", "o3"):
-        state.apply(order_update(order_id, "NEW"), NOW_MS)
+        tell(state, order_update(order_id, "NEW"))
     assert list(Watcher(state.view("open_orders:paper")).state["orders"]) == ["o2", "o3"]
 
 
 def test_accounts_do_not_see_each_other() -> None:
     state = market_state("BTCUSDT")
-    state.apply(order_fill("f1", account="alice"), NOW_MS)
+    tell(state, order_fill("f1", account="alice"))
     assert Watcher(state.view("orders:bob")).state == {"orders": [], "fills": []}

@@ -1,0 +1,84 @@
+"""Journals for tests: real SQLite files, and a hub whose publications go through them."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from monitor.broadcast.history import Position
+from monitor.config import Settings
+from monitor.engine import Engine, build_engine
+from monitor.health.journal import JournalMeter
+from monitor.restart import take_over
+from monitor.storage.journal import Journal
+from monitor.storage.journal_file import JournalFile, Record
+from tests.serve.running import KEYS
+from tests.serve.wire import PATIENCE_SECONDS
+
+NOW_MS = 1_700_000_000_000
+
+
+def record(
+    number: int,
+    channel: str = "orders:ann",
+    *,
+    epoch: str = "e",
+    key: str = "",
+    base: int = 0,
+    **changes: Any,
+) -> Record:
+    fields: dict[str, Any] = {
+        "time_ms": NOW_MS + number,
+        "kind": "order_fill",
+        "data": b'{"n":%d}' % number,
+        "info": b"",
+        "tags": b"",
+    }
+    return Record(channel, Position(base, epoch), key=key, **(fields | changes))
+
+
+def opened(directory: Path) -> JournalFile:
+    return JournalFile(directory / "journal.db", "normal")
+
+
+def kept(directory: Path, records: Sequence[Record]) -> None:
+    """Put records into a journal that nobody runs."""
+    file = opened(directory)
+    file.append(records)
+    file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine on a journal."""
+
+    engine: Engine
+    journal: Journal
+
+    async def until(self, claim: Callable[[JournalMeter], bool]) -> None:
+        """Wait until it is true of the journal's meter."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            while not claim(self.engine.health.journal):  # noqa: ASYNC110 - a meter has no event
+                await trio.sleep(0.01)
+
+    async def publish(self, data: bytes, channel: str = "orders:ann", key: str = "") -> Position:
+        position = await self.engine.hub.publish(channel, data, key=key).wait()
+        assert position is not None
+        return position
+
+
+@asynccontextmanager
+async def running(directory: Path, **settings: Any) -> AsyncIterator[Running]:
+    """Leaving ends it as a server does: what waits is kept still."""
+    given = Settings(data_dir=directory, **settings)
+    engine = build_engine(given, KEYS, frozenset())
+    journal = await take_over(engine, given)
+    assert journal is not None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(journal.run)
+        await nursery.start(engine.run)
+        yield Running(engine, journal)
+        nursery.cancel_scope.cancel()

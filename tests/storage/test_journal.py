@@ -1,0 +1,187 @@
+"""The journal as the hub sees it: kept first, sent then, in order, and never in the way."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import orjson
+import pytest
+
+from monitor.broadcast.history import Position
+from monitor.broadcast.hub import BadPublication, TooBusy
+from monitor.events import Event
+from monitor.restart import take_over
+from monitor.storage import journal as journal_module
+from monitor.storage.lock import JournalInUse
+from tests.market.events import listing, order_fill, order_update
+from tests.storage.journal import Running, kept, opened, record, running
+
+pytestmark = pytest.mark.trio
+
+CHANNEL = "orders:ann"
+
+
+def in_file(directory: Path) -> list[tuple[int, bytes]]:
+    file = opened(directory)
+    rows = [(row.position.offset, row.data) for row in file.tail(10_000)]
+    file.close()
+    return rows
+
+
+def in_history(each: Running, channel: str = CHANNEL) -> list[tuple[int, bytes]]:
+    hub = each.engine.hub
+    publications = hub.stream(channel).read(hub.now_ns(), since=None, limit=None, reverse=False)
+    return [(publication.offset, publication.data) for publication in publications]
+
+
+async def test_nobody_sees_a_publication_before_the_journal_has_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        receipt = each.engine.hub.publish(CHANNEL, b"1")
+        assert not receipt.is_settled
+        assert in_history(each) == []
+        reader = sqlite3.connect(tmp_path / "journal.db")
+        receipt.then(lambda: seen.extend(reader.execute("SELECT offset, data FROM publications")))
+        seen: list[tuple[int, str]] = []
+        position = await receipt.wait()
+        assert position == each.engine.hub.stream(CHANNEL).position
+        assert seen == [(1, "1")]
+        assert in_history(each) == [(1, b"1")]
+        reader.close()
+
+
+async def test_what_gathers_while_a_commit_runs_goes_into_the_next_one(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        hub = each.engine.hub
+        receipts = [hub.publish(f"orders:{number % 3}", b"%d" % number) for number in range(500)]
+        positions = [await receipt.wait() for receipt in receipts]
+        assert [position.offset for position in positions if position] == [n // 3 + 1 for n in range(500)]
+        each.engine.health.sample()
+        assert each.engine.health.journal.commit.since_start.count <= 3
+        assert in_history(each, "orders:1") == [(n // 3 + 1, b"%d" % n) for n in range(1, 500, 3)]
+
+
+async def test_other_channels_do_not_wait_for_the_journal(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        each.engine.hub.publish(CHANNEL, b"1")
+        assert each.engine.hub.publish("trades:sim.X", b"2").is_settled
+
+
+async def test_what_waits_is_bounded_and_beyond_it_the_publisher_is_told(tmp_path: Path) -> None:
+    async with running(tmp_path, journal={"queue_bytes": 65_536}) as each:
+        hub = each.engine.hub
+        receipts = [hub.publish(CHANNEL, b'"%s"' % (b"x" * 15_000)) for _ in range(4)]
+        with pytest.raises(TooBusy, match=r"60008 bytes wait for the journal, of at most 65536"):
+            hub.publish(CHANNEL, b'"%s"' % (b"x" * 15_000))
+        assert [await receipt.wait() for receipt in receipts][-1] == hub.stream(CHANNEL).position
+        assert await each.publish(b"1")
+        meter = each.engine.health.journal
+        assert (meter.depth, meter.waiting_bytes) == (0, 0)
+
+
+async def test_a_journaled_publication_cannot_skip_history(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        with pytest.raises(BadPublication, match="is journaled"):
+            each.engine.hub.publish(CHANNEL, b"1", skip_history=True)
+
+
+async def test_the_second_of_a_key_is_not_sent_and_told_where_the_first_one_stands(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        first = await each.publish(b"1", key="k")
+        again = each.engine.hub.publish(CHANNEL, b"2", key="k")
+        assert await again.wait() == first
+        assert again.is_duplicate
+    async with running(tmp_path) as each:
+        assert await each.publish(b"3", key="k") == first
+        assert in_history(each) == [(1, b"1")]
+        assert each.engine.health.journal.duplicates == 1
+
+
+async def test_what_waits_at_the_end_is_kept(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        receipt = each.engine.hub.publish(CHANNEL, b"1")
+    assert receipt.is_settled
+    assert in_file(tmp_path) == [(1, b"1")]
+
+
+async def test_a_new_server_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        before = [await each.publish(b"%d" % number) for number in range(3)][-1]
+    async with running(tmp_path) as each:
+        assert each.engine.hub.stream(CHANNEL).position == before
+        assert in_history(each) == [(1, b"0"), (2, b"1"), (3, b"2")]
+        assert await each.publish(b"3") == Position(4, before.epoch)
+
+
+async def test_history_that_is_older_than_its_namespace_allows_is_not_restored(tmp_path: Path) -> None:
+    kept(tmp_path, [record(1), record(2, time_ms=2**50)])
+    async with running(tmp_path, namespaces={"orders": {"history_seconds": 60}}) as each:
+        assert in_history(each) == [(2, b'{"n":2}')]
+
+
+async def test_orders_fills_and_bots_are_there_again(tmp_path: Path) -> None:
+    events: list[Event] = [listing("BTCUSDT"), order_update("o1", "NEW"), order_update("o2", "NEW")]
+    events += [order_fill("f1"), order_update("o2", "FILLED", 500), order_fill("f2")]
+    async with running(tmp_path) as each:
+        for event in events:
+            each.engine.ingest(event, 0)
+        await each.publish(b'{"type":"order_fill","fill":3}', "orders:paper")
+        await each.publish(b'["anything"]', "orders:paper")
+        view = each.engine.market.view("orders:paper")
+        assert view is not None
+        before = orjson.loads(view.whole())
+        assert [order["order"] for order in before["orders"]] == ["o1"]
+        assert [fill["fill"] for fill in before["fills"]] == ["f1", "f2"]
+    async with running(tmp_path) as each:
+        view = each.engine.market.view("orders:paper")
+        assert view is not None
+        assert orjson.loads(view.whole()) == before
+
+
+async def test_a_fill_that_the_venue_tells_again_after_a_restart_is_shown_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        async with running(tmp_path) as each:
+            for event in (listing("BTCUSDT"), order_fill("f1")):
+                each.engine.ingest(event, 0)
+    assert [offset for offset, _ in in_file(tmp_path)] == [1]
+
+
+async def test_a_fill_that_memory_has_forgotten_is_known_to_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as each:
+        for event in (listing("BTCUSDT"), order_fill("f1")):
+            each.engine.ingest(event, 0)
+    monkeypatch.setattr(journal_module, "RESTORED_ROWS", 0)
+    async with running(tmp_path) as each:
+        for event in (listing("BTCUSDT"), order_fill("f1"), order_fill("f2")):
+            each.engine.ingest(event, 0)
+        await each.publish(b"1", "orders:paper")
+        view = each.engine.market.view("orders:paper")
+        assert view is not None
+        assert [fill["fill"] for fill in orjson.loads(view.whole())["fills"]] == ["f2"]
+        assert [offset for offset, _ in in_history(each, "orders:paper")] == [2, 3]
+
+
+async def test_a_subscriber_starts_from_what_is_out_and_is_not_sent_it_again(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        for event in (listing("BTCUSDT"), order_fill("f1")):
+            each.engine.ingest(event, 0)
+        view = each.engine.market.view("orders:paper")
+        assert view is not None
+        assert orjson.loads(view.whole())["fills"] == []
+        await each.publish(b"1", "orders:paper")
+        assert len(orjson.loads(view.whole())["fills"]) == 1
+
+
+async def test_a_second_server_on_the_same_journal_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        with pytest.raises(JournalInUse, match=rf"another server \(process {os.getpid()}\)"):
+            await take_over(each.engine, each.engine.house.settings)
+        assert await each.publish(b"1")
+
+
+async def test_what_is_too_old_is_deleted_while_it_runs(tmp_path: Path) -> None:
+    kept(tmp_path, [record(number) for number in range(1_200)])
+    async with running(tmp_path, journal={"days": 1}) as each:
+        await each.until(lambda meter: meter.bytes > 0 and meter.rows == 0)
+        assert (await each.publish(b"1")).offset == 1_201
