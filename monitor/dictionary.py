@@ -17,7 +17,7 @@ HINT_HEADER = "Lanecast-Dictionary"
 PATH = "/dict/"
 """Below it a server answers with the dictionary of an id."""
 DICTIONARY_BYTES = 1_048_576
-"""Longer ones are refused on both sides; 16 KiB are as good as any."""
+"""Longer ones are refused on both sides; 32 KiB are as good as any."""
 
 _ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}")
 _SHIPPED = Path(__file__).parent / "_data" / "lanecast.zdict"

@@ -21,7 +21,7 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection as Framing
 from wsproto.events import TextMessage
 
-from monitor.broadcast.zstd import SHORT_LEVEL, Zstd
+from monitor.broadcast.zstd import Zstd
 from monitor.config import Limits, Settings
 from monitor.dictionary import Dictionary
 from monitor.engine import Engine, build_engine
@@ -39,20 +39,22 @@ SESSIONS = 6
 SESSION_APART_MS = 75 * 86_400_000
 VENUES = (b"sim.", b"binance.", b"kalshi.")
 """What the market is called, session by session: a name that is not learned costs 10 bytes a trade."""
-SIZE_BYTES = 16_384
-"""8 KiB cost 6 % in bytes over all traffic, 32 KiB save 4; each client that has another one loads it."""
+SIZE_BYTES = 32_768
+"""16 KiB cost 3 % in bytes over all traffic, 64 KiB save nothing; who has another one loads it once."""
+LEVEL = 3
+"""That its statistics are made for; any other is within 1 %."""
 RATE = 20.0
 """Trades a second, over all markets: the simulator's default."""
 WAKE_SECONDS = 0.01
 PAUSE_SECONDS = 2.0
 """Between two looks of a viewer at another market."""
-MARKETS_WATCHED = 12
-"""At a time; one after the other gives way to another market."""
+MARKETS_WATCHED = 3
+"""At a time; one after the other gives way to another. With more, books are most of what is learned."""
 CONSOLE_SECONDS, CONSOLE_AWAY_SECONDS = 2, 20
 """Its documents are long and alike: watched all the time they would be half of what is learned."""
 HELD_OUT_EVERY = 8
 """Of the samples, one in so many is for judging dictionaries and not for making them."""
-SEGMENTS = (200, 300, 400, 800)
+SEGMENTS = (200, 300, 400, 600, 800, 1_000, 1_500)
 """Lengths that the trainer picks from the samples (its `k`); which one does best is luck, within 4 %."""
 
 _PAGE = (
@@ -71,7 +73,7 @@ def train_dictionary(samples: list[bytes], size_bytes: int = SIZE_BYTES) -> Dict
     held_out = samples[::HELD_OUT_EVERY]
     learned = [payload for number, payload in enumerate(samples) if number % HELD_OUT_EVERY]
     candidates = [
-        Dictionary(zstandard.train_dictionary(size_bytes, [*learned], k=k, d=8, level=SHORT_LEVEL).as_bytes())
+        Dictionary(zstandard.train_dictionary(size_bytes, [*learned], k=k, d=8, level=LEVEL).as_bytes())
         for k in SEGMENTS
     ]
     return min(candidates, key=lambda candidate: _encoded_bytes(candidate, held_out))
