@@ -2,6 +2,7 @@
 # make test   lint, types, import contracts and all tests
 # make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
 # make fuzz   ten million inputs for all that is read from outside (an hour and more)
+# make autobahn  the Autobahn testsuite against the WebSocket layer; it needs a Python 2.7
 # make dictionary  trains the shipped zstd dictionary anew: after payloads have changed
 # make clean  removes what these made
 
@@ -13,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
-.PHONY: run test bench fuzz dictionary clean chromium
+.PHONY: run test bench fuzz autobahn dictionary clean chromium
 
 # Ctrl-C is how it ends: neither the shell nor make is to report it as an error.
 run: $(VENV)/run.stamp
@@ -33,6 +34,9 @@ bench: $(VENV)/test.stamp
 fuzz: $(VENV)/test.stamp
 	@$(INSTALL) --editable '.[fuzz]' || echo "atheris can't be had here: inputs are mutated, not led by coverage"
 	$(BIN)/python -m tests.fuzz
+
+autobahn: $(VENV)/test.stamp
+	$(BIN)/python -m tests.autobahn
 
 dictionary: $(VENV)/run.stamp
 	$(BIN)/lanecast dictionary train --seconds 900 --output monitor/_data/lanecast.zdict

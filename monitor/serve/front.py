@@ -15,7 +15,7 @@ from typing import Any
 import h11
 import trio
 
-from monitor.broadcast.frames import Deflate, Encoding, Plain
+from monitor.broadcast.frames import WINDOW_BITS, WINDOW_BITS_MIN, Deflate, Encoding, Plain
 from monitor.dictionary import PATH as DICTIONARY_PATH
 from monitor.errors import ConfigError
 from monitor.serve import dictionary, http
@@ -27,7 +27,7 @@ from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import House, Session
-from monitor.serve.upgrade import BadUpgrade, accepts_deflate, upgrade_response
+from monitor.serve.upgrade import BadUpgrade, choose_window, upgrade_response
 from monitor.serve.websocket import WebSocket
 
 _log = logging.getLogger("lanecast.front")
@@ -189,18 +189,20 @@ class FrontDoor:
         if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
             raise HttpError(400, "the protobuf protocol is not spoken here: use JSON")
         encoding = self._encoding(request)
-        is_deflated = isinstance(encoding, Deflate)
+        window_bits = encoding.window_bits if isinstance(encoding, Deflate) else None
         more = dictionary.upgrade_headers(self._zstd, request.headers)
-        await connection.send_all(upgrade_response(request.headers, is_deflated=is_deflated, more=more))
+        await connection.send_all(upgrade_response(request.headers, window_bits=window_bits, more=more))
         websocket = WebSocket(
-            is_deflated=is_deflated, limit_bytes=self._limits.message_bytes, early=peer.trailing_data[0]
+            is_deflated=window_bits is not None,
+            limit_bytes=self._limits.message_bytes,
+            early=peer.trailing_data[0],
         )
         return Session(self._house, connection, websocket, encoding)
 
     def _encoding(self, request: Request) -> Encoding:
         if self._zstd is not None and dictionary.is_offered(self._zstd, request.headers):
             return self._zstd
-        return self._encodings[accepts_deflate(request.headers.get("sec-websocket-extensions", ""))]
+        return self._encodings[choose_window(request.headers.get("sec-websocket-extensions", ""))]
 
     async def _answer(self, request: Request) -> Response:
         # A WebSocket command that was read in the same turn, an unsubscribe say, comes first;
@@ -278,11 +280,14 @@ class FrontDoor:
 _RETRY_LATER = (("Retry-After", "5"),)
 
 
-def _encodings(house: House) -> dict[bool, Encoding]:
-    """By whether the client offers permessage-deflate."""
+def _encodings(house: House) -> dict[int | None, Encoding]:
+    """By the window of permessage-deflate, None without it."""
     cadence = house.settings.cadence
-    deflate = Deflate(cadence.compression_level, cadence.compression_from_bytes)
-    return {False: Plain(), True: deflate if cadence.compression_level else Plain()}
+    level, from_bytes = cadence.compression_level, cadence.compression_from_bytes
+    encodings: dict[int | None, Encoding] = {None: Plain()}
+    for bits in range(WINDOW_BITS_MIN, WINDOW_BITS + 1):
+        encodings[bits] = Deflate(level, from_bytes, bits) if level else Plain()
+    return encodings
 
 
 def _address(address: tuple[str, int]) -> str:

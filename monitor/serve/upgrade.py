@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
 
-from monitor.broadcast.frames import WINDOW_BITS
+from monitor.broadcast.frames import WINDOW_BITS, WINDOW_BITS_MIN
 from monitor.errors import PeerError
 
 _EXTENSION = "permessage-deflate"
@@ -24,37 +24,40 @@ class BadUpgrade(PeerError):
         self.status = status
 
 
-def accepts_deflate(offers: str) -> bool:
-    """Whether one of a `Sec-WebSocket-Extensions` header's offers is one that we can keep to."""
-    return any(_is_acceptable(offer) for offer in offers.split(","))
+def choose_window(offers: str) -> int | None:
+    """Of a `Sec-WebSocket-Extensions` header, the window in bits; None if no offer can be kept to."""
+    windows = (_window(offer) for offer in offers.split(","))
+    return next((bits for bits in windows if bits is not None), None)
 
 
-def _is_acceptable(offer: str) -> bool:
+def _window(offer: str) -> int | None:
     name, *parameters = [part.strip() for part in offer.split(";")]
     if name != _EXTENSION:
-        return False
-    seen: set[str] = set()
+        return None
+    given: dict[str, str] = {}
     for parameter in parameters:
         key, _, value = (part.strip(' "') for part in parameter.partition("="))
-        if key in seen or not _is_acceptable_parameter(key, value):
-            return False
-        seen.add(key)
-    return True
+        if key in given or not _is_acceptable(key, value):
+            return None
+        given[key] = value
+    return min(WINDOW_BITS, int(given.get("server_max_window_bits", WINDOW_BITS)))
 
 
-def _is_acceptable_parameter(key: str, value: str) -> bool:
+def _is_acceptable(key: str, value: str) -> bool:
     if key in {"server_no_context_takeover", "client_no_context_takeover"}:
         return value == ""
-    bits = int(value) if value.isdecimal() and len(value) <= 2 else None
+    bits = int(value) if value.isdecimal() and len(value) <= 2 else 0
     if key == "client_max_window_bits":
-        return value == "" or (bits is not None and 8 <= bits <= 15)
-    return key == "server_max_window_bits" and bits is not None and WINDOW_BITS <= bits <= 15
+        return value == "" or 8 <= bits <= 15
+    return key == "server_max_window_bits" and WINDOW_BITS_MIN <= bits <= 15
 
 
 def upgrade_response(
-    headers: Mapping[str, str], *, is_deflated: bool, more: Iterable[tuple[str, str]] = ()
+    headers: Mapping[str, str], *, window_bits: int | None, more: Iterable[tuple[str, str]] = ()
 ) -> bytes:
     """The `101` answer to a valid upgrade request; header names in lower case.
+
+    Without `window_bits` nothing is compressed.
 
     Raises:
         BadUpgrade: a header is missing or wrong.
@@ -66,10 +69,10 @@ def upgrade_response(
         b"Connection: Upgrade",
         b"Sec-WebSocket-Accept: " + _accept_token(headers["sec-websocket-key"]),
     ]
-    if is_deflated:
+    if window_bits is not None:
         lines.append(
-            b"Sec-WebSocket-Extensions: permessage-deflate;"
-            b" server_no_context_takeover; client_no_context_takeover"
+            b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover;"
+            b" client_no_context_takeover; server_max_window_bits=%d" % window_bits
         )
     lines += [f"{name}: {value}".encode() for name, value in more]
     return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -1,3 +1,4 @@
+import random
 import tracemalloc
 import zlib
 
@@ -21,7 +22,7 @@ ACCEPTED = b"permessage-deflate; server_no_context_takeover; client_no_context_t
         "permessage-deflate; server_max_window_bits=12",
         'permessage-deflate; server_max_window_bits="15"; client_max_window_bits=8',
         "x-webkit-deflate-frame, permessage-deflate",
-        "permessage-deflate; server_max_window_bits=9, permessage-deflate",
+        "permessage-deflate; server_max_window_bits=8, permessage-deflate",
     ],
 )
 async def test_offer_that_can_be_kept_is_accepted(server: Server, offer: str) -> None:
@@ -33,7 +34,7 @@ async def test_offer_that_can_be_kept_is_accepted(server: Server, offer: str) ->
 @pytest.mark.parametrize(
     "offer",
     [
-        "permessage-deflate; server_max_window_bits=9",
+        "permessage-deflate; server_max_window_bits=8",
         "permessage-deflate; server_max_window_bits=16",
         "permessage-deflate; server_max_window_bits",
         "permessage-deflate; client_max_window_bits=7",
@@ -53,6 +54,28 @@ async def test_offer_that_can_not_be_kept_is_declined_and_the_connection_plain(
     await server.publish("chat:a", "x" * 1_000)
     assert await client.publication() == "x" * 1_000
     assert not any(got.is_compressed for got in client.frames)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(("asked", "told"), [("9", 9), ("11", 11), ("15", 12)])
+async def test_window_is_the_one_that_is_told_and_no_larger_than_asked(
+    server: Server, asked: str, told: int
+) -> None:
+    client = Client(await server.dial())
+    head = await client.upgrade(f"permessage-deflate; server_max_window_bits={asked}")
+    assert b"; server_max_window_bits=%d\r\n" % told in head
+    await client.connect()
+    await client.call("subscribe", channel="chat:a")
+    far_apart = [
+        random.Random(1).randbytes(300).hex(),
+        *(random.Random(2).randbytes(400).hex() for _ in "ab"),
+    ]
+    await server.publish("chat:a", far_apart)
+    frame = await client.frame()
+    assert frame.is_compressed
+    inflater = zlib.decompressobj(-told)
+    document = inflater.decompress(frame.payload + b"\0\0\xff\xff")
+    assert orjson.loads(document)["push"]["pub"]["data"] == far_apart
 
 
 @pytest.mark.trio
