@@ -116,6 +116,9 @@ class Recorder:
         self.payloads.append(payload)
         return payload
 
+    def is_slow(self, payload_bytes: int) -> bool:
+        return False
+
 
 @dataclass(slots=True)
 class _Recording:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import orjson
 
 from monitor.broadcast.client import Client
+from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication, merge_publications
@@ -169,7 +170,16 @@ class Channel:
             self.queued_bytes -= item.held_bytes
             done(item)
 
-        return all(group.advance(clock_ns, until_ns, finish) for group in list(self._groups.values()))
+        for group in list(self._groups.values()):
+            if not group.advance(clock_ns, until_ns, finish) and group.wanted is None:
+                return False
+        return self.is_idle
+
+    def wanted_frames(self) -> list[tuple[Item, Encoding]]:
+        """What its fan-out can't go on without."""
+        return [
+            (group.wanted, group.key.encoding) for group in self._groups.values() if group.wanted is not None
+        ]
 
 
 def new_history(namespace: Namespace, epoch: str) -> History:

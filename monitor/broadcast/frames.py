@@ -18,6 +18,9 @@ WINDOW_BITS = 12
 WINDOW_BITS_MIN = 9
 """What zlib can; for clients that have no room for more."""
 _MEMORY_LEVEL = 5
+THREAD_FROM_BYTES = 262_144
+"""Compressing this in a thread keeps the others waiting half as long; less, and the thread costs them
+more than it saves (measured: `benchmarks/README.md`)."""
 
 
 def text_frame(payload: bytes, *, compressed: bool = False) -> bytes:
@@ -47,6 +50,10 @@ class Encoding(Protocol):
 
     def frame(self, payload: bytes) -> bytes: ...
 
+    def is_slow(self, payload_bytes: int) -> bool:
+        """Whether making the frame here would hold up the others longer than a thread does."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Plain:
@@ -54,6 +61,9 @@ class Plain:
 
     def frame(self, payload: bytes) -> bytes:
         return text_frame(payload)
+
+    def is_slow(self, payload_bytes: int) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,9 @@ class Deflate:
             if len(packed) < len(payload):
                 return text_frame(packed, compressed=True)
         return text_frame(payload)
+
+    def is_slow(self, payload_bytes: int) -> bool:
+        return payload_bytes >= max(THREAD_FROM_BYTES, self.from_bytes)
 
     def _pack(self, payload: bytes) -> bytes:
         compressor = zlib.compressobj(self.level, zlib.DEFLATED, -self.window_bits, _MEMORY_LEVEL)

@@ -59,6 +59,7 @@ class SendGroup:
         "_sequence",
         "_waiting",
         "key",
+        "wanted",
     )
 
     def __init__(self, channel: str, key: GroupKey, health: Health) -> None:
@@ -89,6 +90,8 @@ class SendGroup:
         """In a chain, the last payload that was offered."""
         self._link: Link | None = None
         """In a chain, the form of the item under way."""
+        self.wanted: Item | None = None
+        """What waits for its frame, which takes too long to be made here."""
         self._fresh: set[Client] = set()
         """Members of a chain who have not got anything yet that a change could be one of."""
 
@@ -180,7 +183,7 @@ class SendGroup:
     # Fan-out
 
     def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> bool:
-        """Go on with the fan-out until the time is up; True once nothing is left to do.
+        """Go on with the fan-out until the time is up, or it wants a frame; True once nothing is left to do.
 
         `done` is called with each item when the last member has been offered it.
         """
@@ -188,6 +191,8 @@ class SendGroup:
             head = self._queue[0]
             if isinstance(head, Item):
                 item = self._form(head)
+                if not self._has_frame(item):
+                    return False
                 if not self._offer(item, clock_ns, until_ns):
                     return False
                 self._note_last(item, clock_ns())
@@ -197,6 +202,11 @@ class SendGroup:
                 self._queue.popleft()
                 self._admit(head)
         return True
+
+    def _has_frame(self, item: Item) -> bool:
+        is_there = item.has_frame(self._encoding) or not self._encoding.is_slow(len(item.payload))
+        self.wanted = None if is_there else item
+        return is_there
 
     def _form(self, item: Item) -> Item:
         """What the members are sent for an item; made when its turn comes, since a change costs work."""

@@ -1,8 +1,7 @@
 """The hub: `publish` finds a channel's subscribers and sends, without ever waiting for one.
 
-What is published is encoded once. The first millisecond of a fan-out runs within `publish`;
-the rest in slices between which everything else gets its turn, lane by lane (`turns`). A
-channel has one fan-out under way; beyond a bound in bytes its publisher gets an error.
+A publication is checked, kept where the channel keeps anything, and let go (`outflow`). What a
+channel holds while its fan-out is under way is bounded: beyond it its publisher gets an error.
 """
 
 import secrets
@@ -17,19 +16,17 @@ import trio
 from monitor.broadcast.channel import Channel, new_history
 from monitor.broadcast.client import Client
 from monitor.broadcast.history import History, Position
-from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.item import Publication
 from monitor.broadcast.ladder import Step, Variant, variant_of
+from monitor.broadcast.outflow import Outflow
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
 from monitor.broadcast.receipt import Journal, Kept, NoJournal, Receipt
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_start
 from monitor.broadcast.source import NoSource, Source
-from monitor.broadcast.turns import Turns
-from monitor.broadcast.volunteers import Volunteers
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
 
-SLICE_NS = 1_000_000
 JUDGE_SECONDS = 0.25
 RECOVERED_SHARE = 2
 """A recovery takes at most one part in so many of what its client may have waiting: replies must fit too."""
@@ -64,19 +61,12 @@ class Hub:
         self.journal: Journal = NoJournal()
         self.health = health
         self._limits = settings.limits
-        self._cadence = settings.cadence
         self._namespaces = namespaces
         self._clock_ns = clock_ns
         self._channels: dict[str, Channel] = {}
         self._epoch = _new_epoch()
         """Of every stream that begins; another one once a stream was lost, which may begin again."""
-        self._gathering: set[Channel] = set()
-        self._unfinished: dict[Channel, None] = {}
-        """Those with a fan-out under way; within a lane the first has the next turn."""
-        self._turns = Turns()
-        self._gathered = trio.Event()
-        self._interrupted = trio.Event()
-        self.volunteers = Volunteers(health)
+        self.outflow = Outflow(settings, health, clock_ns)
         self._slow: set[Client] = set()
         """Clients that are behind, or not yet back on the ladder's first step."""
         self._fell_behind = trio.Event()
@@ -169,7 +159,7 @@ class Hub:
         self.health.totals.published += 1
         self.health.kinds[publication.kind].count += 1
         if channel.subscribers:
-            self._send(channel, publication)
+            self.outflow.send(channel, publication)
         else:
             self._forget_unneeded(channel)
         return position
@@ -195,13 +185,13 @@ class Hub:
             return
         self.health.totals.published += 1
         self.health.kinds[found.namespace.kind].count += 1
-        self._flush(found)
-        self._fan_out(found, [Publication(data, found.namespace.kind, self._clock_ns())], variant)
+        self.outflow.flush(found)
+        self.outflow.fan_out(found, [Publication(data, found.namespace.kind, self._clock_ns())], variant)
 
     def is_ready(self, channel: str) -> bool:
         """Whether somebody watches the channel, and no fan-out of it is under way."""
         found = self._channels.get(channel)
-        return found is not None and bool(found.subscribers) and found not in self._unfinished
+        return found is not None and bool(found.subscribers) and not self.outflow.is_busy(found)
 
     def _check_room(self, channel: Channel, publication: Publication) -> None:
         held = channel.gathered_bytes + channel.queued_bytes
@@ -218,43 +208,6 @@ class Hub:
             self._forget_unneeded(channel)
             raise BadPublication(f"channel {channel.name!r}: {error}") from None
 
-    def _send(self, channel: Channel, publication: Publication) -> None:
-        if not channel.namespace.gather:
-            self._fan_out(channel, [publication])
-            return
-        channel.gather(publication)
-        if channel.gathered_count >= self._cadence.tick_messages:
-            self._flush(channel)
-        else:
-            self._gathering.add(channel)
-            self._gathered.set()
-
-    def _flush(self, channel: Channel) -> None:
-        """End the channel's tick now."""
-        self._gathering.discard(channel)
-        if gathered := channel.take_gathered():
-            self._fan_out(channel, gathered)
-
-    def _fan_out(
-        self, channel: Channel, publications: list[Publication], variant: Variant | None = None
-    ) -> None:
-        marked = self.volunteers.sample(channel.name, publications, variant, self._clock_ns())
-        for item in channel.items(
-            marked, frame_bytes=self._limits.frame_bytes, frame_messages=self._cadence.tick_messages
-        ):
-            channel.push(item, variant)
-        if channel not in self._unfinished and not self._advance(channel):
-            self._unfinished[channel] = None
-            self._interrupted.set()
-
-    def _advance(self, channel: Channel) -> bool:
-        return channel.advance(self._clock_ns, self._clock_ns() + SLICE_NS, self._finish)
-
-    def _finish(self, item: Item) -> None:
-        now_ns = self._clock_ns()
-        for publication in item.publications:
-            self.health.kinds[publication.kind].record(item.stages(publication, now_ns))
-
     def subscribe(self, channel: str, client: Client, info: bytes, wish: Wish = ANEW) -> Start:
         """Make a client a subscriber, after all that was published so far is on its way to the others.
 
@@ -267,7 +220,7 @@ class Hub:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
         variant = self._variant(found, client.step)
         start = self._find_start(found, client, wish, variant)
-        self._flush(found)
+        self.outflow.flush(found)
         found.add(client, info, variant, is_chain=start.is_chain)
         self.health.subscriptions += 1
         return start
@@ -295,12 +248,12 @@ class Hub:
 
     def unsubscribe(self, channel: str, client: Client) -> None:
         """End a subscription; what the client could not be sent yet is dropped."""
-        self._flush(self._channels[channel])
+        self.outflow.flush(self._channels[channel])
         self._remove(channel, client, discard=True)
 
     def leave(self, client: Client) -> None:
         """End all subscriptions of a client that is going; what is queued for it may still be sent."""
-        self.volunteers.remove(client)
+        self.outflow.volunteers.remove(client)
         for channel in list(client.groups):
             self._remove(channel, client, discard=False)
 
@@ -310,8 +263,7 @@ class Hub:
         self.health.subscriptions -= 1
         self._close_unwatched(found, variant)
         if not found.subscribers:
-            self._gathering.discard(found)
-            found.take_gathered()
+            self.outflow.forget(found)
             self._forget_unneeded(found)
 
     def _close_unwatched(self, channel: Channel, variant: Variant) -> None:
@@ -365,11 +317,10 @@ class Hub:
             self.health.channels = len(self._channels)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Tick, and go on with interrupted fan-outs and clients that are behind, until cancelled."""
+        """Let things flow, and watch the clients that are behind, until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._run_ticks)
-            nursery.start_soon(self._run_fan_outs)
+            await nursery.start(self.outflow.run)
             nursery.start_soon(self._run_ladder)
             task_status.started()
 
@@ -378,29 +329,6 @@ class Hub:
         self._slow.add(client)
         self._fell_behind.set()
         self._nursery.start_soon(client.catch_up)
-
-    async def _run_ticks(self) -> None:
-        while True:
-            await self._gathered.wait()
-            await trio.sleep(self._cadence.tick_ms / 1_000)
-            self._gathered = trio.Event()
-            for channel in sorted(self._gathering, key=lambda channel: channel.lane):
-                self._flush(channel)
-
-    async def _run_fan_outs(self) -> None:
-        while True:
-            await self._interrupted.wait()
-            while self._unfinished:
-                self._take_turn()
-                await trio.lowlevel.checkpoint()
-            self._interrupted = trio.Event()
-
-    def _take_turn(self) -> None:
-        lane = self._turns.next({channel.lane for channel in self._unfinished}, self._clock_ns())
-        channel = next(channel for channel in self._unfinished if channel.lane is lane)
-        del self._unfinished[channel]
-        if not self._advance(channel):
-            self._unfinished[channel] = None
 
     async def _run_ladder(self) -> None:
         while True:

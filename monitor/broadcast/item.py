@@ -181,6 +181,13 @@ class Item:
             frame = self._frames[encoding] = encoding.frame(self.payload)
         return frame
 
+    def has_frame(self, encoding: Encoding) -> bool:
+        return self.is_control or encoding in self._frames
+
+    def keep_frame(self, encoding: Encoding, frame: bytes) -> None:
+        """Take a frame that was made elsewhere."""
+        self._frames[encoding] = frame
+
     def merged_into(self, newer: "Item") -> "Item":
         """What stands for this pending item and a newer one of the same `latest` or `state` channel."""
         if newer.delivery is Delivery.LATEST:

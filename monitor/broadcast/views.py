@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import trio
 
-from monitor.broadcast.hub import SLICE_NS, Hub
+from monitor.broadcast.hub import Hub
 from monitor.broadcast.ladder import FORMS, Variant
+from monitor.broadcast.turns import SLICE_NS
 from monitor.market.state import MarketState
 from monitor.market.view import View
 

@@ -15,7 +15,7 @@ from zstandard import (
     ZstdError,
 )
 
-from monitor.broadcast.frames import binary_frame
+from monitor.broadcast.frames import THREAD_FROM_BYTES, binary_frame
 from monitor.dictionary import Dictionary
 
 LONG_FROM_BYTES = 256
@@ -58,6 +58,9 @@ class Zstd:
         mine = self._compressors
         compressor = mine.short if len(payload) < LONG_FROM_BYTES else mine.long
         return binary_frame(compressor.compress(payload))
+
+    def is_slow(self, payload_bytes: int) -> bool:
+        return payload_bytes >= THREAD_FROM_BYTES
 
 
 class _Compressors(local):

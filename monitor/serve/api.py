@@ -19,8 +19,8 @@ import trio
 
 from monitor import __version__
 from monitor.broadcast.history import Position
-from monitor.broadcast.hub import SLICE_NS
 from monitor.broadcast.receipt import Receipt
+from monitor.broadcast.turns import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
 from monitor.serve.http import HttpError, Request, Response, json

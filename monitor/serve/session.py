@@ -278,7 +278,7 @@ class Session:
         self.rtt_ms = (trio.current_time() - self._ping_sent) * 1_000
         self._ping_sent = None
         if self.is_volunteer:
-            self.house.hub.volunteers.add(self.client)
+            self.house.hub.outflow.volunteers.add(self.client)
 
     # The ladder
 

@@ -5,7 +5,7 @@ Trio changes tasks where one waits; a task that always finds more to do never do
 
 import time
 
-from monitor.broadcast.hub import SLICE_NS
+from monitor.broadcast.turns import SLICE_NS
 
 
 class Turn:

@@ -20,9 +20,10 @@ from typing import TypeVar
 import trio
 
 from monitor.broadcast.history import Position
-from monitor.broadcast.hub import SLICE_NS, TooBusy
+from monitor.broadcast.hub import TooBusy
 from monitor.broadcast.item import Publication
 from monitor.broadcast.receipt import NOT_KEPT, Kept
+from monitor.broadcast.turns import SLICE_NS
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
 from monitor.health.journal import JournalMeter, JournalState

@@ -7,11 +7,11 @@ import orjson
 import pytest
 import trio
 
-from monitor.broadcast import group, hub
+from monitor.broadcast import group
 from monitor.broadcast.client import Client
-from monitor.broadcast.frames import Plain
+from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
-from monitor.broadcast.turns import LONGEST_WAIT_MS
+from monitor.broadcast.turns import LONGEST_WAIT_MS, SLICE_NS
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
 from monitor.health.kind import Delay, Stages
@@ -28,6 +28,9 @@ NAMESPACES: dict[str, Any] = {
     "idle": {"lane": "low"},
     "club": {"subscriber_limit": 1},
 }
+
+
+PLAIN = Plain()
 
 
 @dataclass
@@ -49,11 +52,13 @@ class Stage:
         self.now_ns += self.step_ns
         return self.now_ns
 
-    def join(self, *channels: str, room: int = 1 << 40) -> tuple[Client, FakeWire]:
+    def join(
+        self, *channels: str, room: int = 1 << 40, encoding: Encoding = PLAIN
+    ) -> tuple[Client, FakeWire]:
         wire = FakeWire(room)
         client = Client(
             wire,
-            Plain(),
+            encoding,
             self.health,
             outbox_bytes=1 << 20,
             write_seconds=15,
@@ -202,7 +207,7 @@ async def test_publish_returns_after_a_slice_and_the_rest_follows(
 ) -> None:
     stage = await start(nursery)
     wires = [stage.join("news:x")[1] for _ in range(3 * group.CLIENTS_PER_LOOK)]
-    stage.step_ns = hub.SLICE_NS
+    stage.step_ns = SLICE_NS
     stage.hub.publish("news:x", b"1")
     reached = sum(bool(wire.data) for wire in wires)
     assert reached == group.CLIENTS_PER_LOOK
@@ -218,7 +223,7 @@ async def test_the_immediate_lane_overtakes_a_fan_out_under_way(nursery: trio.Nu
         for _ in range(4 * group.CLIENTS_PER_LOOK):
             _, wire = stage.join(name)
             wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = hub.SLICE_NS // group.CLIENTS_PER_LOOK
+    stage.step_ns = SLICE_NS // group.CLIENTS_PER_LOOK
     stage.hub.publish("idle:x", b"1")
     stage.hub.publish("urgent:x", b"1")
     await trio.testing.wait_all_tasks_blocked()
@@ -234,7 +239,7 @@ async def test_a_low_fan_out_goes_on_while_an_immediate_one_never_ends(nursery: 
         for _ in range(2 * group.CLIENTS_PER_LOOK):
             _, wire = stage.join(name)
             wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = hub.SLICE_NS // group.CLIENTS_PER_LOOK
+    stage.step_ns = SLICE_NS // group.CLIENTS_PER_LOOK
     stage.hub.publish("idle:x", b"1")
     for number in range(200):
         stage.hub.publish("urgent:x", b"%d" % number)
@@ -252,7 +257,7 @@ async def test_within_a_lane_fan_outs_under_way_take_turns(nursery: trio.Nursery
         for _ in range(4 * group.CLIENTS_PER_LOOK):
             _, wire = stage.join(name)
             wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = hub.SLICE_NS // group.CLIENTS_PER_LOOK
+    stage.step_ns = SLICE_NS // group.CLIENTS_PER_LOOK
     stage.hub.publish("news:a", b"1")
     stage.hub.publish("news:b", b"1")
     await trio.testing.wait_all_tasks_blocked()
@@ -263,7 +268,7 @@ async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.
     stage = await start(nursery, limits={"gather_bytes": 65_536})
     for _ in range(2 * group.CLIENTS_PER_LOOK):
         stage.join("news:x")
-    stage.step_ns = hub.SLICE_NS
+    stage.step_ns = SLICE_NS
     message = b'"%s"' % (b"x" * 60_000)
     stage.hub.publish("news:x", message)
     with pytest.raises(TooBusy, match=r"news:x.*65536.*publish again later"):

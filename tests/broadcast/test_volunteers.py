@@ -25,7 +25,7 @@ def make_stage() -> Stage:
 def volunteer(stage: Stage, *channels: str) -> tuple[Client, FakeWire]:
     client, wire = stage.join(*channels)
     client.id = str(uuid.uuid4())
-    stage.hub.volunteers.add(client)
+    stage.hub.outflow.volunteers.add(client)
     return client, wire
 
 
@@ -63,7 +63,7 @@ async def test_where_nobody_volunteers_nothing_is_marked() -> None:
     stage = make_stage()
     volunteer(stage, "news:elsewhere")
     client, wire = volunteer(stage, "news:x")
-    stage.hub.volunteers.remove(client)
+    stage.hub.outflow.volunteers.remove(client)
     stage.hub.publish("news:x", b"1")
     assert marks(wire) == [None]
     assert len(stage.health.samples) == 0
@@ -110,4 +110,4 @@ async def test_volunteers_are_bounded() -> None:
     assert len(stage.health.samples) == 0
     stage.hub.publish("news:x", b"1", kind="trade")
     assert len(stage.health.samples) == 1
-    stage.hub.volunteers.remove(late)
+    stage.hub.outflow.volunteers.remove(late)

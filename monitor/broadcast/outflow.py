@@ -1,0 +1,135 @@
+"""From a channel to its subscribers: ticks gather, fan-outs run in slices, lanes take turns.
+
+The first millisecond of a fan-out runs at once; the rest in slices between which everything else
+gets its turn. A channel has one fan-out under way. A frame so long that making it would hold up
+the others is made in a thread: its channel waits for it, in order, and the others go on.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from monitor.broadcast.channel import Channel
+from monitor.broadcast.frames import Encoding
+from monitor.broadcast.item import Item, Publication
+from monitor.broadcast.ladder import Variant
+from monitor.broadcast.turns import SLICE_NS, Turns
+from monitor.broadcast.volunteers import Volunteers
+from monitor.config import Settings
+from monitor.health.health import Health
+
+THREADS = 2
+"""That make frames at a time; what waits for one is bounded by what its channel may hold."""
+
+
+class Outflow:
+    def __init__(self, settings: Settings, health: Health, clock_ns: Callable[[], int]) -> None:
+        self.volunteers = Volunteers(health)
+        self.cadence = settings.cadence
+        self._frame_bytes = settings.limits.frame_bytes
+        self._health = health
+        self._clock_ns = clock_ns
+        self._turns = Turns()
+        self._gathering: set[Channel] = set()
+        self._gathered = trio.Event()
+        self._unfinished: dict[Channel, None] = {}
+        """Those with a fan-out to go on with; within a lane the first has the next turn."""
+        self._interrupted = trio.Event()
+        self._framing: set[Channel] = set()
+        """Those whose fan-out waits for a frame."""
+        self._threads = trio.CapacityLimiter(THREADS)
+
+    def is_busy(self, channel: Channel) -> bool:
+        """Whether a fan-out of the channel is under way."""
+        return channel in self._unfinished or channel in self._framing
+
+    def send(self, channel: Channel, publication: Publication) -> None:
+        """Send a publication with the channel's next tick, or now if the channel has none."""
+        if not channel.namespace.gather:
+            self.fan_out(channel, [publication])
+            return
+        channel.gather(publication)
+        if channel.gathered_count >= self.cadence.tick_messages:
+            self.flush(channel)
+        else:
+            self._gathering.add(channel)
+            self._gathered.set()
+
+    def flush(self, channel: Channel) -> None:
+        """End the channel's tick now."""
+        self._gathering.discard(channel)
+        if gathered := channel.take_gathered():
+            self.fan_out(channel, gathered)
+
+    def forget(self, channel: Channel) -> None:
+        """Nobody is subscribed any more: what has gathered is for nobody."""
+        self._gathering.discard(channel)
+        channel.take_gathered()
+
+    def fan_out(
+        self, channel: Channel, publications: list[Publication], variant: Variant | None = None
+    ) -> None:
+        """Send to those who get the channel in this form, None is every form, after what is under way."""
+        marked = self.volunteers.sample(channel.name, publications, variant, self._clock_ns())
+        for item in channel.items(
+            marked, frame_bytes=self._frame_bytes, frame_messages=self.cadence.tick_messages
+        ):
+            channel.push(item, variant)
+        if not self.is_busy(channel):
+            self._go_on(channel)
+
+    def _go_on(self, channel: Channel) -> None:
+        """Let the channel have a slice; what is left has its turn later."""
+        if channel.advance(self._clock_ns, self._clock_ns() + SLICE_NS, self._finish):
+            return
+        if wanted := channel.wanted_frames():
+            self._framing.add(channel)
+            self._nursery.start_soon(self._make_frames, channel, wanted)
+        else:
+            self._unfinished[channel] = None
+            self._interrupted.set()
+
+    def _finish(self, item: Item) -> None:
+        now_ns = self._clock_ns()
+        for publication in item.publications:
+            self._health.kinds[publication.kind].record(item.stages(publication, now_ns))
+
+    async def _make_frames(self, channel: Channel, wanted: list[tuple[Item, Encoding]]) -> None:
+        for item, encoding in wanted:
+            begun_ns = self._clock_ns()
+            frame = await trio.to_thread.run_sync(encoding.frame, item.payload, limiter=self._threads)
+            item.keep_frame(encoding, frame)
+            item.note_encoded(begun_ns, self._clock_ns())
+        self._framing.discard(channel)
+        self._unfinished[channel] = None
+        self._interrupted.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Tick, and go on with fan-outs that were interrupted, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._run_ticks)
+            nursery.start_soon(self._run_turns)
+            task_status.started()
+
+    async def _run_ticks(self) -> None:
+        while True:
+            await self._gathered.wait()
+            await trio.sleep(self.cadence.tick_ms / 1_000)
+            self._gathered = trio.Event()
+            for channel in sorted(self._gathering, key=lambda channel: channel.lane):
+                self.flush(channel)
+
+    async def _run_turns(self) -> None:
+        while True:
+            await self._interrupted.wait()
+            while self._unfinished:
+                self._take_turn()
+                await trio.lowlevel.checkpoint()
+            self._interrupted = trio.Event()
+
+    def _take_turn(self) -> None:
+        lane = self._turns.next({channel.lane for channel in self._unfinished}, self._clock_ns())
+        channel = next(channel for channel in self._unfinished if channel.lane is lane)
+        del self._unfinished[channel]
+        self._go_on(channel)
