@@ -56,20 +56,19 @@ class Views:
     def _due(self, view: View, variant: Variant) -> int:
         return self._clock_ns() + int(max(view.interval_seconds, FORMS[variant].interval_seconds) * 1e9)
 
-    def _publish(self, channel: str, variant: Variant, found: _Open) -> bool:
+    def _publish(self, channel: str, variant: Variant, found: _Open) -> None:
         changes = found.view.changes()
-        if changes is None:
-            return False
-        self._hub.publish_sourced(channel, changes, variant)
-        return True
+        if changes is not None:
+            self._hub.publish_sourced(channel, changes, variant)
+            found.due_ns = self._due(found.view, variant)
 
     async def _publish_due(self) -> None:
         """Publish the changes of every watched channel whose interval has passed, giving way in between."""
         now_ns = self._clock_ns()
         turn_ends_ns = now_ns + SLICE_NS
         for (channel, variant), found in list(self._open.items()):
-            if self._is_due(channel, variant, found, now_ns) and self._publish(channel, variant, found):
-                found.due_ns = self._due(found.view, variant)
+            if self._is_due(channel, variant, found, now_ns):
+                self._publish(channel, variant, found)
             if self._clock_ns() >= turn_ends_ns:
                 await trio.lowlevel.checkpoint()
                 turn_ends_ns = self._clock_ns() + SLICE_NS

@@ -193,13 +193,13 @@ class MarketState:
 
     def _trade(self, trade: Trade, now_ms: int) -> list[Publication]:
         market = self._market(trade)
-        payload = self._tape.print(market, trade)
-        if payload is None:
+        printed = self._tape.print(market, trade)
+        if printed is None:
             return []
         self._count(market, trade, min(trade.time_ms, now_ms))
         return [
-            Publication(f"trades:{market.key}", "trade", payload),
-            Publication("trades:all", "trade", payload),
+            Publication(f"trades:{market.key}", "trade", printed.of_market),
+            Publication("trades:all", "trade", printed.of_all),
         ]
 
     def _count(self, market: Market, trade: Trade, time_ms: int) -> None:

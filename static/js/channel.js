@@ -15,7 +15,7 @@ function stateFor(name) {
   if (name === "market:hot") return new HotMarkets();
   switch (name.slice(0, name.indexOf(":"))) {
     case "trades":
-      return new Tape(MARKET_TAPE_TRADES);
+      return new Tape(MARKET_TAPE_TRADES, name.slice(name.indexOf(":") + 1));
     case "ticker":
       return new Latest();
     case "book":

@@ -117,6 +117,23 @@ async def test_a_tick_of_a_channel_leaves_in_one_frame(
     assert payloads(wire) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("preset", "tick_ms"), [("realtime", 10), ("balanced", 20), ("throughput", 50), ("saver", 250)]
+)
+async def test_a_tick_is_as_long_as_the_preset_says(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, preset: str, tick_ms: int
+) -> None:
+    stage = await start(nursery, preset=preset)
+    _, wire = stage.join("tape:x")
+    for number in range(1_000):
+        stage.hub.publish("tape:x", b"%d" % number)
+        await trio.sleep(0.01)
+    await trio.sleep(1)
+    assert payloads(wire) == list(range(1_000))
+    per_frame = tick_ms // 10
+    assert len(wire.messages()) == pytest.approx(1_000 / (per_frame + 1), rel=1 / (per_frame + 1))
+
+
 async def test_a_tick_ends_early_at_its_message_count(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -19,7 +19,7 @@ APPLY_TO_BOOK = """async ([whole, patches]) => {
 
 APPLY_TO_TAPE = """async ([capacity, steps]) => {
   const { GAP, Tape } = await import("/static/js/state/tape.js");
-  const tape = new Tape(capacity);
+  const tape = new Tape(capacity, "sim.A");
   for (const [step, ...given] of steps) tape[step](...given);
   const rows = [];
   for (let seq = tape.start; seq < tape.end; seq++) {
@@ -81,7 +81,7 @@ def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
 
 
 def trade(price: str) -> dict[str, object]:
-    return {"market": "sim.A", "id": price, "price": price, "size": "1", "side": "buy", "time": 1}
+    return {"id": price, "price": price, "size": "1", "side": "buy", "time": 1}
 
 
 def publications(*offsets: int) -> list[dict[str, object]]:

@@ -11,8 +11,9 @@ from tests.serve.wire import Client
 
 BOOK = "book:sim.BTCUSDT"
 SIMULATOR = {"enabled": True, "rate": 200, "seed": 7}
-QUICK = {name: {"interval_ms": 20} for name in ("book", "market:hot", "market:analytics")}
+QUICK = {name: {"interval_ms": 20} for name in ("book", "market:hot", "market:analytics", "market:sparkline")}
 STATES = {
+    "market:hot",
     "botstate:paper",
     "open_orders:paper",
     "market:sparkline",
@@ -106,7 +107,7 @@ async def test_trades_are_a_stream_whose_last_ones_are_kept(simulated: Server) -
     result = await client.call("subscribe", channel="trades:all")
     assert set(result) == {*RECOVERABLE, "offset"}
     trade = await next_change(client, "trades:all")
-    assert set(trade) == {"market", "id", "price", "size", "side", "time"}
+    assert set(trade) == {"market", "price", "size", "side", "time"}
     kept = (await client.call("history", channel="trades:all", limit=-1))["publications"]
     assert trade in [publication["data"] for publication in kept]
 

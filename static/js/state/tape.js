@@ -20,9 +20,12 @@ export class Tape {
   #offset = 0;
   #epoch = null;
   #held = null;
+  #market;
 
-  constructor(capacity) {
+  /** `market` is whose trades they are where a trade does not say it. */
+  constructor(capacity, market = null) {
     this.capacity = capacity;
+    this.#market = market;
   }
 
   get start() {
@@ -62,8 +65,9 @@ export class Tape {
   }
 
   #add(trade) {
-    if (!trade?.market) return;
-    this.#put(trade.market, trade.price, trade.size, trade.time, trade.side === "buy" ? BUY : SELL);
+    const market = trade?.market ?? this.#market;
+    if (!market || !isTrade(trade)) return;
+    this.#put(market, trade.price, trade.size, trade.time, trade.side === "buy" ? BUY : SELL);
   }
 
   #put(market, price, size, time, side) {
@@ -74,4 +78,9 @@ export class Tape {
     this.times[slot] = time;
     this.sides[slot] = side;
   }
+}
+
+/** Anyone with the API's key publishes here: what has no price, size and time is not shown. */
+function isTrade(trade) {
+  return [trade?.price, trade?.size].every((text) => typeof text === "string") && Number.isFinite(trade.time);
 }

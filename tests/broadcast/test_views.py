@@ -1,0 +1,90 @@
+"""Market state at its cadence: how often its watchers hear of what changes all the time."""
+
+from dataclasses import dataclass
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from monitor.broadcast.views import Views
+from monitor.config import Settings
+from monitor.market.state import MarketState
+from tests.broadcast.test_hub import Stage, payloads
+from tests.market.events import NOW_MS, delta, listing, snapshot, trade
+
+pytestmark = pytest.mark.trio
+
+
+class Clock(Stage):
+    """A stage whose clock is the loop's."""
+
+    def clock_ns(self) -> int:
+        return int(trio.current_time() * 1e9)
+
+
+@dataclass
+class Exchange:
+    """A market whose state is watched through a hub."""
+
+    stage: Stage
+    market: MarketState
+    told: int = 0
+
+    async def trade(self, seconds: int, per_second: int) -> None:
+        """A trade and a change of the book now and then."""
+        for _ in range(seconds * per_second):
+            self.told += 1
+            time_ms = NOW_MS + int(trio.current_time() * 1_000)
+            self.market.apply(trade(self.told, time_ms=time_ms), time_ms)
+            self.market.apply(delta([(100, self.told + 1)], [], time_ms), time_ms)
+            await trio.sleep(1 / per_second)
+
+
+async def open_exchange(nursery: trio.Nursery) -> Exchange:
+    stage = Clock(Settings())
+    market = MarketState(lambda channel: stage.hub.namespace(channel).interval_ms)
+    views = Views(market, stage.hub, tick_ms=20, clock_ns=stage.clock_ns)
+    stage.hub.source = views
+    await nursery.start(stage.hub.run)
+    await nursery.start(views.run)
+    market.apply(listing(), NOW_MS)
+    market.apply(snapshot([(100, 1)], [(101, 1)]), NOW_MS)
+    return Exchange(stage, market)
+
+
+@pytest.mark.parametrize(
+    ("channel", "per_second", "interval_seconds"),
+    [
+        ("book:sim.BTCUSDT", 50, 0.1),
+        ("market:analytics.hour", 4, 2),
+        ("market:analytics.hour", 1, 5),
+        ("market:hot", 10, 5),
+    ],
+)
+async def test_market_state_goes_out_at_its_cadence_however_often_it_changes(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    channel: str,
+    per_second: int,
+    interval_seconds: float,
+) -> None:
+    exchange = await open_exchange(nursery)
+    await exchange.trade(60, per_second)
+    _, wire = exchange.stage.join(channel)
+    await exchange.trade(20, per_second)
+    assert 0.8 * 20 / interval_seconds - 1 <= len(payloads(wire)) <= 20 / interval_seconds
+
+
+async def test_who_joins_brings_the_others_up_to_date_and_no_update_besides(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    exchange = await open_exchange(nursery)
+    _, wire = exchange.stage.join("market:hot")
+    await trio.sleep(4.9)
+    exchange.market.apply(trade(1), NOW_MS)
+    exchange.stage.join("market:hot")
+    exchange.market.apply(trade(2), NOW_MS)
+    await trio.sleep(4.9)
+    assert len(payloads(wire)) == 1
+    await trio.sleep(0.2)
+    assert len(payloads(wire)) == 2
