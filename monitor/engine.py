@@ -28,6 +28,7 @@ from monitor.serve.registry import Registry
 from monitor.serve.session import House
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
+from monitor.serve.turn import Turnstile
 
 _log = logging.getLogger("lanecast")
 
@@ -109,6 +110,7 @@ def build_engine(
         hub=hub,
         registry=Registry(settings.limits.connections, health),
         timers=Timers(),
+        turnstile=Turnstile(),
         public_accounts=public_accounts,
         handlers=HANDLERS,
         rpcs=RPCS,

@@ -10,6 +10,8 @@ from typing import ClassVar
 
 import trio
 
+from monitor.serve.turn import Turnstile
+
 NOT_SENT_LOWAT_BYTES = 16_384
 """What the kernel may hold unsent: it can no longer be overtaken by a higher lane."""
 SEND_BUFFER_BYTES = 131_072
@@ -21,17 +23,18 @@ LINGER_BYTES = 4_194_304
 class Connection:
     """A connected TCP socket."""
 
-    __slots__ = ("_socket", "address")
+    __slots__ = ("_socket", "_turnstile", "address")
 
     is_encrypted: ClassVar[bool] = False
 
-    def __init__(self, accepted: socket.socket, address: str) -> None:
+    def __init__(self, accepted: socket.socket, address: str, turnstile: Turnstile) -> None:
         accepted.setblocking(False)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOWAT_BYTES)
         self._socket = accepted
+        self._turnstile = turnstile
         self.address = address
 
     def fileno(self) -> int:
@@ -74,6 +77,7 @@ class Connection:
         """The next bytes, empty at the end of the stream. Raises OSError."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
+            await self._turnstile.enter()
             try:
                 return self._socket.recv(RECEIVE_BYTES)
             except (BlockingIOError, InterruptedError):

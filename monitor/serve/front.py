@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +28,14 @@ from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import House, Session
-from monitor.serve.upgrade import BadUpgrade, choose_window, upgrade_response
+from monitor.serve.turn import Turn, Turnstile
+from monitor.serve.upgrade import (
+    WEBSOCKET_PATH,
+    BadUpgrade,
+    choose_window,
+    read_upgrade,
+    upgrade_response,
+)
 from monitor.serve.websocket import WebSocket
 
 _log = logging.getLogger("lanecast.front")
@@ -36,15 +44,12 @@ HEAD_BYTES = 16_384
 KEEP_ALIVE_SECONDS = 75
 REFUSAL_SECONDS = 2.0
 """For the answer to a bad request, and for the client to take notice."""
-ACCEPTS_PER_TURN = 64
-"""Then the others get their turn: a wave of connects must not delay a fill."""
 LAST_ANSWER_SECONDS = 0.5
 """For requests under way when the last client has left; idle connections end with them."""
 BACKLOG = 4_096
 SPARE_SOCKETS = 512
 """Beyond `limits.connections`, for the API, the page and those who are told that the house is full."""
 OUT_OF_DESCRIPTORS_SECONDS = 0.1
-WEBSOCKET_PATH = "/connection/websocket"
 
 
 class FrontDoor:
@@ -54,7 +59,7 @@ class FrontDoor:
         api: Api,
         files: Files,
         metrics: Callable[[], tuple[bytes, str]],
-        connect: Callable[[socket.socket, str], Connection] = Connection,
+        connect: Callable[[socket.socket, str, Turnstile], Connection] = Connection,
     ) -> None:
         """`connect` makes a connection of an accepted socket and its peer's address."""
         self._house = house
@@ -99,11 +104,15 @@ class FrontDoor:
         with listener:
             while True:
                 await trio.lowlevel.wait_readable(listener)
+                # In the line with those who are let in already: a wave of connects waits in the kernel.
+                await self._house.turnstile.enter()
+                turn = Turn()
                 try:
-                    for _ in range(ACCEPTS_PER_TURN):
+                    while not turn.is_over:
                         accepted, address = listener.accept()
                         self._totals.connections += 1
-                        self._admit(self._connect(accepted, _address(address)), serving)
+                        connection = self._connect(accepted, _address(address), self._house.turnstile)
+                        self._admit(connection, serving)
                 except BlockingIOError:
                     continue
                 except OSError as error:
@@ -120,7 +129,7 @@ class FrontDoor:
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            session = await self._serve_requests(connection)
+            session = await self._open(connection)
             if session is not None:
                 await session.run()
         except ssl.SSLError as error:
@@ -136,9 +145,25 @@ class FrontDoor:
             connection.close()
             self._open_sockets -= 1
 
-    async def _serve_requests(self, connection: Connection) -> Session | None:
+    async def _open(self, connection: Connection) -> Session | None:
+        """The session of a client that asks for one; others are served until they leave."""
+        deadline = self._house.timers.after(self._limits.handshake_seconds, connection.close)
+        try:
+            first = await connection.receive()
+        except trio.ClosedResourceError:
+            self._totals.refused["slow request"] += 1
+            return None
+        finally:
+            deadline.cancel()
+        if (found := read_upgrade(first)) is not None:
+            with suppress(HttpError, BadUpgrade):  # the slow way comes to the same, and says so
+                return await self._upgrade(connection, *found)
+        return await self._serve_requests(connection, first)
+
+    async def _serve_requests(self, connection: Connection, first: bytes) -> Session | None:
         """Answer requests until the client leaves; returns a session if one was an upgrade."""
         peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        peer.receive_data(first)
         seconds = self._limits.handshake_seconds
         head: Request | None = None
         try:
@@ -147,9 +172,9 @@ class FrontDoor:
                     head = await _read_head(connection, peer)
                     if head is None:
                         return None
-                    self._origins.check_host(head.headers)
                     if head.path == WEBSOCKET_PATH:
-                        return await self._upgrade(connection, peer, head)
+                        return await self._upgrade(connection, head, peer.trailing_data[0])
+                    self._origins.check_host(head.headers)
                     body = await self._read_body(connection, peer, head)
                 response = await self._answer(replace(head, body=body))
                 await self._respond(connection, peer, head, response)
@@ -177,7 +202,9 @@ class FrontDoor:
                 413, f"the body has {length} bytes, at most {self._limits.body_bytes} (limits.body_bytes)"
             )
 
-    async def _upgrade(self, connection: Connection, peer: h11.Connection, request: Request) -> Session:
+    async def _upgrade(self, connection: Connection, request: Request, early: bytes) -> Session:
+        """Answer an upgrade; `early` is what came behind it. Raises HttpError, BadUpgrade."""
+        self._origins.check_host(request.headers)
         if request.method != "GET":
             raise HttpError(405, f"method {request.method}: this path takes GET", (("Allow", "GET"),))
         self._origins.check_origin(request.headers)
@@ -195,7 +222,7 @@ class FrontDoor:
         websocket = WebSocket(
             is_deflated=window_bits is not None,
             limit_bytes=self._limits.message_bytes,
-            early=peer.trailing_data[0],
+            early=early,
         )
         return Session(self._house, connection, websocket, encoding)
 

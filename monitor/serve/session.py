@@ -32,6 +32,7 @@ from monitor.serve.protocol import Goodbye
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timer, Timers
 from monitor.serve.tokens import Claims, TokenReader
+from monitor.serve.turn import Turnstile
 from monitor.serve.websocket import WebSocket
 
 _log = logging.getLogger("lanecast.session")
@@ -72,6 +73,7 @@ class House:
     hub: Hub
     registry: Registry
     timers: Timers
+    turnstile: Turnstile
     public_accounts: frozenset[str]
     """Readable by everybody: the simulator's demonstration data."""
     handlers: Mapping[str, Handler]

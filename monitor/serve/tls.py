@@ -14,6 +14,7 @@ from typing import ClassVar
 from monitor.config import TlsSettings
 from monitor.errors import ConfigError
 from monitor.serve.connection import RECEIVE_BYTES, Connection
+from monitor.serve.turn import Turnstile
 
 RECORD_BYTES = 16_384
 """The most that TLS seals as one."""
@@ -42,9 +43,9 @@ class Certificate:
         """Take what the files hold now. Raises ConfigError, and keeps what it had."""
         self._context = _context(self._settings)
 
-    def accept(self, accepted: socket.socket, address: str) -> "TlsConnection":
+    def accept(self, accepted: socket.socket, address: str, turnstile: Turnstile) -> "TlsConnection":
         """Speak TLS on a socket that was accepted."""
-        return TlsConnection(accepted, address, self._context)
+        return TlsConnection(accepted, address, turnstile, self._context)
 
 
 class TlsConnection(Connection):
@@ -54,8 +55,10 @@ class TlsConnection(Connection):
 
     is_encrypted: ClassVar[bool] = True
 
-    def __init__(self, accepted: socket.socket, address: str, context: ssl.SSLContext) -> None:
-        super().__init__(accepted, address)
+    def __init__(
+        self, accepted: socket.socket, address: str, turnstile: Turnstile, context: ssl.SSLContext
+    ) -> None:
+        super().__init__(accepted, address, turnstile)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)

@@ -5,14 +5,22 @@ frames can be shared and no inflater is kept per client.
 """
 
 import binascii
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
 
 from monitor.broadcast.frames import WINDOW_BITS, WINDOW_BITS_MIN
 from monitor.errors import PeerError
+from monitor.serve.http import Request
 
 _EXTENSION = "permessage-deflate"
+WEBSOCKET_PATH = "/connection/websocket"
+_PLAIN_UPGRADE = re.compile(
+    rb"GET %b(?:\?([!-~]*))? HTTP/1\.1\r\n((?:[!#$%%&'*+.^_`|~0-9A-Za-z-]+:[ -~\t]*\r\n)+)\r\n"
+    % WEBSOCKET_PATH.encode()
+)
+_BEYOND_PLAIN = frozenset({"content-length", "transfer-encoding", "expect"})
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -22,6 +30,27 @@ class BadUpgrade(PeerError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def read_upgrade(data: bytes) -> tuple[Request, bytes] | None:
+    """An ordinary request for a WebSocket, and what came behind it; None is left to h11.
+
+    Most connections begin with one, and to read it takes a tenth of what it takes h11, which reads
+    everything that HTTP allows.
+    """
+    match = _PLAIN_UPGRADE.match(data)
+    if match is None:
+        return None
+    headers: dict[str, str] = {}
+    for line in match[2].decode().splitlines():
+        name, _, value = line.partition(":")
+        name = name.lower()
+        if name in headers or name in _BEYOND_PLAIN:
+            return None
+        headers[name] = value.strip(" \t")
+    if "host" not in headers:
+        return None
+    return Request("GET", WEBSOCKET_PATH, (match[1] or b"").decode(), headers), data[match.end() :]
 
 
 def choose_window(offers: str) -> int | None:

@@ -17,6 +17,7 @@ from monitor.broadcast.ladder import Variant
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
+from monitor.serve.turn import Turnstile
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio
@@ -208,7 +209,7 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 async def test_a_real_socket_behaves_as_the_fake_one(nursery: trio.Nursery) -> None:
     ours, theirs = _tcp_pair()
-    wire: Any = Connection(ours, "pair")
+    wire: Any = Connection(ours, "pair", Turnstile())
     bench = Bench(nursery, wire)
     for number in range(3_000):
         bench.offer(make_item(number, size=200))

@@ -21,6 +21,7 @@ from monitor.broadcast.ladder import Variant
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
+from monitor.serve.turn import Turnstile
 from tests.broadcast.wire import FakeWire
 
 PLAIN = GroupKey(Plain(), Variant.FULL, is_chain=False)
@@ -54,7 +55,7 @@ class Member:
 
     def __post_init__(self) -> None:
         ours, self.theirs = tcp_pair()
-        self.connection = Connection(ours, "test")
+        self.connection = Connection(ours, "test", Turnstile())
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
         self.client = Client(
             self.connection,

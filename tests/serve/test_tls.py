@@ -11,6 +11,7 @@ from monitor.config import TlsSettings
 from monitor.errors import ConfigError
 from monitor.reload import LOOK_SECONDS
 from monitor.serve.tls import RECORD_BYTES, Certificate, TlsConnection
+from monitor.serve.turn import Turnstile
 from tests.serve.certificates import make_certificate, trusting
 from tests.serve.running import Server, read_answer, running
 from tests.serve.wire import PATIENCE_SECONDS, UPGRADE, Client, request
@@ -177,7 +178,7 @@ async def shaken(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stream = await trio.open_tcp_stream(*listener.getsockname())
         accepted, _ = listener.accept()
-    near = Certificate(tls).accept(accepted, "peer")
+    near = Certificate(tls).accept(accepted, "peer", Turnstile())
     far = trio.SSLStream(stream, trusting(tls), server_hostname="localhost")
     nursery.start_soon(far.send_all, b"!")
     assert await near.receive() == b"!"

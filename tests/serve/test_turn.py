@@ -1,0 +1,65 @@
+from itertools import pairwise
+
+import pytest
+import trio
+import trio.testing
+
+from monitor.serve.turn import AT_ONCE, Turnstile
+
+CROWD = 50
+
+
+@pytest.mark.trio
+async def test_crowd_is_let_in_a_few_a_pass_and_the_others_go_on_between() -> None:
+    turnstile, let_in, seen = Turnstile(), list[int](), list[int]()
+
+    async def come(number: int) -> None:
+        await turnstile.enter()
+        let_in.append(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(CROWD):
+            nursery.start_soon(come, number)
+        while len(let_in) < CROWD:
+            seen.append(len(let_in))
+            await trio.lowlevel.checkpoint()
+    # Between two looks of ours a pass may end and the next begin.
+    assert max(later - before for before, later in pairwise(seen)) <= 2 * AT_ONCE
+    assert len(seen) >= CROWD / (2 * AT_ONCE)
+
+
+@pytest.mark.trio
+async def test_who_waits_goes_before_who_comes_later() -> None:
+    turnstile, let_in = Turnstile(), list[str]()
+
+    async def come(name: str) -> None:
+        await turnstile.enter()
+        let_in.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3 * AT_ONCE):
+            nursery.start_soon(come, "first")
+        await trio.lowlevel.checkpoint()
+        for _ in range(3 * AT_ONCE):
+            nursery.start_soon(come, "later")
+    assert let_in == ["first"] * 3 * AT_ONCE + ["later"] * 3 * AT_ONCE
+
+
+@pytest.mark.trio
+async def test_who_comes_alone_does_not_wait() -> None:
+    turnstile = Turnstile()
+    for _ in range(10):
+        with trio.testing.assert_no_checkpoints():
+            await turnstile.enter()
+        await trio.testing.wait_all_tasks_blocked()
+
+
+@pytest.mark.trio
+async def test_who_gives_up_waiting_takes_nobodys_place() -> None:
+    turnstile = Turnstile()
+    with trio.move_on_after(0):
+        for _ in range(AT_ONCE + 1):
+            await turnstile.enter()
+    await trio.testing.wait_all_tasks_blocked()
+    with trio.testing.assert_no_checkpoints():
+        await turnstile.enter()
