@@ -13,6 +13,7 @@ import trio
 
 from monitor.broadcast.hub import Hub, TooBusy, TooMany
 from monitor.broadcast.ladder import Variant
+from monitor.broadcast.maps import Maps
 from monitor.broadcast.views import Views
 from monitor.clock import wall_ms
 from monitor.config import Namespaces, Settings
@@ -80,7 +81,7 @@ class Engine:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""
         async with trio.open_nursery() as nursery:
-            for service in (self.hub.run, self.house.timers.run, self.views.run):
+            for service in (self.hub.run, self.house.maps.run, self.house.timers.run, self.views.run):
                 await nursery.start(service)
             await nursery.start(run_health, self.health, self.hub.publish_sourced, self.hub.is_ready)
             task_status.started()
@@ -102,12 +103,14 @@ def build_engine(
     health = Health(settings, clock_ns=clock_ns, wall_ms=wall_ms)
     hub = Hub(settings, Namespaces(settings.namespaces), health, clock_ns=clock_ns)
     market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
-    views = Views(market, hub, tick_ms=settings.cadence.tick_ms, clock_ns=clock_ns)
+    maps = Maps(hub)
+    views = Views(market, hub, maps, tick_ms=settings.cadence.tick_ms, clock_ns=clock_ns)
     hub.source = _Source(views, health)
     house = House(
         settings=settings,
         tokens=TokenReader(keys, settings),
         hub=hub,
+        maps=maps,
         registry=Registry(settings.limits.connections, health),
         timers=Timers(),
         turnstile=Turnstile(),

@@ -22,7 +22,7 @@ from wsproto.connection import Connection as Framing
 from wsproto.events import TextMessage
 
 from monitor.broadcast.zstd import Zstd
-from monitor.config import Limits, Settings
+from monitor.config import DEFAULT_NAMESPACES, Delivery, Limits, Settings
 from monitor.dictionary import Dictionary
 from monitor.engine import Engine, build_engine
 from monitor.feeds.simulator import Simulation
@@ -30,6 +30,7 @@ from monitor.feeds.simulator.catalogue import ACCOUNT, MARKETS
 from monitor.health.feeds import FeedHealth
 from monitor.keys import Keys
 from monitor.serve.connection import Connection
+from monitor.serve.loading import Phase
 from monitor.serve.session import Session
 from monitor.serve.tokens import make_token
 from monitor.serve.websocket import WebSocket
@@ -64,6 +65,9 @@ _PAGE = (
     "market:analytics.day",
     "market:sparkline",
     *(f"{name}:{ACCOUNT}" for name in ("orders", "bots", "botstate", "open_orders")),
+)
+_MAPS = frozenset(
+    name for name, namespace in DEFAULT_NAMESPACES.items() if namespace.delivery is Delivery.MAP
 )
 _CONSOLE = ("ops:health", "ops:alerts", "ops:feeds", f"orders:{ACCOUNT}")
 
@@ -188,7 +192,7 @@ class _Recording:
     async def _page_commands(self) -> AsyncIterator[dict[str, Any]]:
         yield {"connect": {"name": "page"}}
         for channel in _PAGE:
-            yield {"subscribe": {"channel": channel}}
+            yield _subscribe(channel)
         specs = list(MARKETS)
         self.random.shuffle(specs)
         watched = [f"sim.{spec.market}" for spec in specs]
@@ -201,14 +205,14 @@ class _Recording:
                 leaving, coming = watched[index], watched[(index + MARKETS_WATCHED) % len(watched)]
                 for command in (*_watch("unsubscribe", leaving), *_watch("subscribe", coming)):
                     yield command
-                again = {"channel": self.random.choice(_PAGE)}
-                yield {"unsubscribe": again}
-                yield {"subscribe": again}
+                again = self.random.choice(_PAGE)
+                yield {"unsubscribe": {"channel": again}}
+                yield _subscribe(again)
 
     async def _console_commands(self, token: str) -> AsyncIterator[dict[str, Any]]:
         yield {"connect": {"token": token, "name": "console"}}
         for channel in _CONSOLE:
-            yield {"subscribe": {"channel": channel}}
+            yield _subscribe(channel)
         while True:
             await trio.sleep(CONSOLE_SECONDS)
             yield {"rpc": {"method": "ops.connections", "data": {}}}
@@ -216,7 +220,12 @@ class _Recording:
                 yield {"unsubscribe": {"channel": channel}}
             await trio.sleep(CONSOLE_AWAY_SECONDS)
             for channel in _CONSOLE:
-                yield {"subscribe": {"channel": channel}}
+                yield _subscribe(channel)
+
+
+def _subscribe(channel: str) -> dict[str, Any]:
+    is_map = channel.partition(":")[0] in _MAPS
+    return {"subscribe": {"channel": channel} | ({"type": 1, "phase": Phase.STATE} if is_map else {})}
 
 
 def _watch(method: str, market: str) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Item, Publication, merge_publications
+from monitor.broadcast.keyed import HIDDEN_STREAM, Keyed
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
 from monitor.config import Delivery, Lane, Namespace
@@ -24,6 +25,7 @@ class Channel:
         "_state",
         "gathered_bytes",
         "history",
+        "keyed",
         "latest",
         "name",
         "namespace",
@@ -33,7 +35,10 @@ class Channel:
         "unsettled",
     )
 
-    def __init__(self, name: str, namespace: Namespace, health: Health, *, epoch: str) -> None:
+    def __init__(
+        self, name: str, namespace: Namespace, health: Health, *, epoch: str, state_bytes: int
+    ) -> None:
+        """`state_bytes` bounds what is kept by key."""
         self.name = name
         self.namespace = namespace
         self.prefix = b'{"push":{"channel":' + orjson.dumps(name) + b',"pub":'
@@ -41,6 +46,7 @@ class Channel:
         self.subscribers: dict[Client, bytes] = {}
         """Each with the protocol's client info for presence."""
         self.history = new_history(namespace, epoch) if namespace.history_size else None
+        self.keyed = self._make_keyed(epoch, state_bytes) if namespace.delivery is Delivery.MAP else None
         self._epoch = epoch
         self.unsettled = 0
         """Publications that are on their way into the journal."""
@@ -52,6 +58,16 @@ class Channel:
         """What publishers from outside have said last, where each publication is whole."""
         self._state: Sections = {}
 
+    def _make_keyed(self, epoch: str, state_bytes: int) -> Keyed:
+        namespace = self.namespace
+        hidden = History(HIDDEN_STREAM, namespace.history_bytes, 0, epoch=epoch)
+        return Keyed(
+            hidden if self.history is None else self.history,
+            key_limit=namespace.key_limit,
+            limit_bytes=state_bytes,
+            ttl_seconds=namespace.key_seconds,
+        )
+
     @property
     def lane(self) -> Lane:
         return self.namespace.lane
@@ -60,7 +76,9 @@ class Channel:
     def is_needed(self) -> bool:
         """Whether forgetting it would lose something: subscribers, history or a kept state."""
         has_history = self.history is not None and self.history.offset > 0
-        return bool(self.subscribers or has_history or self.unsettled or self.latest or self._state)
+        has_stream = self.keyed is not None and self.keyed.stream.offset > 0
+        is_followed = bool(self.subscribers or self.unsettled)
+        return bool(is_followed or has_history or has_stream or self.latest or self._state)
 
     @property
     def position(self) -> Position | None:
@@ -125,7 +143,7 @@ class Channel:
     def gather(self, publication: Publication) -> None:
         """Hold a publication for the tick, merged by the namespace's delivery mode."""
         delivery = self.namespace.delivery
-        if self._gathered and delivery is not Delivery.STREAM:
+        if self._gathered and delivery.merges:
             pending = self._gathered.pop()
             self.gathered_bytes -= len(pending.data)
             if delivery is Delivery.STATE:

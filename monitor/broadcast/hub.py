@@ -104,18 +104,13 @@ class Hub:
             UnknownChannel, TooBusy, TooMany, BadPublication.
         """
         namespace = self.namespace(channel)
-        kind = kind or namespace.kind
-        if kind not in self.health.kinds:
-            raise BadPublication(f"kind {kind!r} is not configured; known are {', '.join(self.health.kinds)}")
+        if namespace.delivery is Delivery.MAP:
+            raise BadPublication(f"channel {channel!r} is a map: publish to one of its keys")
         if namespace.journal and skip_history:
             raise BadPublication(f"channel {channel!r} is journaled: nothing in it can skip history")
-        now_ns = self._clock_ns()
-        stamp_ns = stamp_ns if stamp_ns is not None else now_ns
-        publication = Publication(
-            data.replace(b"\n", b""), kind, stamp_ns, info=info, tags=tags, published_ns=now_ns
-        )
-        found = self._open(channel, namespace)
-        self._check_room(found, publication)
+        publication = self.compose(namespace, data, kind=kind, stamp_ns=stamp_ns, info=info, tags=tags)
+        found = self.open(channel)
+        self.check_room(found, publication)
         receipt = Receipt()
         if namespace.journal:
             self._journal(found, publication, key, receipt)
@@ -124,6 +119,26 @@ class Hub:
                 self._send_out(found, publication if skip_history else self._keep(found, publication))
             )
         return receipt
+
+    def compose(
+        self,
+        namespace: Namespace,
+        data: bytes,
+        *,
+        kind: str | None = None,
+        stamp_ns: int | None = None,
+        info: bytes = b"",
+        tags: bytes = b"",
+        key: str = "",
+    ) -> Publication:
+        """A publication without a position, of a map's key if one is given. Raises BadPublication."""
+        kind = kind or namespace.kind
+        if kind not in self.health.kinds:
+            raise BadPublication(f"kind {kind!r} is not configured; known are {', '.join(self.health.kinds)}")
+        now_ns = self._clock_ns()
+        stamp_ns = stamp_ns if stamp_ns is not None else now_ns
+        text = data.replace(b"\n", b"")
+        return Publication(text, kind, stamp_ns, info=info, tags=tags, key=key, published_ns=now_ns)
 
     def _keep(self, channel: Channel, publication: Publication) -> Publication:
         if channel.history is not None:
@@ -146,7 +161,7 @@ class Hub:
         channel.unsettled -= 1
         if kept.is_duplicate:
             receipt.settle(kept.position, is_duplicate=True)
-            self._forget_unneeded(channel)
+            self.forget_unneeded(channel)
         else:
             offset = kept.position.offset if kept.position else channel.history.offset + 1
             receipt.settle(self._send_out(channel, replace(publication, offset=offset)))
@@ -156,18 +171,23 @@ class Hub:
         if publication.offset and channel.history is not None:
             channel.history.append(publication)
             position = channel.history.position
-        self.health.totals.published += 1
-        self.health.kinds[publication.kind].count += 1
-        if channel.subscribers:
-            self.outflow.send(channel, publication)
-        else:
-            self._forget_unneeded(channel)
+        self.announce(channel, [publication])
         return position
+
+    def announce(self, channel: Channel, publications: list[Publication]) -> None:
+        """Count what is kept now where it is to be kept, and send it to whoever is subscribed."""
+        self.health.totals.published += len(publications)
+        for publication in publications:
+            self.health.kinds[publication.kind].count += 1
+        if channel.subscribers:
+            self.outflow.send(channel, publications)
+        else:
+            self.forget_unneeded(channel)
 
     def restore(self, channel: str, position: Position, kept: list[Publication]) -> None:
         """Let a channel go on where the journal says that it stood, if it is journaled still."""
         namespace = self._namespaces.find(channel)
-        history = self._open(channel, namespace).history if namespace and namespace.journal else None
+        history = self.open(channel).history if namespace and namespace.journal else None
         if history is not None:
             history.restore(position, kept)
 
@@ -193,7 +213,8 @@ class Hub:
         found = self._channels.get(channel)
         return found is not None and bool(found.subscribers) and not self.outflow.is_busy(found)
 
-    def _check_room(self, channel: Channel, publication: Publication) -> None:
+    def check_room(self, channel: Channel, publication: Publication) -> None:
+        """Raises TooBusy while the channel holds as much as it may."""
         held = channel.gathered_bytes + channel.queued_bytes
         if held + len(publication.data) > self._limits.gather_bytes:
             raise TooBusy(
@@ -205,7 +226,7 @@ class Hub:
         try:
             channel.keep_state(publication, limit_bytes=self._limits.gather_bytes)
         except ValueError as error:
-            self._forget_unneeded(channel)
+            self.forget_unneeded(channel)
             raise BadPublication(f"channel {channel.name!r}: {error}") from None
 
     def subscribe(self, channel: str, client: Client, info: bytes, wish: Wish = ANEW) -> Start:
@@ -214,7 +235,7 @@ class Hub:
         Raises:
             UnknownChannel, TooMany, Unrecoverable.
         """
-        found = self._open(channel, self.namespace(channel))
+        found = self.open(channel)
         limit = found.namespace.subscriber_limit
         if limit and len(found.subscribers) >= limit:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
@@ -232,7 +253,7 @@ class Hub:
             return find_start(channel, wish, whole, now_ns=self._clock_ns(), limit_bytes=limit_bytes)
         except Unrecoverable:
             self._close_unwatched(channel, variant)
-            self._forget_unneeded(channel)
+            self.forget_unneeded(channel)
             raise
 
     def _variant(self, channel: Channel, step: Step) -> Variant:
@@ -264,7 +285,7 @@ class Hub:
         self._close_unwatched(found, variant)
         if not found.subscribers:
             self.outflow.forget(found)
-            self._forget_unneeded(found)
+            self.forget_unneeded(found)
 
     def _close_unwatched(self, channel: Channel, variant: Variant) -> None:
         if not channel.has_variant(variant):
@@ -292,12 +313,19 @@ class Hub:
             if channel.subscribers and (not pattern or fnmatchcase(name, pattern))
         }
 
-    def _open(self, name: str, namespace: Namespace) -> Channel:
+    def open(self, name: str) -> Channel:
+        """The channel, made if there is none. Raises UnknownChannel, TooMany."""
         channel = self._channels.get(name)
         if channel is None:
             if len(self._channels) >= self._limits.channels and not self._evict():
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
-            channel = Channel(name, namespace, self.health, epoch=self._epoch)
+            channel = Channel(
+                name,
+                self.namespace(name),
+                self.health,
+                epoch=self._epoch,
+                state_bytes=self._limits.gather_bytes,
+            )
             self._channels[name] = channel
             self.health.channels = len(self._channels)
         return channel
@@ -311,7 +339,8 @@ class Hub:
                 return True
         return False
 
-    def _forget_unneeded(self, channel: Channel) -> None:
+    def forget_unneeded(self, channel: Channel) -> None:
+        """Let go of a channel that nobody is subscribed to and that keeps nothing."""
         if not channel.is_needed:
             self._channels.pop(channel.name, None)
             self.health.channels = len(self._channels)

@@ -42,7 +42,7 @@ class Publication:
     @property
     def size_bytes(self) -> int:
         """Of what the publisher gave."""
-        return len(self.data) + len(self.info) + len(self.tags)
+        return len(self.key) + len(self.data) + len(self.info) + len(self.tags)
 
     def document(self) -> bytes:
         """The protocol's publication object."""

@@ -8,6 +8,7 @@ because the stream after the first page's offset tells that. No IO, and no clock
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import takewhile
 
 from monitor.broadcast.history import History
@@ -21,6 +22,32 @@ KEY_BYTES = 255
 
 class StreamLost(LanecastError):
     """The stream no longer reaches back to a position, or is another one."""
+
+
+class KeyMode(StrEnum):
+    """On which keys a publication is taken."""
+
+    ANY = ""
+    IF_NEW = "if_new"
+    IF_EXISTS = "if_exists"
+
+
+class Suppression(StrEnum):
+    """Why a publication was not taken."""
+
+    IDEMPOTENCY = "idempotency"
+    VERSION = "version"
+    KEY_EXISTS = "key_exists"
+    KEY_NOT_FOUND = "key_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a publisher counts, so that an older value that comes late is not taken."""
+
+    number: int
+    epoch: str = ""
+    """Numbers of different epochs don't compare: the newer publication is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +66,17 @@ class Keyed:
         ttl_seconds: a key that was not written for so long goes; 0 keeps it for ever.
     """
 
-    __slots__ = ("_entries", "_key_limit", "_keys", "_limit_bytes", "_ttl_ns", "bytes", "stream")
+    __slots__ = (
+        "_entries",
+        "_key_limit",
+        "_keys",
+        "_limit_bytes",
+        "_ttl_ns",
+        "_versions",
+        "bytes",
+        "sourced",
+        "stream",
+    )
 
     def __init__(self, stream: History, *, key_limit: int, limit_bytes: int, ttl_seconds: int) -> None:
         self.stream = stream
@@ -48,7 +85,10 @@ class Keyed:
         self._ttl_ns = ttl_seconds * 1_000_000_000
         self._entries: dict[str, Publication] = {}
         self._keys: list[str] = []
+        self._versions: dict[str, Version] = {}
         self.bytes = 0
+        self.sourced: set[str] = set()
+        """Keys that the market put, and so may take back."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -56,10 +96,26 @@ class Keyed:
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
 
+    def holds(self, key: str, data: bytes) -> bool:
+        """Whether a key has just this value."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.data == data
+
     def get(self, key: str) -> Publication | None:
         return self._entries.get(key)
 
-    def put(self, publication: Publication) -> Publication:
+    def objection(self, key: str, mode: KeyMode, version: Version | None) -> Suppression | None:
+        """Why a publication to the key would not be taken."""
+        if mode is KeyMode.IF_NEW and key in self._entries:
+            return Suppression.KEY_EXISTS
+        if mode is KeyMode.IF_EXISTS and key not in self._entries:
+            return Suppression.KEY_NOT_FOUND
+        known = self._versions.get(key)
+        if version and known and version.epoch == known.epoch and version.number <= known.number:
+            return Suppression.VERSION
+        return None
+
+    def put(self, publication: Publication, version: Version | None = None) -> Publication:
         """Set its key to a publication; returns it with its position.
 
         Raises:
@@ -70,7 +126,9 @@ class Keyed:
         if self._take_out(placed.key) is None:
             insort(self._keys, placed.key)
         self._entries[placed.key] = placed
-        self.bytes += _size(placed)
+        if version is not None:
+            self._versions[placed.key] = version
+        self.bytes += placed.size_bytes
         self.stream.append(placed)
         return placed
 
@@ -81,7 +139,7 @@ class Keyed:
         before = self._entries.get(key)
         if before is None and len(self._entries) >= self._key_limit:
             raise ValueError(f"it has {self._key_limit} keys, its limit (key_limit): remove some")
-        size = self.bytes + _size(publication) - (_size(before) if before else 0)
+        size = self.bytes + publication.size_bytes - (before.size_bytes if before else 0)
         if size > self._limit_bytes:
             raise ValueError(
                 f"its state would have {size} bytes, the limit is {self._limit_bytes} (limits.gather_bytes)"
@@ -93,6 +151,8 @@ class Keyed:
         if gone is None:
             return None
         del self._keys[bisect_left(self._keys, key)]
+        self._versions.pop(key, None)
+        self.sourced.discard(key)
         told = Publication(
             b"null", kind, stamp_ns, self.stream.offset + 1, tags=gone.tags, key=key, removed=True
         )
@@ -102,7 +162,7 @@ class Keyed:
     def _take_out(self, key: str) -> Publication | None:
         gone = self._entries.pop(key, None)
         if gone is not None:
-            self.bytes -= _size(gone)
+            self.bytes -= gone.size_bytes
         return gone
 
     def expire(self, now_ns: int) -> list[Publication]:
@@ -111,8 +171,11 @@ class Keyed:
             return []
         oldest_ns = now_ns - self._ttl_ns
         late = list(takewhile(lambda entry: entry.stamp_ns <= oldest_ns, self._entries.values()))
-        told = [self.remove(entry.key, entry.kind, now_ns) for entry in late]
-        return [publication for publication in told if publication is not None]
+        return [told for entry in late if (told := self.remove(entry.key, entry.kind, now_ns))]
+
+    def clear(self, kind: str, stamp_ns: int) -> list[Publication]:
+        """Take out every key; returns the publications that tell of it."""
+        return [told for key in list(self._keys) if (told := self.remove(key, kind, stamp_ns))]
 
     # What subscribers read
 
@@ -128,7 +191,7 @@ class Keyed:
             entry = self._entries[self._keys[at]]
             if entry.offset > until_offset:
                 continue
-            room -= _size(entry)
+            room -= entry.size_bytes
             if entries and (room < 0 or len(entries) == count):
                 return Page(entries, entries[-1].key)
             entries.append(entry)
@@ -146,7 +209,3 @@ class Keyed:
         if len(changes) != self.stream.offset - offset:
             raise StreamLost
         return changes
-
-
-def _size(publication: Publication) -> int:
-    return len(publication.key) + len(publication.data) + len(publication.tags) + len(publication.info)

@@ -8,7 +8,7 @@ never given less. What is pending merges at every step; past the last one the ou
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from monitor.config import Delivery, Lane, Namespace
+from monitor.config import Lane, Namespace
 
 
 class Step(IntEnum):
@@ -105,7 +105,7 @@ MARKET_STREAM = "trade"
 
 def variant_of(namespace: Namespace, step: Step) -> Variant:
     """The form in which a client on a step gets a channel of market state."""
-    if namespace.lane < Lane.NORMAL or namespace.delivery is Delivery.STREAM:
+    if namespace.lane < Lane.NORMAL or not namespace.delivery.merges:
         return Variant.FULL
     if step >= Step.SLOW:
         return Variant.SNAPSHOTS if step is Step.SNAPSHOTS else Variant.SLOW

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from monitor.broadcast.item import Item
 from monitor.broadcast.turns import Turns
-from monitor.config import Delivery, Lane
+from monitor.config import Lane
 
 
 class Offer(NamedTuple):
@@ -43,7 +43,7 @@ class Outbox:
 
         A merge keeps the place of the pending one, so order within the channel holds.
         """
-        if item.channel and item.delivery is not Delivery.STREAM:
+        if item.channel and item.delivery.merges:
             return self._offer_mergeable(item)
         if self.bytes + len(item.payload) > self._limit_bytes:
             return FULL

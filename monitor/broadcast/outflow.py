@@ -43,12 +43,13 @@ class Outflow:
         """Whether a fan-out of the channel is under way."""
         return channel in self._unfinished or channel in self._framing
 
-    def send(self, channel: Channel, publication: Publication) -> None:
-        """Send a publication with the channel's next tick, or now if the channel has none."""
+    def send(self, channel: Channel, publications: list[Publication]) -> None:
+        """Send publications with the channel's next tick, or now if the channel has none."""
         if not channel.namespace.gather:
-            self.fan_out(channel, [publication])
+            self.fan_out(channel, publications)
             return
-        channel.gather(publication)
+        for publication in publications:
+            channel.gather(publication)
         if channel.gathered_count >= self.cadence.tick_messages:
             self.flush(channel)
         else:

@@ -12,7 +12,9 @@ import trio
 
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.ladder import FORMS, Variant
+from monitor.broadcast.maps import Maps
 from monitor.broadcast.turns import SLICE_NS
+from monitor.config import Delivery
 from monitor.market.state import MarketState
 from monitor.market.view import View
 
@@ -25,10 +27,17 @@ class _Open:
 
 class Views:
     def __init__(
-        self, market: MarketState, hub: Hub, *, tick_ms: int, clock_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        market: MarketState,
+        hub: Hub,
+        maps: Maps,
+        *,
+        tick_ms: int,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._market = market
         self._hub = hub
+        self._maps = maps
         self._tick_seconds = tick_ms / 1_000
         self._clock_ns = clock_ns
         self._open: dict[tuple[str, Variant], _Open] = {}
@@ -38,7 +47,10 @@ class Views:
         return self._market.view(channel) is not None
 
     def whole(self, channel: str, variant: Variant) -> bytes | None:
-        """State for a new subscriber; those who are there already get what they miss of it first."""
+        """State for a new subscriber; those who are there already get what they miss of it first.
+
+        That of a map is not told here but taken over by the channel, which tells it in pages.
+        """
         found = self._open.get((channel, variant))
         if found is None:
             view = self._market.view(channel, FORMS[variant].depth)
@@ -48,7 +60,14 @@ class Views:
             self._opened.set()
         else:
             self._publish(channel, variant, found)
-        return found.view.whole()
+        whole = found.view.whole()
+        if self._is_map(channel):
+            self._maps.adopt(channel, whole)
+            return None
+        return whole
+
+    def _is_map(self, channel: str) -> bool:
+        return self._hub.namespace(channel).delivery is Delivery.MAP
 
     def close(self, channel: str, variant: Variant) -> None:
         self._open.pop((channel, variant), None)
@@ -58,9 +77,13 @@ class Views:
 
     def _publish(self, channel: str, variant: Variant, found: _Open) -> None:
         changes = found.view.changes()
-        if changes is not None:
+        if changes is None:
+            return
+        if self._is_map(channel):
+            self._maps.follow(channel, changes)
+        else:
             self._hub.publish_sourced(channel, changes, variant)
-            found.due_ns = self._due(found.view, variant)
+        found.due_ns = self._due(found.view, variant)
 
     async def _publish_due(self) -> None:
         """Publish the changes of every watched channel whose interval has passed, giving way in between."""

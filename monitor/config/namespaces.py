@@ -30,6 +30,13 @@ class Delivery(StrEnum):
     """Each publication is whole; a pending one is replaced."""
     STATE = "state"
     """Publications are changes by key; two pending ones merge into one."""
+    MAP = "map"
+    """A publication sets or removes one key; subscribers read the state in pages, then the changes."""
+
+    @property
+    def merges(self) -> bool:
+        """Whether one pending publication can stand for two."""
+        return self in (Delivery.LATEST, Delivery.STATE)
 
 
 class Access(StrEnum):
@@ -81,6 +88,10 @@ class Namespace(Section):
     """Clients that ask for it get publications as Fossil deltas of the ones before, where that is shorter."""
     journal: bool = False
     """Publications go to the journal before they are sent, and survive the server."""
+    key_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
+    """Of a map: a key that is not written for so long goes; 0 keeps it."""
+    key_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
+    """Of a map: keys a channel."""
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False
@@ -88,8 +99,17 @@ class Namespace(Section):
     """0 is unlimited."""
 
     @model_validator(mode="after")
+    def _check_map(self) -> Self:
+        if self.delivery is Delivery.MAP and not (self.history_size or self.key_seconds):
+            raise ValueError(
+                'delivery "map" needs history_size, so that clients can come back to where they were,'
+                " or key_seconds, so that keys go by themselves"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_delta(self) -> Self:
-        if self.delta and self.delivery is Delivery.STATE:
+        if self.delta and self.delivery not in (Delivery.STREAM, Delivery.LATEST):
             raise ValueError(
                 "delta is for delivery stream or latest: the publications of a state are changes"
             )
@@ -126,10 +146,20 @@ DEFAULT_NAMESPACES: dict[str, Namespace] = {
     "orders": _account_stream("order_update"),
     "bots": _account_stream("bot_status"),
     "botstate": Namespace(
-        lane=Lane.HIGH, kind="bot_state", access=Access.TOKEN, delivery=Delivery.STATE, interval_ms=50
+        lane=Lane.HIGH,
+        kind="bot_state",
+        access=Access.TOKEN,
+        delivery=Delivery.MAP,
+        interval_ms=50,
+        history_size=1_000,
     ),
     "open_orders": Namespace(
-        lane=Lane.HIGH, kind="open_orders", access=Access.TOKEN, delivery=Delivery.STATE, interval_ms=50
+        lane=Lane.HIGH,
+        kind="open_orders",
+        access=Access.TOKEN,
+        delivery=Delivery.MAP,
+        interval_ms=50,
+        history_size=1_000,
     ),
     "trades": _market(kind="trade", history_size=300),
     "ticker": _market(kind="ticker", delivery=Delivery.LATEST),

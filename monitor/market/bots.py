@@ -69,8 +69,11 @@ class Bots:
             case "bot_lifecycle" if told["action"] in _STATUS_AFTER:
                 self._merge(bot, _known(told, _LIFECYCLE) | {"status": _STATUS_AFTER[told["action"]]})
 
+    def entries(self) -> dict[str, dict[str, Any]]:
+        return dict(self._bots)
+
     def sections(self) -> Sections:
-        return {"bots": dict(self._bots)}
+        return {"bots": self.entries()}
 
     def _merge(self, bot: str, fields: dict[str, Any]) -> None:
         self._bots[bot] = self._bots.get(bot, _UNKNOWN) | fields

@@ -38,8 +38,8 @@ class OpenOrders:
         if self._orders.pop(order_id, None) is not None:
             self.version += 1
 
-    def sections(self) -> Sections:
-        return {"orders": dict(self._orders)}
+    def entries(self) -> dict[str, dict[str, Any]]:
+        return dict(self._orders)
 
     def updates(self) -> list[dict[str, Any]]:
         return [_typed(fields) for fields in self._orders.values()]

@@ -36,7 +36,7 @@ from monitor.market.payload import Told, encode_payload, read_told
 from monitor.market.sparkline import SparklineBoard
 from monitor.market.tape import Tape
 from monitor.market.ticker import TickerState
-from monitor.market.view import LatestView, StateView, StreamView, View
+from monitor.market.view import LatestView, MapView, StateView, StreamView, View
 
 MARKET_LIMIT = 20_000
 """Twice what one venue can be asked for; a book of 50 levels takes about 20 KB."""
@@ -158,8 +158,8 @@ class MarketState:
             case "bots":
                 return StreamView(lambda: accounts.get(name, unknown).bots)
             case "botstate":
-                return StateView(lambda: accounts.get(name, unknown).bots, interval)
-        return StateView(lambda: accounts.get(name, unknown).orders.open, interval)
+                return MapView(lambda: accounts.get(name, unknown).bots, interval)
+        return MapView(lambda: accounts.get(name, unknown).orders.open, interval)
 
     def _interval(self, channel: str) -> Callable[[], float]:
         seconds = self._interval_ms(channel) / 1_000

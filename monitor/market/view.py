@@ -35,11 +35,15 @@ class Shown(Protocol):
     def sections(self) -> Sections: ...
 
 
-class Source(Shown, Protocol):
-    """State whose `version` rises whenever its sections may have changed."""
+class Versioned(Protocol):
+    """State whose `version` rises whenever what it shows may have changed."""
 
     @property
     def version(self) -> int: ...
+
+
+class Source(Shown, Versioned, Protocol):
+    """State that can be looked at again when it has changed."""
 
 
 class StateView:
@@ -47,15 +51,15 @@ class StateView:
 
     def __init__(
         self,
-        find: Callable[[], Source],
+        find: Callable[[], Versioned],
         interval: Callable[[], float],
-        show: Callable[[Source], Sections] = methodcaller("sections"),
+        show: Callable[[Any], Sections] = methodcaller("sections"),
     ) -> None:
         self._find = find
         self._interval = interval
         self._show = show
         self._shown: Sections = {}
-        self._seen: tuple[Source, int] | None = None
+        self._seen: tuple[Versioned, int] | None = None
 
     @property
     def interval_seconds(self) -> float:
@@ -79,6 +83,18 @@ class StateView:
         self._seen = source, source.version
         self._shown = self._show(source)
         return True
+
+
+class MapView(StateView):
+    """The whole is an object of entries by key; changes are those that differ, None for those that went."""
+
+    def __init__(self, find: Callable[[], Versioned], interval: Callable[[], float]) -> None:
+        super().__init__(find, interval, methodcaller("entries"))
+
+    def changes(self) -> bytes | None:
+        shown = self._shown
+        changed = _changed_keys(shown, self._shown) if self._look() else None
+        return orjson.dumps(changed) if changed else None
 
 
 class LatestView:

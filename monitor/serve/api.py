@@ -7,9 +7,6 @@ HTTP's own statuses are for a wrong key, verb, method or body. Payloads stay raw
 import hmac
 import time
 import uuid
-from base64 import b64decode
-from binascii import Error as Base64Error
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -24,29 +21,18 @@ from monitor.broadcast.turns import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.serve import channels, protocol
 from monitor.serve.http import HttpError, Request, Response, json
+from monitor.serve.map_api import MAP_METHODS, repeated
+from monitor.serve.once import Once
+from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal, Since
 from monitor.serve.session import House, Session
 from monitor.serve.subscription import push_server_side
 from monitor.serve.tokens import Grant
 
 NODE_ID = str(uuid.uuid4())
-IDEMPOTENCY_KEYS_MAX = 10_000
-"""The oldest is forgotten first."""
-IDEMPOTENCY_KEY_LENGTH = 255
 
 _EMPTY = b"{}"
 _TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
-
-
-class PayloadParams(msgspec.Struct):
-    """What is published, to one channel or to several."""
-
-    data: msgspec.Raw = protocol.NOTHING
-    b64data: str = ""
-    kind: str | None = None
-    skip_history: bool = False
-    tags: dict[str, str] = {}
-    idempotency_key: str = ""
 
 
 class PublishParams(PayloadParams):
@@ -54,7 +40,7 @@ class PublishParams(PayloadParams):
 
 
 class BroadcastParams(PayloadParams):
-    channels: list[str] = []
+    channels: list[str] = msgspec.field(default_factory=list)
 
 
 class SessionParams(msgspec.Struct):
@@ -110,7 +96,8 @@ class Api:
         self._house = house
         self._hub = house.hub
         self._key = key.encode()
-        self._seen: OrderedDict[str, Receipt] = OrderedDict()
+        self._published: Once[Receipt] = Once()
+        self._placed: Once[bytes] = Once()
 
     def check_key(self, request: Request) -> None:
         """Raises HttpError 401 unless the request carries the API key."""
@@ -147,8 +134,17 @@ class Api:
             return _published(self._publish_once(publish.channel, publish))
         if method == "broadcast":
             return await self._broadcast(_decode(BroadcastParams, body))
+        if method in MAP_METHODS:
+            return _ready(self._call_map(method, body))
         params, carry_out = _METHODS[method]
         return _ready(carry_out(self, _decode(params, body)))
+
+    def _call_map(self, method: str, body: bytes) -> bytes:
+        params, carry_out = MAP_METHODS[method]
+        given = _decode(params, body)
+        key = getattr(given, "idempotency_key", "")
+        result, is_first = self._placed.once(given.channel, key, lambda: carry_out(self._house, given))
+        return result if is_first else repeated(result)
 
     async def _begin_one(self, command: dict[str, msgspec.Raw]) -> End:
         """One command of a batch."""
@@ -177,25 +173,19 @@ class Api:
 
     def _publish_once(self, channel: str, params: PayloadParams) -> Receipt:
         """Publish, or give the first receipt again for an idempotency key that was seen before."""
-        if not params.idempotency_key:
-            return self._publish_to(channel, params)
-        if len(params.idempotency_key) > IDEMPOTENCY_KEY_LENGTH:
-            raise protocol.bad_request(f"idempotency_key has at most {IDEMPOTENCY_KEY_LENGTH} characters")
-        key = f"{channel}\n{params.idempotency_key}"
-        if key not in self._seen:
-            self._seen[key] = self._publish_to(channel, params)
-            if len(self._seen) > IDEMPOTENCY_KEYS_MAX:
-                self._seen.popitem(last=False)
-        return self._seen[key]
+        receipt, _ = self._published.once(
+            channel, params.idempotency_key, lambda: self._publish_to(channel, params)
+        )
+        return receipt
 
     def _publish_to(self, channel: str, params: PayloadParams) -> Receipt:
         return channels.publish(
             self._hub,
             channel,
-            _payload(params),
+            params.payload(),
             kind=params.kind,
             skip_history=params.skip_history,
-            tags=msgspec.json.encode(params.tags) if params.tags else b"",
+            tags=params.encoded_tags(),
             key=params.idempotency_key,
         )
 
@@ -217,8 +207,9 @@ class Api:
 
     def _unsubscribe(self, params: SessionParams) -> bytes:
         for session in self._sessions(params.user, params.client):
-            names = [params.channel] if params.channel else list(session.subscriptions)
+            names = [params.channel] if params.channel else [*session.subscriptions, *session.loading]
             for channel in names:
+                session.stop_loading(channel)
                 if channel in session.subscriptions:
                     session.force_unsubscribe(channel, *protocol.UNSUBSCRIBED_BY_SERVER)
         return _EMPTY
@@ -293,7 +284,7 @@ _METHODS: Mapping[str, Method] = {
 }
 
 
-_NAMES = ("publish", "broadcast", *_METHODS)
+_NAMES = ("publish", "broadcast", *_METHODS, *MAP_METHODS)
 
 
 def _ready(result: bytes) -> End:
@@ -346,24 +337,6 @@ def _decode(params: type[Any], body: bytes) -> Any:
         return msgspec.json.decode(body, type=params)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise HttpError(400, f"the body does not fit: {error}") from None
-
-
-def _payload(params: PayloadParams) -> bytes:
-    if params.b64data:
-        return _base64_payload(params.b64data)
-    if not params.data:
-        raise protocol.bad_request("data is missing")
-    return bytes(params.data)
-
-
-def _base64_payload(encoded: str) -> bytes:
-    try:
-        data = b64decode(encoded, validate=True)
-        msgspec.json.decode(data, type=msgspec.Raw)
-        data.decode()
-    except (Base64Error, ValueError, RecursionError):
-        raise protocol.bad_request("b64data must be base64 of JSON") from None
-    return data
 
 
 def _position(position: Position | None) -> bytes:

@@ -1,5 +1,8 @@
 """What the client protocol and the HTTP API both do with a channel: publishing, history, presence."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 import orjson
 
@@ -7,7 +10,7 @@ from monitor.broadcast.channel import Channel
 from monitor.broadcast.client import Client
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.receipt import Receipt
-from monitor.config import Namespace
+from monitor.config import Delivery, Namespace
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
 
@@ -40,8 +43,15 @@ def publish(
 ) -> Receipt:
     """As the hub's, with the protocol's errors."""
     find_namespace(hub, channel)
-    try:
+    with refusing():
         return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what a hub objects to into the protocol's errors."""
+    try:
+        yield
     except TooBusy:
         raise CommandError(protocol.TOO_MANY_REQUESTS) from None
     except TooMany:
@@ -59,7 +69,10 @@ def history(
         limit: 0 gives the position only, -1 all that is kept.
         limit_max: more are not given, whatever was asked; None gives all.
     """
-    size = find_namespace(hub, channel).history_size
+    namespace = find_namespace(hub, channel)
+    size = namespace.history_size
+    if namespace.delivery is Delivery.MAP:
+        raise protocol.bad_request("a map has no history: it is read by its stream")
     if not size:
         raise CommandError(protocol.NOT_AVAILABLE)
     if reverse and since is not None and since.offset == 0:

@@ -13,10 +13,11 @@ import msgspec
 
 from monitor import __version__
 from monitor.broadcast.recovery import Wish
-from monitor.config import Lane, Namespace
+from monitor.config import Delivery, Lane, Namespace
 from monitor.health.latency import NS_PER_MS
-from monitor.serve import channels, protocol
+from monitor.serve import channels, maps, protocol
 from monitor.serve.access import FOR_OPERATORS, may_call
+from monitor.serve.loading import Phase, take_up
 from monitor.serve.protocol import CommandError, Disconnect
 from monitor.serve.session import Outcome, Session
 from monitor.serve.subscription import Subscribed, check_room, expiry, may_read, subscribe, wish_since
@@ -77,11 +78,13 @@ def _number(value: float) -> float:
 def _server_side(
     session: Session, claims: Claims, positions: Mapping[str, protocol.Recovery]
 ) -> dict[str, Subscribed]:
+    """What a token grants, but for maps: those are read in pages, at the client's pace."""
     return {
         channel: subscribe(
             session, channel, claims, wish_since(_since(positions.get(channel))), is_server_side=True
         )
         for channel in claims.grants
+        if channels.find_namespace(session.house.hub, channel).delivery is not Delivery.MAP
     }
 
 
@@ -99,15 +102,17 @@ def _wish(request: protocol.SubscribeRequest) -> Wish:
 
 def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
     channel = request.channel
+    loading = session.loading.get(channel)
+    if loading is not None and (request.cursor or request.phase != Phase.STATE):
+        subscribed = loading.answer(request)
+        return Outcome(session.house.hub.namespace(channel).lane, subscribed.result, subscribed.resent)
     namespace = _check_subscribe(session, request)
     claims = _subscription_claims(session, request.token, channel) if request.token else None
-    subscribed = subscribe(
-        session,
-        channel,
-        claims or _claims(session),
-        _wish(request),
-        expires_at=claims.expires_at if claims else None,
-    )
+    bearer, expires_at = (claims, claims.expires_at) if claims else (_claims(session), None)
+    if namespace.delivery is Delivery.MAP:
+        subscribed = take_up(session, bearer, request, expires_at)
+    else:
+        subscribed = subscribe(session, channel, bearer, _wish(request), expires_at=expires_at)
     return Outcome(namespace.lane, subscribed.result, subscribed.resent)
 
 
@@ -116,13 +121,13 @@ def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Na
     channel = request.channel
     if not channel:
         raise protocol.bad_command("channel is empty")
-    if channel in session.subscriptions:
+    if channel in session.subscriptions or channel in session.loading:
         raise CommandError(protocol.ALREADY_SUBSCRIBED)
     check_room(session)
     namespace = channels.find_namespace(session.house.hub, channel)
     if not (channel.isascii() and channel.isprintable()):
         raise protocol.bad_request("a channel name is printable ASCII")
-    if request.type:
+    if request.type != (namespace.delivery is Delivery.MAP):
         raise CommandError(protocol.PERMISSION_DENIED)
     if request.delta not in ("", "fossil"):
         raise protocol.bad_command(f"delta {request.delta!r} is not known")
@@ -159,6 +164,7 @@ def _check_bearer(session: Session, claims: Claims, channel: str) -> None:
 def _unsubscribe(session: Session, request: protocol.UnsubscribeRequest) -> Outcome:
     if not request.channel:
         raise protocol.bad_command("channel is empty")
+    session.stop_loading(request.channel)
     if request.channel not in session.subscriptions:
         return Outcome(Lane.IMMEDIATE, _EMPTY)
     session.unsubscribe(request.channel)
@@ -170,14 +176,20 @@ def _publish(session: Session, request: protocol.PublishRequest) -> Outcome:
         raise protocol.bad_command("channel is empty")
     hub = session.house.hub
     namespace = channels.find_namespace(hub, request.channel)
-    if not request.data:
+    if not request.data and not request.removed:
         raise protocol.bad_request("data is missing")
     if not session.is_operator and not (namespace.publish and _may_use(session, namespace, request.channel)):
         raise CommandError(protocol.PERMISSION_DENIED)
     subscription = session.subscriptions.get(request.channel)
     info = subscription.info if subscription and subscription.info else session.info()
-    receipt = channels.publish(hub, request.channel, bytes(request.data), info=info)
-    return Outcome(namespace.lane, _EMPTY, receipt=receipt)
+    if not request.type:
+        receipt = channels.publish(hub, request.channel, bytes(request.data), info=info)
+        return Outcome(namespace.lane, _EMPTY, receipt=receipt)
+    if request.removed:
+        maps.remove(session.house, request.channel, request.key)
+    else:
+        maps.put(session.house, request.channel, request.key, bytes(request.data), info=info)
+    return Outcome(namespace.lane, _EMPTY)
 
 
 def _may_use(session: Session, namespace: Namespace, channel: str) -> bool:

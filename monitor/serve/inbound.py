@@ -105,6 +105,8 @@ class Inbound:
             outcome = self._session.house.handlers[method](self._session, getattr(command, method))
         except CommandError as error:
             self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
+            if command.subscribe is not None:
+                self._session.stop_loading(command.subscribe.channel)
             if method == "connect":
                 # What follows in the same message must not be answered: the client would take it as final.
                 raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None

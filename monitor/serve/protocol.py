@@ -48,6 +48,7 @@ TOKEN_EXPIRED = Refusal(109, "token expired")
 EXPIRED = Refusal(110, "expired")
 TOO_MANY_REQUESTS = Refusal(111, "too many requests", temporary=True)
 UNRECOVERABLE_POSITION = Refusal(112, "unrecoverable position")
+CONCURRENT_PAGINATION = Refusal(113, "concurrent pagination", temporary=True)
 
 
 def bad_request(message: str) -> CommandError:
@@ -77,6 +78,7 @@ SHUTDOWN = Goodbye(3001, "shutdown")
 INTERNAL_ERROR = Goodbye(3004, "internal error")
 CONNECTION_EXPIRED = Goodbye(3005, "connection expired")
 SUBSCRIPTION_END = Goodbye(3006, "subscription expired")
+SLOW = Goodbye(3008, "slow")
 STATE_LOST = Goodbye(3010, "insufficient state")
 NO_PONG = Goodbye(3012, "no pong")
 TOO_MANY_COMMANDS = Goodbye(3013, "too many requests")
@@ -130,6 +132,9 @@ class SubscribeRequest(Recovery):
     token: str = ""
     flag: int = 0
     type: int = 0
+    phase: int = 0
+    cursor: str = ""
+    limit: int = 0
     delta: str = ""
     tf: msgspec.Raw = NOTHING
 
@@ -140,7 +145,11 @@ class UnsubscribeRequest(msgspec.Struct):
 
 class PublishRequest(msgspec.Struct):
     channel: str = ""
+    type: int = 0
+    """1 for a key of a map."""
+    key: str = ""
     data: msgspec.Raw = NOTHING
+    removed: bool = False
 
 
 class ChannelRequest(msgspec.Struct):

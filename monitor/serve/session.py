@@ -21,6 +21,7 @@ from monitor.broadcast.frames import Encoding
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
+from monitor.broadcast.maps import Maps
 from monitor.broadcast.receipt import Receipt
 from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane, Settings
@@ -28,6 +29,7 @@ from monitor.health.end_to_end import Estimate
 from monitor.serve import protocol
 from monitor.serve.connection import Connection
 from monitor.serve.inbound import Inbound
+from monitor.serve.loading import Loading
 from monitor.serve.protocol import Goodbye
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timer, Timers
@@ -71,6 +73,7 @@ class House:
     settings: Settings
     tokens: TokenReader
     hub: Hub
+    maps: Maps
     registry: Registry
     timers: Timers
     turnstile: Turnstile
@@ -109,6 +112,7 @@ class Session:
         "house",
         "id",
         "is_volunteer",
+        "loading",
         "name",
         "rtt_ms",
         "subscriptions",
@@ -129,6 +133,8 @@ class Session:
         self.end_to_end: Estimate | None = None
         """Of the last publication that it answered."""
         self.subscriptions: dict[str, Subscription] = {}
+        self.loading: dict[str, Loading] = {}
+        """By channel, the maps that the client is still taking up."""
         self._connection = connection
         self._websocket = websocket
         self._inbound = Inbound(self, websocket)
@@ -206,6 +212,8 @@ class Session:
         for timer in (self._timer, self._ping_timer, *(each.expiry for each in self.subscriptions.values())):
             if timer is not None:
                 timer.cancel()
+        for channel in list(self.loading):
+            self.stop_loading(channel)
 
     async def _say_goodbye(self) -> None:
         assert self.goodbye is not None
@@ -352,6 +360,11 @@ class Session:
             self.disconnect(protocol.SUBSCRIPTION_END)
         else:
             self.force_unsubscribe(channel, *protocol.SUBSCRIPTION_EXPIRED)
+
+    def stop_loading(self, channel: str) -> None:
+        """Let the client take up the map no further, if it was about to."""
+        if (loading := self.loading.get(channel)) is not None:
+            loading.stop()
 
     def unsubscribe(self, channel: str) -> None:
         subscription = self.subscriptions.pop(channel)

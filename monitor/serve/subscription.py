@@ -11,7 +11,7 @@ from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
 from monitor.broadcast.item import Resent
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish
-from monitor.config import Namespace
+from monitor.config import Delivery, Namespace
 from monitor.serve import channels, protocol
 from monitor.serve.access import allows
 from monitor.serve.protocol import CommandError, Since
@@ -100,7 +100,7 @@ def resent_of(channel: str, documents: list[bytes]) -> tuple[Resent, ...]:
 
 def check_room(session: "Session") -> None:
     """Raises CommandError if the client has as many channels as it may have."""
-    if len(session.subscriptions) >= session.house.settings.limits.channels_per_client:
+    if len(session.subscriptions) + len(session.loading) >= session.house.settings.limits.channels_per_client:
         raise CommandError(protocol.LIMIT_EXCEEDED)
 
 
@@ -121,6 +121,8 @@ def _start(
     namespace = channels.find_namespace(session.house.hub, channel)
     if not may_read(session, namespace, channel, bearer):
         raise CommandError(protocol.PERMISSION_DENIED)
+    if namespace.delivery is Delivery.MAP:
+        raise protocol.bad_request(f"channel {channel!r} is a map: only clients subscribe to it, in pages")
     grant = bearer.grants.get(channel, Grant())
     try:
         return session.subscribe(

@@ -1,5 +1,6 @@
 /** One subscription and the state it feeds, shared by every panel that shows it. */
 import { Book } from "./state/book.js";
+import { Entries } from "./state/entries.js";
 import { Fills } from "./state/fills.js";
 import { HotMarkets } from "./state/hot.js";
 import { Keyed } from "./state/keyed.js";
@@ -9,11 +10,16 @@ import { Tape } from "./state/tape.js";
 const TAPE_TRADES = 10_000;
 const MARKET_TAPE_TRADES = 1_000;
 const PERMISSION_DENIED = 103;
+/** Namespaces whose channels hold state by key, which the client reads in pages. */
+const MAPS = new Set(["botstate", "open_orders"]);
+
+const namespaceOf = (name) => name.slice(0, name.indexOf(":"));
 
 function stateFor(name) {
   if (name === "trades:all") return new Tape(TAPE_TRADES);
   if (name === "market:hot") return new HotMarkets();
-  switch (name.slice(0, name.indexOf(":"))) {
+  if (MAPS.has(namespaceOf(name))) return new Entries();
+  switch (namespaceOf(name)) {
     case "trades":
       return new Tape(MARKET_TAPE_TRADES, name.slice(name.indexOf(":") + 1));
     case "ticker":
@@ -37,18 +43,39 @@ export class Channel {
   constructor(centrifuge, name, onEvent) {
     this.name = name;
     this.state = stateFor(name);
-    this.#subscription = centrifuge.newSubscription(name, { recoverable: true });
+    this.#subscription = MAPS.has(namespaceOf(name))
+      ? this.#followMap(centrifuge, onEvent)
+      : this.#followStream(centrifuge, onEvent);
     this.#subscription.on("subscribed", (context) => this.#begin(context));
-    this.#subscription.on("publication", (context) => {
-      this.state.change(context.data, context.offset);
-      onEvent(context);
-      this.#notify();
-    });
     this.#subscription.on("subscribing", () => this.#notify());
     this.#subscription.on("unsubscribed", ({ code, reason }) => {
       if (code !== 0) this.#refuse(code, reason);
       this.#notify();
     });
+  }
+
+  #followStream(centrifuge, onEvent) {
+    const subscription = centrifuge.newSubscription(this.name, { recoverable: true });
+    subscription.on("publication", (event) => {
+      this.state.change(event.data, event.offset);
+      onEvent(event);
+      this.#notify();
+    });
+    return subscription;
+  }
+
+  #followMap(centrifuge, onEvent) {
+    const subscription = centrifuge.newMapSubscription(this.name);
+    subscription.on("sync", ({ entries }) => {
+      this.state.whole(entries);
+      this.#notify();
+    });
+    subscription.on("update", (event) => {
+      this.state.change(event);
+      onEvent(event);
+      this.#notify();
+    });
+    return subscription;
   }
 
   /** Whether the state is what the server says now; a lost connection or a pause leaves it behind. */

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from monitor.broadcast.maps import Maps
 from monitor.broadcast.views import Views
 from monitor.config import Settings
 from monitor.market.state import MarketState
@@ -43,7 +44,7 @@ class Exchange:
 async def open_exchange(nursery: trio.Nursery) -> Exchange:
     stage = Clock(Settings())
     market = MarketState(lambda channel: stage.hub.namespace(channel).interval_ms)
-    views = Views(market, stage.hub, tick_ms=20, clock_ns=stage.clock_ns)
+    views = Views(market, stage.hub, Maps(stage.hub), tick_ms=20, clock_ns=stage.clock_ns)
     stage.hub.source = views
     await nursery.start(stage.hub.run)
     await nursery.start(views.run)

@@ -28,3 +28,22 @@ class Watcher:
             else:
                 self.state[name] = section
         return patch
+
+
+class MapWatcher:
+    """Holds what a subscriber of a map has on the screen."""
+
+    def __init__(self, view: View | None) -> None:
+        assert view is not None
+        self.view = view
+        self.entries: dict[str, Any] = orjson.loads(view.whole())
+
+    def update(self) -> dict[str, Any] | None:
+        """Take over the next changes and return them."""
+        payload = self.view.changes()
+        if payload is None:
+            return None
+        changes: dict[str, Any] = orjson.loads(payload)
+        merged = self.entries | changes
+        self.entries = {key: entry for key, entry in merged.items() if entry is not None}
+        return changes

@@ -4,7 +4,7 @@ import orjson
 
 from monitor.events import BotCycle, BotLifecycle, BotStatus
 from tests.market.events import NOW_MS, market_state, tell
-from tests.market.patches import Watcher
+from tests.market.patches import MapWatcher, Watcher
 
 
 def _cycle(**changes: Any) -> BotCycle:
@@ -61,11 +61,11 @@ def test_each_bot_event_is_published_with_its_kind() -> None:
 
 def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
     state = market_state("BTCUSDT")
-    watcher = Watcher(state.view("botstate:paper"))
+    watcher = MapWatcher(state.view("botstate:paper"))
     tell(state, _status())
     tell(state, _cycle(profit="0.5", take_profit_delay_ms=31))
     watcher.update()
-    bot = watcher.state["bots"]["bot-1"]
+    bot = watcher.entries["bot-1"]
     assert (bot["name"], bot["status"], bot["cycles"], bot["profit"]) == (
         "Slow and steady",
         "active",
@@ -73,24 +73,24 @@ def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
         "1.25",
     )
     assert (bot["cycle"], bot["phase"], bot["take_profit_delay_ms"]) == (3, "take_profit", 31)
-    assert Watcher(state.view("bots:paper")).state == watcher.state
+    assert Watcher(state.view("bots:paper")).state == {"bots": watcher.entries}
 
 
 def test_delay_unknown_to_a_step_keeps_its_last_value() -> None:
     state = market_state("BTCUSDT")
     tell(state, _cycle(safety_order_delay_ms=40))
     tell(state, _cycle(phase="safety_order"))
-    assert Watcher(state.view("botstate:paper")).state["bots"]["bot-1"]["safety_order_delay_ms"] == 40
+    assert MapWatcher(state.view("botstate:paper")).entries["bot-1"]["safety_order_delay_ms"] == 40
 
 
 def test_lifecycle_sets_the_status_and_deleted_removes_the_bot() -> None:
     state = market_state("BTCUSDT")
-    watcher = Watcher(state.view("botstate:paper"))
+    watcher = MapWatcher(state.view("botstate:paper"))
     seen = []
     for action in ("created", "started", "paused", "stopped"):
         tell(state, _lifecycle(action))
         watcher.update()
-        seen.append(watcher.state["bots"]["bot-1"]["status"])
+        seen.append(watcher.entries["bot-1"]["status"])
     assert seen == ["stopped", "active", "paused", "stopped"]
     tell(state, _lifecycle("deleted"))
-    assert watcher.update() == {"bots": {"bot-1": None}}
+    assert watcher.update() == {"bot-1": None}

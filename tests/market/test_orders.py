@@ -4,7 +4,7 @@ import pytest
 from monitor.market import orders as orders_module
 from monitor.seen import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
-from tests.market.patches import Watcher
+from tests.market.patches import MapWatcher, Watcher
 
 
 def test_fill_is_published_with_everything_known() -> None:
@@ -58,18 +58,18 @@ def test_stream_starts_from_open_orders_and_the_last_fifty_fills() -> None:
 
 def test_open_orders_follow_an_order_until_it_is_closed() -> None:
     state = market_state("BTCUSDT")
-    watcher = Watcher(state.view("open_orders:paper"))
+    watcher = MapWatcher(state.view("open_orders:paper"))
     (published,) = tell(state, order_update("o1", "NEW"))
     assert published.kind == "order_update"
     watcher.update()
     told = orjson.loads(published.payload)
     assert told.pop("type") == "order_update"
-    assert watcher.state == {"orders": {"o1": told}}
+    assert watcher.entries == {"o1": told}
     tell(state, order_update("o1", "PARTIALLY_FILLED", 200))
     watcher.update()
-    assert watcher.state["orders"]["o1"]["filled"] == "0.2"
+    assert watcher.entries["o1"]["filled"] == "0.2"
     tell(state, order_update("o1", "FILLED", 500))
-    assert watcher.update() == {"orders": {"o1": None}}
+    assert watcher.update() == {"o1": None}
 
 
 def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     state = market_state("BTCUSDT")
     for order_id in ("o1", "o2", "o3"):
         tell(state, order_update(order_id, "NEW"))
-    assert list(Watcher(state.view("open_orders:paper")).state["orders"]) == ["o2", "o3"]
+    assert list(MapWatcher(state.view("open_orders:paper")).entries) == ["o2", "o3"]
 
 
 def test_accounts_do_not_see_each_other() -> None:

@@ -14,8 +14,6 @@ SIMULATOR = {"enabled": True, "rate": 200, "seed": 7}
 QUICK = {name: {"interval_ms": 20} for name in ("book", "market:hot", "market:analytics", "market:sparkline")}
 STATES = {
     "market:hot",
-    "botstate:paper",
-    "open_orders:paper",
     "market:sparkline",
     "market:analytics.hour",
     "market:analytics.day",
@@ -76,8 +74,6 @@ async def test_book_starts_whole_and_its_changes_keep_it_so(simulated: Server) -
 @pytest.mark.parametrize(
     ("channel", "sections"),
     [
-        ("botstate:paper", {"bots"}),
-        ("open_orders:paper", {"orders"}),
         ("orders:paper", {"orders", "fills"}),
         ("bots:paper", {"bots"}),
         ("market:hot", {"time", "markets", "titles", "points"}),

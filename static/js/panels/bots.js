@@ -25,7 +25,7 @@ export class BotsPanel extends Panel {
   }
 
   draw() {
-    const bots = [...(this.state(this.channels[0]).sections.bots ?? [])];
+    const bots = [...this.state(this.channels[0]).byKey];
     this.#rows.draw(bots, ([id]) => id);
     this.notice(bots.length ? "" : `no bots of ${this.page.account}`);
     return false;

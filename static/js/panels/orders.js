@@ -13,7 +13,7 @@ export class OrdersPanel extends Panel {
   }
 
   draw() {
-    const orders = [...(this.state(this.channels[0]).sections.orders?.values() ?? [])].reverse();
+    const orders = [...this.state(this.channels[0]).byKey.values()].reverse();
     this.#rows.draw(orders, (order) => order.order);
     this.notice(orders.length ? "" : `no open orders of ${this.page.account}`);
     write(this.#count, orders.length ? String(orders.length) : "");

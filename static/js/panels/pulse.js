@@ -23,7 +23,7 @@ export class PulsePanel extends Panel {
 
   draw(nowMs) {
     const [activity, botstate, orders] = this.channels.map((name) => this.state(name));
-    const bots = [...(botstate.sections.bots?.values() ?? [])];
+    const bots = [...botstate.byKey.values()];
     const totals = { ...countTrades(activity.sections.buckets), ...countBots(bots), fills: orders.liveCount };
     write(this.#cell("bots"), activeText(bots));
     return this.#counters.map(([name, counter]) => counter.draw(totals[name], nowMs)).some(Boolean);

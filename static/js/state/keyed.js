@@ -1,7 +1,4 @@
-/**
- * The state of a channel that sends a whole and then changes by key: analytics, sparklines, bots, open
- * orders.
- */
+/** The state of a channel that sends a whole and then changes by key: analytics, sparklines. */
 import { applyPatch } from "../patch.js";
 
 export class Keyed {
