@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.fanout.cost import cost_rows, cost_table, many_rows, measure_costs
+from benchmarks.fanout.cost import LANECAST_TLS, cost_rows, cost_table, many_rows, measure_costs, tls_rows
 from benchmarks.fanout.crowd import crowd_rows, measure_crowd, measure_storm, storm_rows
 from benchmarks.fanout.harm import harm_rows, measure_harm
 from benchmarks.fanout.lanes import lane_rows, measure_lanes, measure_stalled
@@ -68,6 +68,12 @@ class Run:
         if why := draw(costs, lanes, PLOT if self.plan != QUICK else self.programs / "fanout.svg"):
             print(why)
 
+    def tls(self) -> None:
+        costs = measure_costs(
+            self.programs, self.plan.clients, self.plan.rounds, per_second=100, names=(LANECAST_TLS,)
+        )
+        self._rows("what is sent encrypted", tls_rows(costs))
+
     def many(self) -> None:
         costs = measure_costs(
             self.programs, self.plan.many_clients, self.plan.rounds, per_second=20, names=MANY
@@ -103,12 +109,16 @@ class Run:
 
 PARTS: dict[str, Callable[[Run], None]] = {
     "cost": Run.cost,
+    "tls": Run.tls,
     "many": Run.many,
     "stalled": Run.stalled,
     "harm": Run.harm,
     "crowd": Run.crowd,
     "wire": Run.wire,
 }
+
+WHOLE = tuple(name for name in PARTS if name != "tls")
+"""A whole run has the figures of `tls` in `cost` already."""
 
 
 def main() -> None:
@@ -125,7 +135,7 @@ def main() -> None:
         except FileNotFoundError as error:
             sys.exit(f"the load client can't be made: {error}")
         run = Run(QUICK if options.quick else Plan(), programs)
-        for name in options.parts or PARTS:
+        for name in options.parts or WHOLE:
             run.loads.append(load_average())
             PARTS[name](run)
     seconds = time.monotonic() - started

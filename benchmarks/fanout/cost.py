@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from benchmarks.fanout.certificate import make_certificate, missing_for_tls
 from benchmarks.fanout.load import Load, start_load
 from benchmarks.fanout.peers.catalogue import (
     BARE,
@@ -29,6 +30,7 @@ from benchmarks.fanout.table import Row, Table
 
 LANECAST = "lanecast"
 LANECAST_DEFLATE = "lanecast, shared deflate"
+LANECAST_TLS = "lanecast, TLS"
 SMALL, LARGE = 140, 1_081
 PENDING = (8, 32)
 TURN_SECONDS = 1.0
@@ -111,6 +113,11 @@ def measure_costs(
     with contextlib.ExitStack() as stack:
         contenders = list(_lanecast(stack, programs, clients, per_second, is_whole=not names))
         absent = {}
+        if not names or LANECAST_TLS in names:
+            if lacking := missing_for_tls(programs):
+                absent[LANECAST_TLS] = lacking
+            else:
+                contenders.append(_encrypted(stack, programs, clients, per_second))
         for peer in PEERS:
             if names and peer.name not in names:
                 continue
@@ -169,6 +176,15 @@ def _lanecast(
         )
         packed.wait_subscribed("bench:one", clients)
         yield _sender(LANECAST_DEFLATE, packed, load, "bench:one", per_second, only_bytes=LARGE)
+
+
+def _encrypted(stack: contextlib.ExitStack, programs: Path, clients: int, per_second: float) -> Contender:
+    product = stack.enter_context(start_product(tls=make_certificate(programs)))
+    load = stack.enter_context(
+        start_load(programs / "load", product.port, clients, channels=CHANNELS, tls=True)
+    )
+    product.wait_subscribed("bench:one", clients)
+    return _sender(LANECAST_TLS, product, load, "bench:one", per_second)
 
 
 def _sender(
@@ -236,6 +252,14 @@ def cost_rows(costs: Costs) -> Iterator[Row]:
                 at(f"{LANECAST} / better of picows, socketify"), ratio, "times", at_most=1.2, note=better
             )
     yield from _deflate_rows(costs)
+    yield from tls_rows(costs)
+
+
+def tls_rows(costs: Costs) -> Iterator[Row]:
+    """The target for what is sent encrypted."""
+    for size in (SMALL, LARGE):
+        if (ratio := costs.ratio(LANECAST_TLS, LANECAST, size)) is not None:
+            yield Row(_label(size, f"{LANECAST_TLS} / {LANECAST}"), ratio, "times", at_most=1.8)
 
 
 def _deflate_rows(costs: Costs) -> Iterator[Row]:

@@ -94,6 +94,7 @@ def start_load(
     at_once: int = 64,
     deflate: bool = False,
     protocol: str = "",
+    tls: bool = False,
     nice: int = 0,
 ) -> Iterator[Load]:
     """Connect clients; with `channels` they speak the product's protocol, else they say nothing.
@@ -108,6 +109,8 @@ def start_load(
         path = PRODUCT_PATH
         command += ["--hello", hello(channels), "--replies", str(replies)]
     command += ["--path", path]
+    if tls:
+        command += ["--tls", "1"]
     if protocol:
         command += ["--protocol", protocol]
     with start(command, core=LOAD_CORE, nice=nice) as child:
