@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fanout.certificate import make_certificate, missing_for_tls
 from benchmarks.fanout.lanes import PairFigures
 from benchmarks.fanout.load import compile_c, start_load
 from benchmarks.fanout.peers.turn import Turn, filler
@@ -49,6 +50,18 @@ def test_load_client_counts_publications_in_shared_frames(programs: Path) -> Non
         report = load.report()
     assert report.frames == 2 * CLIENTS
     assert report.closed == 0
+
+
+def test_load_client_counts_what_comes_encrypted(programs: Path, tmp_path: Path) -> None:
+    if lacking := missing_for_tls(programs):
+        pytest.skip(lacking)
+    with (
+        start_product(tls=make_certificate(tmp_path)) as product,
+        start_load(programs / "load", product.port, CLIENTS, channels=CHANNELS, tls=True) as load,
+    ):
+        load.reset()
+        product.publish("bench:one", bytes=1_081, count=3, rate=20)
+        assert load.expect(3 * CLIENTS) == 3 * CLIENTS
 
 
 def test_load_client_says_who_could_not_connect(programs: Path) -> None:

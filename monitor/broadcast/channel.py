@@ -98,7 +98,7 @@ class Channel:
 
     def add(self, client: Client, info: bytes, variant: Variant, *, is_chain: bool) -> None:
         self.subscribers[client] = info
-        key = GroupKey(client.encoding, variant, is_chain)
+        key = GroupKey(client.encoding, variant, is_chain, client.fileno >= 0)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = SendGroup(self.name, key, self._health)

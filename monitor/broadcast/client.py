@@ -75,6 +75,7 @@ class Client:
         "is_closed",
         "ledgers",
         "reply_bytes",
+        "send_now",
         "step_since",
         "user",
     )
@@ -100,6 +101,7 @@ class Client:
         """
         self.encoding = encoding
         self.fileno = wire.fileno()
+        self.send_now = wire.send_now
         self.id = ""
         """What operators know it by."""
         self.user = ""
@@ -131,9 +133,9 @@ class Client:
 
     @property
     def is_fast(self) -> bool:
-        """A group may write to its descriptor by itself."""
+        """A group may write to it by itself."""
         is_special = self.is_behind or self.is_closed or self._ladder or self._pace
-        return self.fileno >= 0 and not is_special
+        return not is_special
 
     # The ladder
 
@@ -294,7 +296,7 @@ class Client:
     def _write(self, items: list[Item], data: bytes | memoryview) -> bool:
         """Write; False if something is left, which then waits as the rest."""
         try:
-            written = self._wire.send_now(data)
+            written = self.send_now(data)
         except OSError:
             self._rest, self._rest_items = memoryview(b""), items
             self.lose()

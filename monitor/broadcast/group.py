@@ -1,29 +1,23 @@
 """A send group: the clients of one channel with one encoding and form, the unit of a fan-out.
 
-Members that keep up stand in an array of descriptors, and a fan-out is a cursor into it: one
-system call a member and nothing else, since what each was sent follows from when it came.
-A member that falls behind leaves the array and is offered items one by one until it has caught up.
+Members that keep up stand in a line, and a fan-out is a cursor into it: one send a member and
+nothing else, since what each was sent follows from when it came.
+A member that falls behind leaves the line and is offered items one by one until it has caught up.
 """
 
-import os
-from array import array
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.broadcast.chain import Link, link_item
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import Variant
+from monitor.broadcast.line import BROKEN, Descriptors, Line, Wires
 from monitor.health.health import Health
 
 if TYPE_CHECKING:
     from monitor.broadcast.client import Client
-
-CLIENTS_PER_LOOK = 64
-"""Sends between two looks at the clock: 64 cost about 0.2 ms."""
-
-_BROKEN = -1
 
 
 class GroupKey(NamedTuple):
@@ -33,6 +27,8 @@ class GroupKey(NamedTuple):
     variant: Variant
     is_chain: bool
     """They get each publication as a change of the one before."""
+    is_direct: bool
+    """Frames are written to their descriptors."""
 
 
 class SendGroup:
@@ -42,12 +38,12 @@ class SendGroup:
         "_base",
         "_channel",
         "_cursor",
-        "_descriptors",
         "_due",
         "_encoding",
         "_fresh",
         "_health",
         "_joined",
+        "_line",
         "_link",
         "_meter",
         "_places",
@@ -75,7 +71,7 @@ class SendGroup:
         self._cursor = 0
         """How many of the ready have been sent it."""
         self._ready: list[Client] = []
-        self._descriptors = array("i")
+        self._line: Line[Any] = Descriptors() if key.is_direct else Wires()
         self._places: dict[Client, int] = {}
         self._sent = 0
         self._sent_bytes = 0
@@ -158,7 +154,7 @@ class SendGroup:
         self._places[client] = len(self._ready)
         self._joined[client] = self._sent, self._sent_bytes
         self._ready.append(client)
-        self._descriptors.append(client.fileno)
+        self._line.append(client)
 
     def _take_out(self, client: "Client") -> None:
         self.settle(client)
@@ -172,12 +168,12 @@ class SendGroup:
             place = self._cursor
         self._move(len(self._ready) - 1, place)
         self._ready.pop()
-        self._descriptors.pop()
+        self._line.pop()
 
     def _move(self, source: int, target: int) -> None:
         if source != target:
             moved = self._ready[target] = self._ready[source]
-            self._descriptors[target] = self._descriptors[source]
+            self._line.move(source, target)
             self._places[moved] = target
 
     # Fan-out
@@ -258,7 +254,7 @@ class SendGroup:
         if self._due is None:
             self._due = [client for client, sequence in self._waiting.items() if sequence <= self._sequence]
         while self._due:
-            for _ in range(min(CLIENTS_PER_LOOK, len(self._due))):
+            for _ in range(min(self._line.clients_per_look, len(self._due))):
                 client = self._due.pop()
                 if self._waiting.get(client, self._pushed) <= self._sequence:
                     self._waiting[client] = self._sequence + 1
@@ -279,8 +275,8 @@ class SendGroup:
         """Send to the next members; the first whose socket doesn't take all of it ends the round."""
         frame = item.frame(self._encoding)
         start = self._cursor
-        taken = self._write(frame, start + CLIENTS_PER_LOOK)
-        served = self._cursor - start
+        served, taken = self._line.write(frame, start, start + self._line.clients_per_look)
+        self._cursor += served
         self._health.note_sent(item.lane, served * item.count, served * len(frame))
         if late := item.count_late(self._health.kinds, now_ns):
             for client in self._ready[start : self._cursor]:
@@ -288,32 +284,12 @@ class SendGroup:
         if taken < len(frame):
             self._leave_behind(self._ready[self._cursor], item, taken)
 
-    def _write(self, frame: bytes, stop: int) -> int:
-        """Move the cursor behind the last member that took all; returns what the next one took.
-
-        That is the frame's length if the round came to its end, and negative if its socket is broken.
-        """
-        length, served = len(frame), 0
-        write = os.write
-        taken = length
-        try:
-            for descriptor in self._descriptors[self._cursor : stop]:
-                taken = write(descriptor, frame)
-                if taken != length:
-                    break
-                served += 1
-        except BlockingIOError:
-            taken = 0
-        except OSError:
-            taken = _BROKEN
-        self._cursor += served
-        return taken
-
     def _leave_behind(self, client: "Client", item: Item, taken: int) -> None:
-        if taken == _BROKEN:
+        if taken == BROKEN:
             client.lose()
             return
         client.fall_behind()
-        if taken:
+        # What a wire did not take is to come first: it may be on its way already.
+        if taken or not self.key.is_direct:
             self._waiting[client] = self._sequence + 1
             client.hold(item, taken)

@@ -12,19 +12,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from monitor.broadcast import group as group_module
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
+from monitor.broadcast.line import Wires
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
 from monitor.serve.turn import Turnstile
 from tests.broadcast.wire import FakeWire
 
-PLAIN = GroupKey(Plain(), Variant.FULL, is_chain=False)
+DIRECT = GroupKey(Plain(), Variant.FULL, is_chain=False, is_direct=True)
+INDIRECT = DIRECT._replace(is_direct=False)
 CHANNELS = {"fills": Lane.IMMEDIATE, "trades": Lane.NORMAL}
 
 
@@ -90,10 +91,12 @@ def clock(step: int) -> Callable[[], int]:
 
 
 class FanOutMachine(RuleBasedStateMachine):
+    key = DIRECT
+
     def __init__(self) -> None:
         super().__init__()
         self.health = Health(Settings())
-        self.groups = {channel: SendGroup(channel, PLAIN, self.health) for channel in CHANNELS}
+        self.groups = {channel: SendGroup(channel, self.key, self.health) for channel in CHANNELS}
         self.members = [Member(self.health) for _ in range(4)]
         self.number = 0
 
@@ -176,14 +179,22 @@ class FanOutMachine(RuleBasedStateMachine):
         return int(document.split(b":")[2].split(b",")[0])
 
 
-FanOutMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+class IndirectFanOutMachine(FanOutMachine):
+    """Every frame passes the wire's own `send_now`."""
+
+    key = INDIRECT
+
+
+for machine in (FanOutMachine, IndirectFanOutMachine):
+    machine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestFanOut = FanOutMachine.TestCase
+TestIndirectFanOut = IndirectFanOutMachine.TestCase
 
 
 def test_a_slice_ends_when_its_time_is_up() -> None:
     health = Health(Settings())
-    group = SendGroup("fills", PLAIN, health)
-    wires = [FakeWire() for _ in range(3 * group_module.CLIENTS_PER_LOOK)]
+    group = SendGroup("fills", INDIRECT, health)
+    wires = [FakeWire() for _ in range(3 * Wires.clients_per_look)]
     for wire in wires:
         ignore: Any = lambda *_: None  # noqa: E731
         client = Client(
@@ -192,4 +203,4 @@ def test_a_slice_ends_when_its_time_is_up() -> None:
         client.join("fills", group)
     group.push(make_item("fills", 1, 0))
     assert not group.advance(clock(10), 5, lambda item: None)
-    assert sum(bool(wire.data) for wire in wires) == group_module.CLIENTS_PER_LOOK
+    assert sum(bool(wire.data) for wire in wires) == Wires.clients_per_look

@@ -7,10 +7,10 @@ import orjson
 import pytest
 import trio
 
-from monitor.broadcast import group
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
+from monitor.broadcast.line import Wires
 from monitor.broadcast.turns import LONGEST_WAIT_MS, SLICE_NS
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
@@ -97,7 +97,7 @@ async def test_all_plain_subscribers_get_the_same_bytes_object(nursery: trio.Nur
     frames: list[bytes | memoryview] = []
     for _ in range(3):
         _, wire = stage.join("news:a")
-        wire.send_now = lambda data: frames.append(data) or len(data)  # type: ignore[method-assign,func-returns-value]
+        wire.on_send = frames.append
     stage.hub.publish("news:a", b"{}")
     assert len({id(frame) for frame in frames}) == 1
 
@@ -223,11 +223,11 @@ async def test_publish_returns_after_a_slice_and_the_rest_follows(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     stage = await start(nursery)
-    wires = [stage.join("news:x")[1] for _ in range(3 * group.CLIENTS_PER_LOOK)]
+    wires = [stage.join("news:x")[1] for _ in range(3 * Wires.clients_per_look)]
     stage.step_ns = SLICE_NS
     stage.hub.publish("news:x", b"1")
     reached = sum(bool(wire.data) for wire in wires)
-    assert reached == group.CLIENTS_PER_LOOK
+    assert reached == Wires.clients_per_look
     stage.hub.publish("news:x", b"2")
     await trio.testing.wait_all_tasks_blocked()
     assert all(payloads(wire) == [1, 2] for wire in wires)
@@ -237,14 +237,14 @@ async def test_the_immediate_lane_overtakes_a_fan_out_under_way(nursery: trio.Nu
     stage = await start(nursery)
     order: list[str] = []
     for name in ("idle:x", "urgent:x"):
-        for _ in range(4 * group.CLIENTS_PER_LOOK):
+        for _ in range(4 * Wires.clients_per_look):
             _, wire = stage.join(name)
-            wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = SLICE_NS // group.CLIENTS_PER_LOOK
+            wire.on_send = lambda data, name=name: order.append(name)  # type: ignore[misc]
+    stage.step_ns = SLICE_NS
     stage.hub.publish("idle:x", b"1")
     stage.hub.publish("urgent:x", b"1")
     await trio.testing.wait_all_tasks_blocked()
-    looks = order[:: group.CLIENTS_PER_LOOK]
+    looks = order[:: Wires.clients_per_look]
     assert looks.index("urgent:x") == 1
     assert looks[1:5] == ["urgent:x"] * 4
 
@@ -253,15 +253,15 @@ async def test_a_low_fan_out_goes_on_while_an_immediate_one_never_ends(nursery: 
     stage = await start(nursery)
     order: list[str] = []
     for name in ("idle:x", "urgent:x"):
-        for _ in range(2 * group.CLIENTS_PER_LOOK):
+        for _ in range(2 * Wires.clients_per_look):
             _, wire = stage.join(name)
-            wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = SLICE_NS // group.CLIENTS_PER_LOOK
+            wire.on_send = lambda data, name=name: order.append(name)  # type: ignore[misc]
+    stage.step_ns = SLICE_NS
     stage.hub.publish("idle:x", b"1")
     for number in range(200):
         stage.hub.publish("urgent:x", b"%d" % number)
     await trio.testing.wait_all_tasks_blocked()
-    looks = order[:: group.CLIENTS_PER_LOOK]
+    looks = order[:: Wires.clients_per_look]
     # A look is at least a slice, a millisecond: after the bound's worth of them the low lane has its turn.
     assert len(looks) == 2 * 201
     assert looks[2:].index("idle:x") <= LONGEST_WAIT_MS + 1
@@ -271,19 +271,19 @@ async def test_within_a_lane_fan_outs_under_way_take_turns(nursery: trio.Nursery
     stage = await start(nursery)
     order: list[str] = []
     for name in ("news:a", "news:b"):
-        for _ in range(4 * group.CLIENTS_PER_LOOK):
+        for _ in range(4 * Wires.clients_per_look):
             _, wire = stage.join(name)
-            wire.send_now = lambda data, name=name: order.append(name) or len(data)  # type: ignore[method-assign,misc,func-returns-value]
-    stage.step_ns = SLICE_NS // group.CLIENTS_PER_LOOK
+            wire.on_send = lambda data, name=name: order.append(name)  # type: ignore[misc]
+    stage.step_ns = SLICE_NS
     stage.hub.publish("news:a", b"1")
     stage.hub.publish("news:b", b"1")
     await trio.testing.wait_all_tasks_blocked()
-    assert order[:: group.CLIENTS_PER_LOOK] == ["news:a", "news:b"] * 4
+    assert order[:: Wires.clients_per_look] == ["news:a", "news:b"] * 4
 
 
 async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.Nursery) -> None:
     stage = await start(nursery, limits={"gather_bytes": 65_536})
-    for _ in range(2 * group.CLIENTS_PER_LOOK):
+    for _ in range(2 * Wires.clients_per_look):
         stage.join("news:x")
     stage.step_ns = SLICE_NS
     message = b'"%s"' % (b"x" * 60_000)

@@ -1,5 +1,7 @@
 """A fake socket for tests: takes as many bytes as its room, and a test makes room."""
 
+from collections.abc import Callable
+
 import trio
 
 
@@ -8,6 +10,7 @@ class FakeWire:
         self.room = room
         self.data = bytearray()
         self.is_broken = False
+        self.on_send: Callable[[bytes | memoryview], object] = lambda data: None
         self._writable = trio.Event()
 
     def fileno(self) -> int:
@@ -16,6 +19,7 @@ class FakeWire:
     def send_now(self, data: bytes | memoryview) -> int:
         if self.is_broken:
             raise ConnectionResetError
+        self.on_send(data)
         taken = min(len(data), self.room)
         self.data += data[:taken]
         self.room -= taken

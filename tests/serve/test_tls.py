@@ -1,3 +1,4 @@
+import random
 import socket
 import ssl
 from pathlib import Path
@@ -153,16 +154,20 @@ async def test_new_certificate_is_shown_without_a_restart(tls: TlsSettings, jump
 
 
 @pytest.mark.trio
-async def test_record_that_is_half_out_is_gone_on_with_and_not_sealed_again(tls: TlsSettings) -> None:
-    data = bytes(range(256)) * 8_192
+@pytest.mark.parametrize("chunk_bytes", [3_000, RECORD_BYTES, 100_000])
+async def test_record_that_is_half_out_is_gone_on_with_and_not_sealed_again(
+    tls: TlsSettings, chunk_bytes: int
+) -> None:
+    data = random.Random(chunk_bytes).randbytes(8_000_000)
     async with trio.open_nursery() as nursery:
         near, far = await shaken(tls, nursery)
         sent, received = 0, b""
         while sent < len(data):
             # A full socket: what is given again begins where it stopped, and may have grown.
-            while taken := near.send_now(data[sent : sent + 100_000]):
+            while taken := near.send_now(data[sent : sent + chunk_bytes]):
                 sent += taken
             received += await far.receive_some(300_000)
+            sent += near.send_now(data[sent : sent + 2 * chunk_bytes])
         while len(received) < len(data):
             received += await far.receive_some(300_000)
         assert received == data
