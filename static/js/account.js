@@ -2,6 +2,8 @@
  * Whose orders and bots are shown: the `sub` of a token given as `#token=…` or in the dialog.
  * The token stays in this tab; it is taken out of the address, so that it is not shared with it.
  */
+import { passing } from "./storage.js";
+
 const STORED_TOKEN = "lanecast.token";
 const DEMONSTRATION_ACCOUNT = "paper";
 
@@ -12,7 +14,7 @@ export function takeToken() {
     keepToken(given);
     history.replaceState(null, "", location.pathname + location.search);
   }
-  return sessionStorage.getItem(STORED_TOKEN);
+  return given ?? passing.get(STORED_TOKEN);
 }
 
 /** The account that a token names; only the server decides whether to believe it. */
@@ -37,7 +39,7 @@ export function askToken(dialog) {
   };
   dialog.onclose = () => {
     if (dialog.returnValue === "token" && field.value.trim()) keepToken(field.value.trim());
-    else if (dialog.returnValue === "anonymous") sessionStorage.removeItem(STORED_TOKEN);
+    else if (dialog.returnValue === "anonymous") passing.delete(STORED_TOKEN);
     else return;
     location.reload();
   };
@@ -46,5 +48,5 @@ export function askToken(dialog) {
 }
 
 function keepToken(token) {
-  sessionStorage.setItem(STORED_TOKEN, token);
+  passing.set(STORED_TOKEN, token);
 }

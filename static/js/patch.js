@@ -5,12 +5,14 @@
 
 /**
  * Apply `patch` to `state`, in place. A section that is an object sets keys of a Map (or of what has
- * its `set` and `delete`), null removes a key; any other section replaces.
+ * its `set` and `delete`), null removes a key; any other section replaces. Anyone with the API's key
+ * publishes here, so a section that has keys keeps them whatever comes.
  */
 export function applyPatch(state, patch) {
-  for (const [section, value] of Object.entries(patch)) {
-    if (isKeyed(value)) applyKeys((state[section] ??= new Map()), value);
-    else state[section] = value;
+  for (const [section, value] of Object.entries(patch ?? {})) {
+    const isKept = isKeyed(state[section]);
+    if (isKeyed(value)) applyKeys(isKept ? state[section] : (state[section] = new Map()), value);
+    else if (!isKept) state[section] = value;
   }
 }
 

@@ -9,10 +9,13 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignific
 
 export const NONE = "–";
 
-export const wholeText = (value) => whole.format(value);
-export const shortText = (value) => short.format(value);
-export const centsText = (value) => signed(value, cents.format(Math.abs(value)));
-export const percentText = (fraction) => signed(fraction, `${(Math.abs(fraction) * 100).toFixed(2)} %`);
+/** What is no number is not known: a stranger's payload may hold anything. */
+const known = (format) => (value) => (Number.isFinite(value) ? format(value) : NONE);
+
+export const wholeText = known((value) => whole.format(value));
+export const shortText = known((value) => short.format(value));
+export const centsText = known((value) => signed(value, cents.format(Math.abs(value))));
+export const percentText = known((fraction) => signed(fraction, `${(Math.abs(fraction) * 100).toFixed(2)} %`));
 
 function signed(value, text) {
   if (/^[0.,]+( %)?$/.test(text)) return text;

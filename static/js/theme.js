@@ -4,14 +4,23 @@
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: light)");
 
+  let chosen = null;
+  // Where the browser forbids to keep anything, the choice lasts as long as the page.
+  try {
+    chosen = localStorage.getItem("lanecast.theme");
+  } catch {}
+
   function paint() {
-    root.dataset.theme = localStorage.getItem("lanecast.theme") ?? (system.matches ? "light" : "dark");
+    root.dataset.theme = chosen ?? (system.matches ? "light" : "dark");
     document.dispatchEvent(new Event("themechange"));
   }
 
   document.addEventListener("themetoggle", () => {
-    localStorage.setItem("lanecast.theme", root.dataset.theme === "light" ? "dark" : "light");
+    chosen = root.dataset.theme === "light" ? "dark" : "light";
     paint();
+    try {
+      localStorage.setItem("lanecast.theme", chosen);
+    } catch {}
   });
   system.addEventListener("change", paint);
   paint();

@@ -326,6 +326,44 @@ def test_server_that_refuses_gets_no_other_ones_figures_shown(browser: Browser, 
     page.close()
 
 
+FORBIDDEN_STORAGE = """for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });"""
+
+
+def test_browser_that_keeps_nothing_shows_everything(browser: Browser, served: Process) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    page.add_init_script(FORBIDDEN_STORAGE)
+    page.goto(served.address)
+    expect(page.get_by_test_id("hot-row")).to_have_count(12)
+    expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.close()
+
+
+GARBAGE: list[tuple[str, object]] = [
+    ("trades:all", {"market": "sim.A"}),
+    ("trades:all", "x"),
+    ("market:hot", {"markets": {"sim.A": 7, "sim.B": {"price": "1"}}, "points": {"sim.B": ["x"]}}),
+    ("market:analytics.hour", {"bucket_seconds": 60, "buckets": {"60000": {"trades": "x"}}}),
+]
+
+
+def test_garbage_from_a_publisher_is_no_number(browser: Browser, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    with lanecast_process(tmp_path, "simulator.enabled = false") as server:
+        page.goto(server.address)
+        expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
+        for channel, data in GARBAGE:
+            server.publish(channel, data)
+        row = page.get_by_test_id("hot-row")
+        expect(row).to_have_count(1)
+        expect(row).to_contain_text("B")
+        expect(page.locator("[data-counter=trades]")).to_have_text("\N{EN DASH}")
+        expect(page.locator("body")).not_to_contain_text(re.compile("NaN|undefined"))
+    page.close()
+
+
 def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(process.address)

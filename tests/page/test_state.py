@@ -144,6 +144,25 @@ def test_null_removes_a_key_and_other_sections_replace(laboratory: Page) -> None
     }
 
 
+def test_section_of_keys_keeps_them_whatever_is_published(laboratory: Page) -> None:
+    whole = {"points": {"sim.A": ["1"]}}
+    patches: list[object] = [{"points": 5}, {"points": ["1"]}, 7, "x", None, {"points": {"sim.B": ["2"]}}]
+    sections = laboratory.evaluate(APPLY_TO_KEYED, [whole, patches])
+    assert sections["points"] == [["sim.A", ["1"]], ["sim.B", ["2"]]]
+
+
+def test_book_that_was_silent_for_long_says_so_from_the_start(laboratory: Page) -> None:
+    age = """async () => {
+      const { Book } = await import("/static/js/state/book.js");
+      const book = new Book();
+      book.whole({ status: "SYNCED", time: Date.now() - 60_000, bids: {}, asks: {} });
+      const silent = Date.now() - book.arrivedMs;
+      book.change({ time: Date.now() - 60_000 });
+      return [silent >= 60_000, Date.now() - book.arrivedMs < 30_000];
+    }"""
+    assert laboratory.evaluate(age) == [True, True]
+
+
 def test_history_and_live_trades_join_without_repeating(laboratory: Page) -> None:
     steps = [
         ["hold"],

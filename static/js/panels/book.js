@@ -1,6 +1,7 @@
 /** The book of one market that the viewer chose; until then of the hottest. */
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
+import { lasting } from "../storage.js";
 import { marketText } from "../text.js";
 import { Ladder, drawBadge } from "../views/ladder.js";
 
@@ -8,7 +9,7 @@ const LEVELS = 50;
 const STORED_MARKET = "lanecast.book";
 
 export class BookPanel extends Panel {
-  #market = localStorage.getItem(STORED_MARKET);
+  #market = lasting.get(STORED_MARKET);
   #badge = this.element.querySelector(".badge");
   #picker = this.element.querySelector("[data-action=book-market]");
   #ladder = new Ladder(this.element.querySelector("[data-ladder]"), LEVELS);
@@ -19,7 +20,7 @@ export class BookPanel extends Panel {
 
   /** Show the book of `market`, now and at the next visit. */
   choose(market) {
-    localStorage.setItem(STORED_MARKET, market);
+    lasting.set(STORED_MARKET, market);
     this.#follow(market);
   }
 

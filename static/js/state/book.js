@@ -56,6 +56,8 @@ export class Book {
     this.bids = new Side(-1);
     this.asks = new Side(1);
     this.change(data);
+    // The feed may have been silent for long; until it speaks, only the payload tells since when.
+    if (Number.isFinite(data?.time)) this.arrivedMs = Math.min(this.arrivedMs, data.time);
   }
 
   /** `arrivedMs` is the page's own time of the last change: a book's age must not depend on two clocks. */

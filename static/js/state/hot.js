@@ -5,7 +5,8 @@ export class HotMarkets extends Keyed {
   /** `{market, title, price, volume, trades, points}`, the busiest first; the points end in the price. */
   get ranked() {
     const { markets, titles, points } = this.sections;
-    const rows = [...(markets ?? [])].map(([market, figures]) => ({
+    const known = [...(markets ?? [])].filter(([, figures]) => typeof figures.price === "string");
+    const rows = known.map(([market, figures]) => ({
       ...figures,
       market,
       title: titles?.get(market),
