@@ -25,6 +25,17 @@ enabled = false
 publish = true
 presence = true
 history_size = 100
+[namespaces.bag]
+delivery = "map"
+publish = true
+history_size = 100
+[namespaces.short]
+delivery = "map"
+history_size = 2
+[namespaces.cursor]
+delivery = "map"
+publish = true
+key_seconds = 3600
 """
 
 

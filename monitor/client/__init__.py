@@ -10,7 +10,9 @@ from monitor.client.client import (
     websocket_url,
 )
 from monitor.client.connection import CommandRejected, Disconnected, NoAnswer
-from monitor.client.subscription import Position, Publication, Subscription, Unsubscribed
+from monitor.client.map import MapSubscription
+from monitor.client.membership import Unsubscribed
+from monitor.client.subscription import Position, Publication, Subscription
 
 __all__ = [
     "Client",
@@ -18,6 +20,7 @@ __all__ = [
     "Disconnected",
     "History",
     "LinkState",
+    "MapSubscription",
     "NoAnswer",
     "Position",
     "Publication",

@@ -26,7 +26,9 @@ from monitor.client.connection import (
     Disconnected,
     open_websocket,
 )
-from monitor.client.subscription import Position, Publication, Subscription, Unsubscribed, read_publication
+from monitor.client.map import MapSubscription
+from monitor.client.membership import Membership, Unsubscribed
+from monitor.client.subscription import Position, Publication, Subscription, read_publication
 from monitor.client.zstd import ENDPOINT, Compression
 from monitor.errors import ConfigError, PeerError
 from monitor.sampling import TAG, Mark
@@ -95,7 +97,7 @@ class Client:
         self._reconnect = reconnect
         self._certificate_file = certificate_file
         self._compression = Compression(is_on=zstd)
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, Membership] = {}
         self._connection: Connection | None = None
         self._changed = trio.Event()
 
@@ -118,9 +120,20 @@ class Client:
 
         Temporary refusals are tried again. Cancelled, the channel is left as soon as the reply is in.
         """
+        subscription = Subscription(channel, data, token, since, capacity)
+        await self._follow(subscription)
+        return subscription
+
+    async def subscribe_map(self, channel: str, *, token: str = "") -> MapSubscription:
+        """Subscribe to a map and wait until all of its state is there; else as `subscribe`."""
+        subscription = MapSubscription(channel, token)
+        await self._follow(subscription)
+        return subscription
+
+    async def _follow(self, subscription: Membership) -> None:
+        channel = subscription.channel
         if channel in self._subscriptions:
             raise PeerError(f"this client is already subscribed to {channel}")
-        subscription = Subscription(channel, data, token, since, capacity)
         self._subscriptions[channel] = subscription
         try:
             if self._connection is not None:
@@ -134,7 +147,6 @@ class Client:
             self._subscriptions.pop(channel, None)
             subscription.is_abandoned = True
             raise
-        return subscription
 
     async def unsubscribe(self, channel: str) -> None:
         """End the subscription; what it has already received can still be iterated."""
@@ -146,6 +158,14 @@ class Client:
 
     async def publish(self, channel: str, data: Any) -> None:
         await self._call("publish", {"channel": channel, "data": data}, channel)
+
+    async def map_publish(self, channel: str, key: str, data: Any) -> None:
+        """Set a key of a map."""
+        await self._call("publish", {"channel": channel, "type": 1, "key": key, "data": data}, channel)
+
+    async def map_remove(self, channel: str, key: str) -> None:
+        """Take a key out of a map."""
+        await self._call("publish", {"channel": channel, "type": 1, "key": key, "removed": True}, channel)
 
     async def rpc(self, method: str, data: Any = None) -> Any:
         """Call a method of the server and return the reply's data."""
@@ -258,17 +278,19 @@ class Client:
         for subscription in self._subscriptions.values():
             connection.nursery.start_soon(self._enter, connection, subscription)
 
-    async def _enter(self, connection: Connection, subscription: Subscription) -> None:
+    async def _enter(self, connection: Connection, subscription: Membership) -> None:
         """Subscribe on this connection, trying again while the refusal is temporary."""
         channel = subscription.channel
         for pause in retry_pauses():
             try:
-                await connection.call("subscribe", subscription.request(), channel, subscription.enter)
+                subscription.begin()
+                while not subscription.is_entered:
+                    await connection.call("subscribe", subscription.request(), channel, subscription.enter)
                 if subscription.is_abandoned:
                     await connection.call("unsubscribe", {"channel": channel}, channel)
                 return
             except CommandRejected as refusal:
-                if not refusal.is_temporary:
+                if not (refusal.is_temporary or subscription.starts_over(refusal.code)):
                     self._end(subscription, refusal)
                     return
             except PeerError as error:
@@ -299,14 +321,14 @@ class Client:
             connection.offer({"send": {"data": {"latency": mark.salt}}})
 
     def _leave_or_return(
-        self, connection: Connection, subscription: Subscription, code: int = 0, reason: str = "", **_: Any
+        self, connection: Connection, subscription: Membership, code: int = 0, reason: str = "", **_: Any
     ) -> None:
         if code < RESUBSCRIBE_FROM_CODE:
             self._end(subscription, Unsubscribed(subscription.channel, code, reason))
         else:
             connection.nursery.start_soon(self._enter, connection, subscription)
 
-    def _end(self, subscription: Subscription, error: PeerError) -> None:
+    def _end(self, subscription: Membership, error: PeerError) -> None:
         if self._subscriptions.get(subscription.channel) is subscription:
             del self._subscriptions[subscription.channel]
         subscription.end(error)

@@ -10,15 +10,7 @@ from typing import Any, Self
 
 import trio
 
-from monitor.errors import PeerError
-
-
-class Unsubscribed(PeerError):
-    """The server ended a subscription for good."""
-
-    def __init__(self, channel: str, code: int, reason: str) -> None:
-        super().__init__(f"the server unsubscribed {channel}: {reason} (code {code})")
-        self.code = code
+from monitor.client.membership import Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,7 @@ def read_publication(channel: str, body: dict[str, Any]) -> Publication:
     )
 
 
-class Subscription:
+class Subscription(Membership):
     """One channel's publications in order; iterate it from one task.
 
     It outlives reconnects. When its reader is behind by more than its capacity, the oldest
@@ -55,7 +47,7 @@ class Subscription:
     """
 
     def __init__(self, channel: str, data: Any, token: str, since: Position | None, capacity: int) -> None:
-        self.channel = channel
+        super().__init__(channel)
         self.data: Any = None
         """The whole from the newest subscribe reply; None where the channel has no state."""
         self.position = since or Position()
@@ -66,13 +58,6 @@ class Subscription:
         self._recovers = since is not None
         self._pending: deque[Publication] = deque()
         self._capacity = capacity
-        self._arrived = trio.Event()
-        self._is_ended = False
-        self.settled = trio.Event()
-        """Set once the server has answered for the first time."""
-        self.is_abandoned = False
-        """Whoever asked for it went away before the answer."""
-        self.error: PeerError | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -80,12 +65,7 @@ class Subscription:
     async def __anext__(self) -> Publication:
         await trio.lowlevel.checkpoint()
         while not self._pending:
-            if self.error is not None:
-                raise self.error
-            if self._is_ended:
-                raise StopAsyncIteration
-            self._arrived = trio.Event()
-            await self._arrived.wait()
+            await self._wait()
         return self._pending.popleft()
 
     def request(self) -> dict[str, Any]:
@@ -105,6 +85,7 @@ class Subscription:
                 self._offer(Publication(self.channel, self.data, is_whole=True))
         for body in reply.get("publications") or ():
             self.receive(body)
+        self.is_entered = True
         self.settled.set()
 
     def receive(self, body: dict[str, Any]) -> None:
@@ -118,9 +99,4 @@ class Subscription:
             self._pending.popleft()
             self.dropped += 1
         self._pending.append(publication)
-        self._arrived.set()
-
-    def end(self, error: PeerError | None) -> None:
-        self._is_ended, self.error = True, error
-        self.settled.set()
-        self._arrived.set()
+        self._tell()
