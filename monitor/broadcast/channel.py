@@ -174,6 +174,15 @@ class Channel:
     def _item(self, publications: list[Publication]) -> Item:
         return Item.of(self.name, self.prefix, self.lane, self.namespace.delivery, tuple(publications))
 
+    def announcement(self, what: str, info: bytes) -> Item:
+        """A push that tells who has joined or left."""
+        payload = b'{"push":{"channel":%s,"%s":{"info":%s}}}' % (
+            orjson.dumps(self.name),
+            what.encode(),
+            info,
+        )
+        return Item(payload, self.lane, channel=self.name)
+
     def push(self, item: Item, variant: Variant | None) -> None:
         """Queue an item for the clients that get this form; None is every form."""
         for key, group in self._groups.items():

@@ -160,7 +160,7 @@ class Client:
     def give_up_streams(self) -> None:
         """Drop what is pending of the market's streams: on the last step the client does without."""
         if self._outbox is not None:
-            self._drop(self._outbox.discard(lambda item: item.publications[0].kind == MARKET_STREAM), LADDER)
+            self._drop(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)), LADDER)
 
     def torn_channels(self) -> Iterator[str]:
         """Those of its channels that it did not get everything of, because of where it stood."""
@@ -204,9 +204,13 @@ class Client:
             self._retire(channel)
 
     def _retire(self, channel: str) -> None:
-        """Close the ledger of a channel that was left, once no reply waits that its publications are in."""
-        if channel not in self.groups and not self.ledgers[channel].pending:
-            self._past.add(self.ledgers.pop(channel))
+        """Close the ledger of a channel that was left, once nothing of it is pending any more."""
+        if channel not in self.groups and not self._ledger(channel).pending:
+            self._past.add(self.ledgers.pop(channel, Ledger()))
+
+    def _ledger(self, channel: str) -> Ledger:
+        """The channel's; who joined or left it may be told when it has been closed already."""
+        return self.ledgers.get(channel, self._past)
 
     def settle(self) -> Ledger:
         """Bring the ledgers up to date; returns the sum of all, with the channels that were left."""
@@ -256,7 +260,7 @@ class Client:
         self._health.note_offered(item.lane, item.count, len(item.payload))
         if self.is_closed:
             self._drop([item], "disconnected")
-        elif self.step is Step.SNAPSHOTS and item.publications[0].kind == MARKET_STREAM:
+        elif self.step is Step.SNAPSHOTS and item.is_of(MARKET_STREAM):
             self._drop([item], LADDER)
         elif self._goes_before(item):
             self._send(item)
@@ -339,9 +343,14 @@ class Client:
         if not item.channel:
             self._account_reply(item, frame_bytes)
             return
-        ledger = self.ledgers[item.channel]
+        ledger = self._ledger(item.channel)
         ledger.deliver(item.count, frame_bytes)
         self._health.note_delivered(item.lane, item.count, len(item.payload))
+        if item.publications:
+            self._judge_latency(item, ledger)
+        self._retire(item.channel)
+
+    def _judge_latency(self, item: Item, ledger: Ledger) -> None:
         now_ns, kinds = self._health.clock_ns(), self._health.kinds
         oldest = item.publications[0]
         kind = kinds[oldest.kind]
@@ -452,6 +461,7 @@ class Client:
                 self.ledgers[resent.channel].drop(resent.count)
                 self._retire(resent.channel)
             if item.channel:
-                self.ledgers[item.channel].drop(item.count)
+                self._ledger(item.channel).drop(item.count)
+                self._retire(item.channel)
             if item.count:
                 self._health.note_dropped(item.lane, item.count, len(item.payload), reason)

@@ -89,6 +89,8 @@ class History:
         if count > min(limit, len(self._kept)):
             return None
         missed = tuple(islice(reversed(self._kept), count))[::-1]
+        if missed and missed[0].offset != since.offset + 1:
+            return None
         size_bytes = sum(publication.size_bytes for publication in missed)
         return missed if size_bytes <= limit_bytes else None
 

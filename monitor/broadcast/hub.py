@@ -244,6 +244,7 @@ class Hub:
         self.outflow.flush(found)
         found.add(client, info, variant, is_chain=start.is_chain)
         self.health.subscriptions += 1
+        self._announce(found, "join", info)
         return start
 
     def _find_start(self, channel: Channel, client: Client, wish: Wish, variant: Variant) -> Start:
@@ -280,12 +281,19 @@ class Hub:
 
     def _remove(self, channel: str, client: Client, *, discard: bool) -> None:
         found = self._channels[channel]
+        info = found.subscribers[client]
         variant = found.remove(client, discard=discard)
         self.health.subscriptions -= 1
         self._close_unwatched(found, variant)
+        self._announce(found, "leave", info)
         if not found.subscribers:
             self.outflow.forget(found)
             self.forget_unneeded(found)
+
+    def _announce(self, channel: Channel, what: str, info: bytes) -> None:
+        """Tell subscribers who joins or leaves; not now, since who joins is to have his reply before."""
+        if channel.namespace.join_leave and channel.subscribers:
+            self.outflow.push_later(channel, channel.announcement(what, info))
 
     def _close_unwatched(self, channel: Channel, variant: Variant) -> None:
         if not channel.has_variant(variant):

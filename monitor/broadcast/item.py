@@ -135,6 +135,10 @@ class Item:
             payload, lane, channel=channel, prefix=prefix, delivery=delivery, publications=publications
         )
 
+    def is_of(self, kind: str) -> bool:
+        """Whether it holds publications, and of this kind."""
+        return bool(self.publications) and self.publications[0].kind == kind
+
     @property
     def held_bytes(self) -> int:
         """What a channel holds while it is queued."""

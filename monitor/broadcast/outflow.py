@@ -79,6 +79,13 @@ class Outflow:
         if not self.is_busy(channel):
             self._go_on(channel)
 
+    def push_later(self, channel: Channel, item: Item) -> None:
+        """Send an item to every form's subscribers, with the channel's next turn and not in this one."""
+        channel.push(item, None)
+        if not self.is_busy(channel):
+            self._unfinished[channel] = None
+            self._interrupted.set()
+
     def _go_on(self, channel: Channel) -> None:
         """Let the channel have a slice; what is left has its turn later."""
         if channel.advance(self._clock_ns, self._clock_ns() + SLICE_NS, self._finish):

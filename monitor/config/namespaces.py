@@ -95,6 +95,8 @@ class Namespace(Section):
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False
+    join_leave: bool = False
+    """Subscribers are told who comes and goes."""
     subscriber_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """0 is unlimited."""
 

@@ -127,7 +127,7 @@ def _start(
     try:
         return session.subscribe(
             channel,
-            session.info(grant.info) if namespace.presence else b"",
+            session.info(grant.info) if namespace.presence or namespace.join_leave else b"",
             wish,
             is_server_side=is_server_side,
             expires_at=expires_at,
