@@ -1,5 +1,6 @@
 # make run    the server with its market simulator, and the operator console on it
 # make test   lint, types, import contracts and all tests
+# make soak   the tests that take minutes
 # make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
 # make fuzz   ten million inputs for all that is read from outside (an hour and more)
 # make autobahn  the Autobahn testsuite against the WebSocket layer; it needs a Python 2.7
@@ -14,7 +15,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
-.PHONY: run test bench fuzz autobahn dictionary clean chromium
+.PHONY: run test soak bench fuzz autobahn dictionary clean chromium
 
 # Ctrl-C is how it ends: neither the shell nor make is to report it as an error.
 run: $(VENV)/run.stamp
@@ -26,6 +27,9 @@ test: $(VENV)/test.stamp chromium
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
+
+soak: $(VENV)/test.stamp
+	$(BIN)/pytest -m soak
 
 bench: $(VENV)/test.stamp
 	@for name in $$(grep -l '^if __name__' benchmarks/*.py | grep -v soak | xargs -n 1 basename -s .py) fanout; do \

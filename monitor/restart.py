@@ -29,7 +29,8 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         settings.data_dir,
         settings.journal,
         engine.health.journal,
-        on_lost=engine.hub.renew_epochs,
+        begin_epoch=engine.hub.renew_epochs,
+        tell_lost=engine.house.registry.lose_positions,
         wall_ms=engine.wall_ms,
     )
     rows, positions = await journal.open()

@@ -88,6 +88,12 @@ class Channel:
             return self.history.position
         return Position(0, self._epoch) if delivery is Delivery.LATEST else None
 
+    def begin_epoch(self, epoch: str) -> None:
+        """Go on counting, under another epoch: positions from before are not these."""
+        self._epoch = epoch
+        if self.history is not None:
+            self.history.epoch = epoch
+
     @property
     def is_idle(self) -> bool:
         return all(group.is_idle for group in self._groups.values())

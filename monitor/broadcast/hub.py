@@ -195,8 +195,8 @@ class Hub:
         """The journal can't follow any more: positions from here on are not those that it will restore."""
         self._epoch = _new_epoch()
         for channel in self._channels.values():
-            if channel.namespace.journal and channel.history is not None:
-                channel.history.epoch = self._epoch
+            if channel.namespace.journal:
+                channel.begin_epoch(self._epoch)
 
     def publish_sourced(self, channel: str, data: bytes, variant: Variant = Variant.FULL) -> None:
         """Send what the source has gathered, and keeps itself, to those who get the channel in this form."""

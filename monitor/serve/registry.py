@@ -59,6 +59,11 @@ class Registry:
         while self._sessions:
             await self._emptied.wait()
 
+    def lose_positions(self) -> None:
+        """Positions of journaled channels are others now."""
+        for session in self:
+            session.lose_positions()
+
     def get(self, client_id: str) -> "Session | None":
         return self._sessions.get(client_id)
 

@@ -7,7 +7,7 @@ with a code that says whether to come back.
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import uniform
 from typing import Any, NamedTuple
@@ -306,11 +306,17 @@ class Session:
             if not self.subscriptions[channel].is_server_side:
                 self.force_unsubscribe(channel, *protocol.OTHER_FORM)
         if step < Step.SNAPSHOTS:
-            self._recover_streams()
+            # What a stream's subscriber did without, it is to ask for again by its position.
+            self._recover(self.client.torn_channels())
 
-    def _recover_streams(self) -> None:
-        """What a stream's subscriber did without, it is to ask for again by its position."""
-        for channel in list(self.client.torn_channels()):
+    def lose_positions(self) -> None:
+        """The positions of journaled channels are others now: let the client ask for them."""
+        namespace = self.house.hub.namespace
+        if self.goodbye is None:
+            self._recover(channel for channel in self.subscriptions if namespace(channel).journal)
+
+    def _recover(self, channels: Iterable[str]) -> None:
+        for channel in list(channels):
             if self.subscriptions[channel].is_server_side:
                 self.disconnect(protocol.STATE_LOST)
             else:

@@ -71,14 +71,22 @@ class Journal:
         settings: JournalSettings,
         meter: JournalMeter,
         *,
-        on_lost: Callable[[], None],
+        begin_epoch: Callable[[], None],
+        tell_lost: Callable[[], None],
         wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
-        """`on_lost` is called when it can't keep anything any more, before anything goes out unkept."""
+        """What it does when it can't keep anything any more.
+
+        Args:
+            begin_epoch: called before anything goes out unkept.
+            tell_lost: called when all that waited is out.
+        """
         self.path = directory / FILE_NAME
         self._settings = settings
         self._meter = meter
-        self._on_lost = on_lost
+        self._begin_epoch = begin_epoch
+        self._tell_lost = tell_lost
+        self._is_untold = False
         self._wall_ms = wall_ms
         self._lock = Lock(directory / LOCK_NAME)
         self._file: JournalFile | None = None
@@ -124,6 +132,11 @@ class Journal:
             self._set_aside(error)
             return self._read()
 
+    def _reopen(self) -> JournalFile:
+        found, _, _ = self._open()
+        found.use(JournalFile.try_out)
+        return found
+
     def _read(self) -> tuple[JournalFile, list[Row], dict[str, Position]]:
         found = JournalFile(self.path, self._settings.synchronous)
         try:
@@ -168,7 +181,9 @@ class Journal:
     def _lose(self, error: BaseException) -> None:
         self._file = None
         self._fail(error)
-        self._on_lost()
+        self._begin_epoch()
+        self._is_untold = True
+        self._filled.set()
 
     # Keeping
 
@@ -235,6 +250,9 @@ class Journal:
                 await self._settle(batch, await self._commit(batch))
             self._is_settling = False
         self._filled = trio.Event()
+        if self._is_untold:
+            self._is_untold = False
+            self._tell_lost()
 
     async def _commit(self, batch: list[_Entry]) -> list[Kept]:
         records = [entry.record for entry in batch]
@@ -300,7 +318,7 @@ class Journal:
 
     async def _open_again(self) -> None:
         try:
-            found, _, _ = await trio.to_thread.run_sync(self._open)
+            found = await trio.to_thread.run_sync(self._reopen)
         except (*_FAILURES, JournalInUse) as error:
             self._fail(error)
             return

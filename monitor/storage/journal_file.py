@@ -27,14 +27,15 @@ WAL_BYTES = 67_108_864
 """The log is cut to this once a long reader (an export) no longer holds it."""
 BUSY_SECONDS = 1.0
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS streams (
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE streams (
     id INTEGER PRIMARY KEY,
     channel TEXT NOT NULL,
     epoch TEXT NOT NULL,
     UNIQUE (channel, epoch)
 );
-CREATE TABLE IF NOT EXISTS publications (
+CREATE TABLE publications (
     seq INTEGER PRIMARY KEY,
     stream INTEGER NOT NULL REFERENCES streams (id),
     offset INTEGER NOT NULL,
@@ -46,8 +47,13 @@ CREATE TABLE IF NOT EXISTS publications (
     tags TEXT NOT NULL,
     UNIQUE (stream, offset)
 );
-CREATE UNIQUE INDEX IF NOT EXISTS keys ON publications (key) WHERE key IS NOT NULL;
-DELETE FROM streams WHERE NOT EXISTS (SELECT 1 FROM publications WHERE stream = streams.id);
+CREATE UNIQUE INDEX keys ON publications (key) WHERE key IS NOT NULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+_FORGET_STREAMS = """
+DELETE FROM streams WHERE NOT EXISTS (SELECT 1 FROM publications WHERE stream = streams.id)
 """
 _COLUMNS = ("stream", "offset", "time_ms", "kind", "key", "data", "info", "tags")
 _INSERT = f"INSERT INTO publications ({', '.join(_COLUMNS)}) "
@@ -140,26 +146,29 @@ class JournalFile:
             raise
 
     def _prepare(self, synchronous: str) -> None:
-        self._recognise()
-        self._database.execute("PRAGMA auto_vacuum = incremental")
+        """Write nothing in a file that is a journal already: if it is corrupt, it is to be kept as it is."""
+        is_new = self._recognise()
+        if is_new:
+            self._database.execute("PRAGMA auto_vacuum = incremental")
         (mode,) = self._database.execute("PRAGMA journal_mode = wal").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError(f"the file system allows no write-ahead log (mode {mode})")
         self._database.execute(f"PRAGMA synchronous = {synchronous}")
         self._database.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        self._database.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-            f" PRAGMA user_version = {VERSION}; COMMIT;"
-        )
+        if is_new:
+            self._database.executescript(_SCHEMA)
+        self._database.execute(_FORGET_STREAMS)
         for stream, channel, epoch, top in self._database.execute(_TOPS):
             self._streams[channel, epoch] = _Stream(stream, top)
 
-    def _recognise(self) -> None:
-        """Leave alone what is not ours, or was made by a later version."""
+    def _recognise(self) -> bool:
+        """Whether it is empty. What is not ours, or was made by a later version, is left alone."""
         application, version = self._pragma("application_id"), self._pragma("user_version")
-        is_empty = self._database.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        is_empty: bool = tables == 0
         if not is_empty and (application != APPLICATION_ID or version > VERSION):
             raise NotAJournal(f"not a journal of this version (id {application}, version {version})")
+        return is_empty
 
     def _pragma(self, name: str) -> int:
         value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]
@@ -183,6 +192,10 @@ class JournalFile:
     def abandon(self) -> None:
         """Let the thread that works on it close it in the end."""
         self._is_abandoned = True
+
+    def try_out(self) -> None:
+        """Write a page, and say if that can't be done."""
+        self._database.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {VERSION}; COMMIT")
 
     # Keeping
 

@@ -1,0 +1,238 @@
+"""A journal that can't be written: said, got around at once under another epoch, and never destroyed."""
+
+import os
+import resource
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from monitor.app import serve
+from monitor.config import Settings, SimulatorSettings
+from monitor.control import Control
+from monitor.health.alerts import Finding
+from monitor.health.journal import JournalMeter, JournalState
+from monitor.health.report import health_report
+from monitor.health.rules import find_journal_trouble
+from monitor.storage import journal as journal_module
+from monitor.storage import journal_file
+from tests.serve.running import KEYS, Server, sign
+from tests.storage.journal import Running, kept, opened, record, running
+
+pytestmark = pytest.mark.trio
+
+CHANNEL = "orders:ann"
+DISK_BYTES = 4 << 20
+BIG = b'"%s"' % (b"x" * 100_000)
+
+
+@pytest.fixture(autouse=True)
+def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks again at a failed journal sooner than an operator needs it."""
+    monkeypatch.setattr(journal_module, "UPKEEP_SECONDS", 0.05)
+    monkeypatch.setattr(journal_module, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(journal_module, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
+    if subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can't be mounted here: root is needed")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def make_read_only(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
+def set_aside(directory: Path) -> Path:
+    (aside,) = directory.glob("journal.db.corrupt-*")
+    return aside
+
+
+@contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """No file of this process grows beyond it: what a quota does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def is_lost(meter: JournalMeter) -> bool:
+    return meter.state is JournalState.NOT_DURABLE
+
+
+def is_durable(meter: JournalMeter) -> bool:
+    return meter.state is JournalState.DURABLE
+
+
+def finding(each: Running) -> Finding:
+    (found,) = find_journal_trouble(each.engine.health.journal)
+    return found
+
+
+async def fill(each: Running) -> None:
+    """Publish until the journal can't take any more."""
+    while not is_lost(each.engine.health.journal):
+        await each.publish(BIG)
+
+
+async def test_a_full_disk_stops_nobody_and_there_is_a_way_back(small_disk: Path) -> None:
+    async with running(small_disk) as each:
+        before = await each.publish(b"1")
+        await fill(each)
+        lost = await each.publish(b"2")
+        assert lost.epoch != before.epoch
+        assert lost.offset == (await each.publish(b"3")).offset - 1
+        assert "database or disk is full" in finding(each).message
+        report = health_report(each.engine.health)["journal"]
+        assert (report["state"], report["not_kept"]) == ("not_durable", 3)
+        rows = opened(small_disk)
+        in_file = [row.position for row in rows.tail(1_000)]
+        rows.close()
+        assert in_file[0] == before
+        assert lost not in in_file
+
+
+async def test_when_the_disk_has_room_again_the_journal_goes_on(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * (2 << 20))
+    async with running(small_disk) as each:
+        first = await each.publish(b'"first"')
+        await fill(each)
+        unkept = await each.publish(b'"unkept"')
+        ballast.unlink()
+        await each.until(is_durable)
+        again = await each.publish(b'"again"')
+        assert again.epoch == unkept.epoch != first.epoch
+        assert not list(find_journal_trouble(each.engine.health.journal))
+    async with running(small_disk) as each:
+        assert each.engine.hub.stream(CHANNEL).position == again
+        assert await each.publish(b'"next"') == type(again)(again.offset + 1, again.epoch)
+
+
+async def test_a_quota_is_a_full_disk(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        before = await each.publish(b"1")
+        with files_of_at_most(2 << 20):
+            await fill(each)
+            assert (await each.publish(b"2")).epoch != before.epoch
+        await each.until(is_durable)
+
+
+async def test_a_read_only_disk_stops_nobody(small_disk: Path) -> None:
+    kept(small_disk, [record(1)])
+    make_read_only(small_disk)
+    before = (small_disk / "journal.db").read_bytes()
+    async with running(small_disk) as each:
+        assert (await each.publish(b"1")).epoch != "e"
+        assert "read-only file system" in finding(each).message
+        assert (small_disk / "journal.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage", [b"no database at all", b"\0" * 4_096, b"SQLite format 3\0" + b"\xff" * 5_000]
+)
+async def test_a_corrupt_file_is_kept_as_it_is_and_a_new_one_is_begun(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "journal.db").write_bytes(damage)
+    async with running(tmp_path) as each:
+        assert (await each.publish(b"1")).offset == 1
+        assert is_durable(each.engine.health.journal)
+        aside = set_aside(tmp_path)
+        assert aside.read_bytes() == damage
+        assert str(aside) in finding(each).message
+    async with running(tmp_path) as each:
+        assert (await each.publish(b"2")).offset == 2
+
+
+async def test_a_file_whose_pages_are_torn_is_set_aside_when_that_is_found(tmp_path: Path) -> None:
+    kept(tmp_path, [record(number, data=BIG) for number in range(20)])
+    path = tmp_path / "journal.db"
+    whole = path.read_bytes()
+    torn = whole[:8_192] + os.urandom(len(whole) - 16_384) + whole[-8_192:]
+    path.write_bytes(torn)
+    async with running(tmp_path) as each:
+        await each.until(lambda meter: is_durable(meter) and bool(meter.aside))
+        assert set_aside(tmp_path).read_bytes() == torn
+        assert await each.publish(b"1")
+
+
+async def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE accounts (id)")
+    other.close()
+    before = path.read_bytes()
+    async with running(tmp_path) as each:
+        assert await each.publish(b"1")
+        assert "not a journal of this version" in finding(each).message
+        assert path.read_bytes() == before
+
+
+async def test_a_disk_that_does_not_answer_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 60)
+    async with running(tmp_path) as each:
+        before = await each.publish(b"1")
+        holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        assert (await each.publish(b"2")).epoch != before.epoch
+        assert "has not answered for" in finding(each).message
+        monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
+        holder.execute("ROLLBACK")
+        holder.close()
+        await each.until(is_durable)
+
+
+async def test_what_waited_goes_out_in_order_when_the_journal_fails(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        await each.publish(b"0")
+        holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        hub = each.engine.hub
+        receipts = [hub.publish(CHANNEL, b"%d" % number) for number in range(1, 50)]
+        await trio.lowlevel.checkpoint()
+        receipts += [hub.publish(CHANNEL, b"%d" % number) for number in range(50, 99)]
+        positions = [await receipt.wait() for receipt in receipts]
+        assert [position.offset for position in positions if position] == list(range(2, 100))
+        kept_now = hub.stream(CHANNEL).read(hub.now_ns(), since=None, limit=None, reverse=False)
+        assert [int(publication.data) for publication in kept_now] == list(range(99))
+        holder.close()
+
+
+async def test_subscribers_are_made_to_ask_for_the_new_epoch(tmp_path: Path, nursery: trio.Nursery) -> None:
+    quiet = SimulatorSettings(enabled=False)
+    settings, control = Settings(data_dir=tmp_path, port=0, hosts=["lanecast"], simulator=quiet), Control()
+    address = await nursery.start(serve, settings, KEYS, control)
+    server = Server(int(address.rpartition(":")[2]), control)
+    client = await server.client(sign(sub="ann"))
+    first = await client.call("subscribe", channel=CHANNEL, recoverable=True)
+    await server.publish(CHANNEL, 1)
+    assert (await client.push())["pub"]["offset"] == 1
+    holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    lost = await server.publish(CHANNEL, 2)
+    holder.close()
+    assert (await client.push())["pub"]["offset"] == lost["offset"] == 2
+    assert (await client.push())["unsubscribe"]["code"] == 2500
+    wish = {"recoverable": True, "recover": True, "offset": 2, "epoch": first["epoch"]}
+    again = await client.call("subscribe", channel=CHANNEL, **wish)
+    assert again["epoch"] == lost["epoch"] != first["epoch"]
+    assert "recovered" not in again
+    for stream in server.streams:
+        await stream.aclose()
+    nursery.cancel_scope.cancel()
