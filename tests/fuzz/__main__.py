@@ -21,7 +21,6 @@ from itertools import islice
 from pathlib import Path
 
 import psutil
-import trio
 
 from tests.fuzz.mutation import CORPUS, LENGTH_MAX, corpus, mutants
 
@@ -93,7 +92,7 @@ def fuzz(name: str, inputs: int) -> None:
     with contextlib.suppress(ImportError):
         atheris = importlib.import_module("atheris")
     if atheris is None:
-        trio.run(_fuzz_mutants, name, inputs)
+        _fuzz_mutants(name, inputs)
         return
     with atheris.instrument_imports(include=LOOKED_AT):
         from tests.fuzz.targets import TARGETS
@@ -101,15 +100,11 @@ def fuzz(name: str, inputs: int) -> None:
     arguments += ["-verbosity=0", "-print_final_stats=1", "-rss_limit_mb=1024", "-timeout=20"]
     paths = [str(directory / "found"), str(CORPUS / name)]
     (directory / "found").mkdir(exist_ok=True)
-
-    async def main() -> None:
-        atheris.Setup([sys.argv[0], *arguments, *paths], Watch(name, TARGETS[name](), inputs))
-        atheris.Fuzz()
-
-    trio.run(main)
+    atheris.Setup([sys.argv[0], *arguments, *paths], Watch(name, TARGETS[name](), inputs))
+    atheris.Fuzz()
 
 
-async def _fuzz_mutants(name: str, inputs: int) -> None:
+def _fuzz_mutants(name: str, inputs: int) -> None:
     from tests.fuzz.targets import TARGETS
 
     watch = Watch(name, TARGETS[name](), inputs)

@@ -1,7 +1,6 @@
 """What is fuzzed: each entry of the product takes bytes, and may do anything but fail.
 
-A target is made within Trio and keeps its server or feed between inputs. What it asserts holds for
-every input; what it raises is a defect.
+What a target asserts holds for every input; what it raises is a defect.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,9 @@
-"""A connection that is bytes in memory, and a server that is driven by hand: one input is one visit."""
+"""A connection that is bytes in memory, and a server for it: one input is one visit."""
 
 import logging
-from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
 
-import outcome
+import trio
 
 from monitor.config import Settings
 from monitor.engine import build_engine
@@ -47,11 +45,12 @@ class Visitor(Connection):
 
 
 class Servers:
-    """A server at a time, without a socket and without time passing; for use within Trio."""
+    """A server at a time, without a socket."""
 
     def __init__(self) -> None:
         self._visits = 0
-        self._door = _open_door()
+        self._files = Files(Path(__file__).parents[2] / "static")
+        self._door = self._open_door()
         self._defects = _Defects()
         logging.getLogger("lanecast").addHandler(self._defects)
 
@@ -59,34 +58,19 @@ class Servers:
         """Serve one connection to its end; returns all that was answered. Fails if an error was logged."""
         self._visits += 1
         if self._visits % VISITS_PER_SERVER == 0:
-            self._door = _open_door()
+            self._door = self._open_door()
         visitor = Visitor(*segments)
-        finish(self._door._serve(visitor))
+        trio.run(self._door._serve, visitor)
         if self._defects.lines:
             raise AssertionError(self._defects.lines.pop())
         return visitor.received
 
-
-def finish(awaitable: Awaitable[None]) -> None:
-    """Run what waits for nothing to its end: checkpoints are passed at once."""
-    steps = awaitable.__await__()
-    answer: Any = None
-    try:
-        while True:
-            trap = steps.send(answer)
-            assert getattr(trap, "__name__", "") == "CancelShieldedCheckpoint", f"waits, by {trap!r}"
-            answer = outcome.Value(None)
-    except StopIteration:
-        pass
-
-
-def _open_door() -> FrontDoor:
-    settings = Settings(data_dir=Path("nowhere"), namespaces=NAMESPACES, hosts=["lanecast"])
-    engine = build_engine(settings, KEYS, frozenset({"paper"}))
-    files = Files(Path(__file__).parents[2] / "static")
-    door = FrontDoor(engine.house, Api(engine.house, KEYS.api), files, lambda: (b"", "text/plain"))
-    door.is_ready = True
-    return door
+    def _open_door(self) -> FrontDoor:
+        settings = Settings(data_dir=Path("nowhere"), namespaces=NAMESPACES, hosts=["lanecast"])
+        house = build_engine(settings, KEYS, frozenset({"paper"})).house
+        door = FrontDoor(house, Api(house, KEYS.api), self._files, lambda: (b"", "text/plain"))
+        door.is_ready = True
+        return door
 
 
 class _Defects(logging.Handler):
