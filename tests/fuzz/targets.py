@@ -5,6 +5,7 @@ What a target asserts holds for every input; what it raises is a defect.
 
 from collections.abc import Callable
 
+import h11
 import jwt
 import orjson
 
@@ -16,8 +17,11 @@ from monitor.feeds.dialect import Dialect
 from monitor.feeds.kalshi import KalshiDialect
 from monitor.health.feeds import FeedHealth
 from monitor.market.state import MarketState
+from monitor.serve.front import HEAD_BYTES
 from monitor.serve.jwks import parse_jwks
 from monitor.serve.tokens import ExpiredToken, InvalidToken, TokenReader
+from monitor.serve.upgrade import read_upgrade
+from monitor.serve.websocket import Closing, Message, Pong, WebSocket
 from tests.fuzz.visitor import Servers
 from tests.serve.running import KEYS, sign
 from tests.serve.wire import TEXT, UPGRADE, deflate, frame, request
@@ -50,6 +54,50 @@ def open_http() -> Target:
         servers.visit(data[:half], data[half:])
 
     return target
+
+
+def open_upgrade() -> Target:
+    """Heads of requests: what the quick way takes for an ordinary upgrade, h11 takes for the same."""
+
+    def target(data: bytes) -> None:
+        found = read_upgrade(data)
+        if found is None:
+            return
+        request, rest = found
+        peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        peer.receive_data(data)
+        head = peer.next_event()
+        assert isinstance(head, h11.Request)
+        path, _, query = head.target.decode().partition("?")
+        assert (request.method, request.path, request.query) == ("GET", path, query)
+        assert request.headers == {name.decode(): value.decode() for name, value in head.headers}
+        assert data.endswith(rest)
+        assert b"\r\n\r\n" not in data[: len(data) - len(rest) - 4]
+
+    return target
+
+
+def open_websocket() -> Target:
+    """Bytes of frames, whole and cut in pieces: the same messages, the same end."""
+
+    def target(data: bytes) -> None:
+        is_deflated, size, frames = data[:1] > b"\x7f", 1 + (data[1] if len(data) > 1 else 0), data[2:]
+        pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
+        assert _messages(pieces, is_deflated) == _messages([frames], is_deflated)
+
+    return target
+
+
+def _messages(pieces: list[bytes], is_deflated: bool) -> list[object]:
+    websocket = WebSocket(is_deflated=is_deflated, limit_bytes=1_024, early=b"")
+    events: list[object] = []
+    for piece in pieces:
+        for event in websocket.receive(piece):
+            if isinstance(event, Closing):
+                return [*events, event.code]
+            if isinstance(event, Message | Pong):
+                events.append(event)
+    return events
 
 
 def open_frames() -> Target:
@@ -168,6 +216,8 @@ def _kalshi() -> Dialect:
 
 TARGETS: dict[str, Callable[[], Target]] = {
     "http": open_http,
+    "upgrade": open_upgrade,
+    "websocket": open_websocket,
     "frames": open_frames,
     "commands": open_commands,
     "api": open_api,

@@ -211,6 +211,45 @@ async def test_every_bearer_and_channel_and_way_in_once() -> None:
                     await seat.ask(server, what, channel)
 
 
+MAPS = {
+    "hall": {"access": "public", "delivery": "map", "history_size": 10},
+    "board": {"access": "token", "delivery": "map", "history_size": 10},
+    "safe": {"access": "operator", "delivery": "map", "history_size": 10},
+}
+LIKE = {"hall:a": "news:a", "$hall:a": "$news:a", "board:ann": "desk:ann", "safe:a": "vault:a"}
+"""Maps, and the channel of the table that each is like."""
+
+
+@pytest.mark.trio
+async def test_map_is_read_by_whom_the_table_lets_in() -> None:
+    columns = {"nobody": "", "ann": sign(sub="ann"), "bob": sign(sub="bob")}
+    columns["an operator"] = sign(KEYS.operator, sub="root")
+    async with running(namespaces=MAPS) as server:
+        for column, token in columns.items():
+            client = await server.client(token)
+            for channel, like in LIKE.items():
+                code = await client.refusal("subscribe", channel=channel, type=1, phase=2)
+                assert code == (0 if TABLE[like][column] else 103), (column, channel)
+        for channel, like in LIKE.items():
+            client = await server.client(sign(sub="bob"))
+            token = sign(sub="bob", channel=channel)
+            code = await client.refusal("subscribe", channel=channel, type=1, phase=2, token=token)
+            assert code == (0 if TABLE[like]["bob, granted it"] else 103), channel
+
+
+@pytest.mark.trio
+async def test_maps_that_are_being_read_count_towards_the_channels_of_a_client() -> None:
+    async with running(namespaces=MAPS, limits={"channels_per_client": 2}) as server:
+        for channel in ("hall:a", "hall:b", "hall:c"):
+            for number in range(101):
+                await server.api("map_publish", channel=channel, key=str(number), data=number)
+        client = await server.client()
+        for channel in ("hall:a", "hall:b"):
+            page = await client.call("subscribe", channel=channel, type=1, phase=2, limit=100)
+            assert page["cursor"]
+        assert await client.refusal("subscribe", channel="hall:c", type=1, phase=2) == 106
+
+
 @pytest.mark.trio
 @pytest.mark.parametrize("method", ["ops.connections", "ops.ledger", "ops.disconnect", "ops.limit"])
 async def test_remote_calls_of_operators_are_refused_to_others(server: Server, method: str) -> None:
