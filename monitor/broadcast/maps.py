@@ -179,7 +179,7 @@ class Maps:
         for channel in list(self._aging):
             if channel.keyed and self._hub.channel(channel.name) is channel:
                 self._announce(channel, channel.keyed.expire(self._hub.now_ns()))
-            if not channel.keyed:
+            else:
                 self._aging.discard(channel)
 
 

@@ -49,6 +49,15 @@ class Access(StrEnum):
     """Whose token is signed with the operator key; no other token grants such a channel."""
 
 
+class ClientKey(StrEnum):
+    """Which key of a map a client may publish to."""
+
+    ANY = ""
+    CLIENT = "client_id"
+    """One named by its connection, whatever it asks for."""
+    USER = "user_id"
+
+
 def _lane(value: object) -> object:
     if isinstance(value, str):
         try:
@@ -92,6 +101,10 @@ class Namespace(Section):
     """Of a map: a key that is not written for so long goes; 0 keeps it."""
     key_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
     """Of a map: keys a channel."""
+    client_key: ClientKey = ClientKey.ANY
+    """Of a map: the one key that a client may publish to, so that none writes another's."""
+    publish_debounce_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    """Of a map: clients are asked to publish a key at most once in so long."""
     publish: bool = False
     """Subscribers may publish."""
     presence: bool = False

@@ -13,7 +13,7 @@ import msgspec
 
 from monitor import __version__
 from monitor.broadcast.recovery import Wish
-from monitor.config import Delivery, Lane, Namespace
+from monitor.config import ClientKey, Delivery, Lane, Namespace
 from monitor.health.latency import NS_PER_MS
 from monitor.serve import channels, maps, protocol
 from monitor.serve.access import FOR_OPERATORS, may_call
@@ -176,20 +176,31 @@ def _publish(session: Session, request: protocol.PublishRequest) -> Outcome:
         raise protocol.bad_command("channel is empty")
     hub = session.house.hub
     namespace = channels.find_namespace(hub, request.channel)
-    if not request.data and not request.removed:
+    if not request.data and not (request.type and request.removed):
         raise protocol.bad_request("data is missing")
     if not session.is_operator and not (namespace.publish and _may_use(session, namespace, request.channel)):
         raise CommandError(protocol.PERMISSION_DENIED)
     subscription = session.subscriptions.get(request.channel)
     info = subscription.info if subscription and subscription.info else session.info()
-    if not request.type:
-        receipt = channels.publish(hub, request.channel, bytes(request.data), info=info)
-        return Outcome(namespace.lane, _EMPTY, receipt=receipt)
+    if request.type:
+        _publish_key(session, namespace, request, info)
+        return Outcome(namespace.lane, _EMPTY)
+    receipt = channels.publish(hub, request.channel, bytes(request.data), info=info)
+    return Outcome(namespace.lane, _EMPTY, receipt=receipt)
+
+
+def _publish_key(
+    session: Session, namespace: Namespace, request: protocol.PublishRequest, info: bytes
+) -> None:
+    key = request.key
+    if namespace.client_key is not ClientKey.ANY:
+        key = session.id if namespace.client_key is ClientKey.CLIENT else session.user
+    if not key and namespace.client_key is ClientKey.USER:
+        raise CommandError(protocol.PERMISSION_DENIED)
     if request.removed:
-        maps.remove(session.house, request.channel, request.key)
+        maps.remove(session.house, request.channel, key)
     else:
-        maps.put(session.house, request.channel, request.key, bytes(request.data), info=info)
-    return Outcome(namespace.lane, _EMPTY)
+        maps.put(session.house, request.channel, key, bytes(request.data), info=info)
 
 
 def _may_use(session: Session, namespace: Namespace, channel: str) -> bool:

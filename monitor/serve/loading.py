@@ -152,6 +152,7 @@ class Loading:
         result = protocol.result(
             type=1,
             recoverable=self._is_positioned,
+            publish_debounce=self._namespace.publish_debounce_ms,
             was_recovering=is_recovering,
             recovered=is_recovering,
             state=_list(self._documents(state or [])),

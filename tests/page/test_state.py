@@ -38,6 +38,14 @@ APPLY_TO_KEYED = """async ([whole, patches]) => {
     Object.entries(state.sections).map(([name, value]) => [name, value instanceof Map ? [...value] : value]));
 }"""
 
+APPLY_TO_ENTRIES = """async ([entries, updates]) => {
+  const { Entries } = await import("/static/js/state/entries.js");
+  const state = new Entries();
+  state.whole(entries);
+  for (const update of updates) state.change(update);
+  return [...state.byKey];
+}"""
+
 APPLY_TO_FILLS = """async ([whole, changes]) => {
   const { Fills } = await import("/static/js/state/fills.js");
   const fills = new Fills();
@@ -216,3 +224,14 @@ def test_fill_that_comes_twice_is_listed_once(laboratory: Page) -> None:
         APPLY_TO_FILLS, [whole, [first, update, second, second, other_market, *unlike_a_fill]]
     )
     assert listed == {"ids": ["1", "2", "1"], "live": 2}
+
+
+def test_entries_of_a_map_stand_in_the_order_in_which_they_came(laboratory: Page) -> None:
+    entries = [{"key": key, "data": key.upper(), "offset": at} for key, at in (("a", 7), ("b", 2), ("c", 5))]
+    updates = [
+        {"key": "b", "data": "changed", "offset": 8},
+        {"key": "d", "data": "D", "offset": 9},
+        {"key": "c", "data": None, "removed": True, "offset": 10},
+    ]
+    shown = laboratory.evaluate(APPLY_TO_ENTRIES, [entries, updates])
+    assert shown == [["b", "changed"], ["a", "A"], ["d", "D"]]

@@ -17,6 +17,14 @@ MAPS = {
     "tight": {"delivery": "map", "history_size": 50, "key_limit": 2},
     "cursor": {"delivery": "map", "key_seconds": 3600, "publish": True},
     "brief": {"delivery": "map", "key_seconds": 1, "history_size": 50},
+    "own": {"delivery": "map", "history_size": 9, "publish": True, "client_key": "client_id"},
+    "mine": {
+        "delivery": "map",
+        "history_size": 9,
+        "publish": True,
+        "client_key": "user_id",
+        "publish_debounce_ms": 300,
+    },
     "chat": {"publish": True},
 }
 
@@ -367,9 +375,24 @@ async def test_clients_set_and_remove_keys_where_the_namespace_lets_them(server:
         ({"channel": CHANNEL, "type": 1, "key": "a"}, 107),
         ({"channel": CHANNEL, "data": 1}, 107),
         ({"channel": "chat:a", "type": 1, "key": "a", "data": 1}, 107),
+        ({"channel": "chat:a", "removed": True}, 107),
         ({"channel": "short:a", "type": 1, "key": "a", "data": 1}, 103),
     ):
         assert await client.refusal("publish", **members) == code, members
+
+
+@pytest.mark.trio
+async def test_client_publishes_to_no_key_but_its_own_where_that_is_the_rule(server: Server) -> None:
+    ann, nobody = await server.client(sign(sub="ann")), await server.client()
+    for client in (ann, nobody):
+        await client.call("publish", channel="own:a", type=1, key="another", data=client.id)
+    assert await state_of(server, "own:a") == {client.id: client.id for client in (ann, nobody)}
+    await ann.call("publish", channel="own:a", type=1, removed=True)
+    assert await state_of(server, "own:a") == {nobody.id: nobody.id}
+    await ann.call("publish", channel="mine:a", type=1, data=1)
+    assert await state_of(server, "mine:a") == {"ann": 1}
+    assert await nobody.refusal("publish", channel="mine:a", type=1, key="ann", data=2) == 103
+    assert (await Mirror(nobody, "mine:a").take_up())["publish_debounce"] == 300
 
 
 @pytest.mark.trio
