@@ -25,6 +25,13 @@ enabled = false
 publish = true
 presence = true
 history_size = 100
+[namespaces.prices]
+history_size = 20
+delta = true
+join_leave = true
+[namespaces.latest]
+delivery = "latest"
+delta = true
 [namespaces.bag]
 delivery = "map"
 publish = true
