@@ -14,6 +14,7 @@ import trio
 from monitor.broadcast.hub import Hub, TooBusy, TooMany
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.maps import Maps
+from monitor.broadcast.tuning import Tuning
 from monitor.broadcast.views import Views
 from monitor.clock import wall_ms
 from monitor.config import Namespaces, Settings
@@ -81,7 +82,8 @@ class Engine:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""
         async with trio.open_nursery() as nursery:
-            for service in (self.hub.run, self.house.maps.run, self.house.timers.run, self.views.run):
+            house = self.house
+            for service in (self.hub.run, house.maps.run, house.timers.run, self.views.run, house.tuning.run):
                 await nursery.start(service)
             await nursery.start(run_health, self.health, self.hub.publish_sourced, self.hub.is_ready)
             task_status.started()
@@ -104,13 +106,16 @@ def build_engine(
     hub = Hub(settings, Namespaces(settings.namespaces), health, clock_ns=clock_ns)
     market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
     maps = Maps(hub)
-    views = Views(market, hub, maps, tick_ms=settings.cadence.tick_ms, clock_ns=clock_ns)
+    views = Views(market, hub, maps, clock_ns=clock_ns)
     hub.source = _Source(views, health)
     house = House(
         settings=settings,
         tokens=TokenReader(keys, settings),
         hub=hub,
         maps=maps,
+        tuning=Tuning(
+            hub.outflow, health, is_on=settings.tuning, bytes_per_second=settings.tuning_bytes_per_second
+        ),
         registry=Registry(settings.limits.connections, health),
         timers=Timers(),
         turnstile=Turnstile(),

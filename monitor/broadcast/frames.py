@@ -9,6 +9,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
+from monitor.config import Cadence
+
 _FIN_TEXT = 0x81
 _FIN_BINARY = 0x82
 _RSV1 = 0x40
@@ -66,9 +68,12 @@ class Plain:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Deflate:
-    """permessage-deflate (RFC 7692) with `server_no_context_takeover`: every frame stands alone."""
+    """permessage-deflate (RFC 7692) with `server_no_context_takeover`: every frame stands alone.
+
+    Equal to itself only: its effort may change while clients share it.
+    """
 
     level: int
     from_bytes: int
@@ -90,3 +95,12 @@ class Deflate:
         compressor = zlib.compressobj(self.level, zlib.DEFLATED, -self.window_bits, _MEMORY_LEVEL)
         packed = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
         return packed.removesuffix(_SYNC_TAIL)
+
+
+def negotiable(cadence: Cadence) -> dict[int | None, Plain | Deflate]:
+    """What a client of the protocol may be sent, by the window of permessage-deflate, None without it."""
+    level, from_bytes = cadence.compression_level, cadence.compression_from_bytes
+    windows = range(WINDOW_BITS_MIN, WINDOW_BITS + 1)
+    encodings: dict[int | None, Plain | Deflate] = {None: Plain()}
+    encodings.update((bits, Deflate(level, from_bytes, bits) if level else Plain()) for bits in windows)
+    return encodings

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import trio
 
 from monitor.broadcast.channel import Channel
-from monitor.broadcast.frames import Encoding
+from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.turns import SLICE_NS, Turns
 from monitor.broadcast.volunteers import Volunteers
-from monitor.config import Settings
+from monitor.config import Cadence, Settings
 from monitor.health.health import Health
 
 THREADS = 2
@@ -26,6 +26,8 @@ class Outflow:
     def __init__(self, settings: Settings, health: Health, clock_ns: Callable[[], int]) -> None:
         self.volunteers = Volunteers(health)
         self.cadence = settings.cadence
+        self.encodings = negotiable(settings.cadence)
+        """By the window of permessage-deflate, None without it."""
         self._frame_bytes = settings.limits.frame_bytes
         self._health = health
         self._clock_ns = clock_ns
@@ -38,6 +40,14 @@ class Outflow:
         self._framing: set[Channel] = set()
         """Those whose fan-out waits for a frame."""
         self._threads = trio.CapacityLimiter(THREADS)
+
+    def change_cadence(self, cadence: Cadence) -> None:
+        """Go on with other ticks and another effort, for all clients from their next frame on."""
+        self.cadence = cadence
+        for encoding in self.encodings.values():
+            if isinstance(encoding, Deflate):
+                encoding.level = cadence.compression_level
+                encoding.from_bytes = cadence.compression_from_bytes
 
     def is_busy(self, channel: Channel) -> bool:
         """Whether a fan-out of the channel is under way."""

@@ -32,13 +32,11 @@ class Views:
         hub: Hub,
         maps: Maps,
         *,
-        tick_ms: int,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._market = market
         self._hub = hub
         self._maps = maps
-        self._tick_seconds = tick_ms / 1_000
         self._clock_ns = clock_ns
         self._open: dict[tuple[str, Variant], _Open] = {}
         self._opened = trio.Event()
@@ -110,6 +108,6 @@ class Views:
         while True:
             await self._opened.wait()
             while self._open:
-                await trio.sleep(self._tick_seconds)
+                await trio.sleep(self._hub.outflow.cadence.tick_ms / 1_000)
                 await self._publish_due()
             self._opened = trio.Event()

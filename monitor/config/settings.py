@@ -253,6 +253,10 @@ class Settings(BaseSettings):
     compression_from_bytes: Annotated[int, Field(ge=0, le=1_048_576)] | None = None
     compression_level: Annotated[int, Field(ge=0, le=9)] | None = None
     """0 switches permessage-deflate off."""
+    tuning: bool = False
+    """Whether ticks and compression move by themselves when a latency or the bytes come near their limit."""
+    tuning_bytes_per_second: Annotated[int, Field(ge=0, le=100_000_000_000)] = 0
+    """What all clients together should be sent at most; only tuning heeds it, 0 is no matter."""
     zstd: bool = True
     """Whether the zstd subprotocol is spoken to clients that ask for it."""
     zstd_dictionary: HomePath | None = None

@@ -25,6 +25,7 @@ from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
 from monitor.health.process import ProcessMeter
 from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
+from monitor.health.tuning import TuningLog
 
 PROBE_SECONDS = 0.05
 """How often the event loop's lag is probed; waking up 20 times a second costs half a percent of a core."""
@@ -100,6 +101,7 @@ class Health:
         self.lanes = [LaneMeter() for _ in Lane]
         self.kinds = _kind_meters(settings)
         self.samples = Samples()
+        self.tuning = TuningLog(settings.cadence, settings.cadence)
         self.totals = Totals()
         self.lag = LatencyMeter()
         """How late the event loop wakes a task that sleeps."""

@@ -59,8 +59,20 @@ def health_report(health: "Health") -> dict[str, Any]:
         "kinds": [_kind(kind, rates.kinds[name]) for name, kind in health.kinds.items()],
         "encodings": [_encoding(name, meter) for name, meter in health.encodings.items()],
         "journal": _journal(health.journal),
+        "tuning": tuning_report(health),
         "loop": {"lag_p99_ms": _ms(lag.p99_ns), "lag_max_ms": _ms(lag.worst_ns)},
         "process": {"memory_bytes": health.process.memory_bytes, "cpu_percent": health.process.cpu_percent},
+    }
+
+
+def tuning_report(health: "Health") -> dict[str, Any]:
+    """What tuning has done, the newest step first."""
+    log = health.tuning
+    return {
+        "on": log.is_on,
+        "configured": asdict(log.configured),
+        "cadence": asdict(log.cadence),
+        "steps": [asdict(step) for step in reversed(log.steps)],
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import h11
 import trio
 
-from monitor.broadcast.frames import WINDOW_BITS, WINDOW_BITS_MIN, Deflate, Encoding, Plain
+from monitor.broadcast.frames import Deflate, Encoding
 from monitor.dictionary import PATH as DICTIONARY_PATH
 from monitor.errors import ConfigError
 from monitor.serve import dictionary, http
@@ -72,7 +72,6 @@ class FrontDoor:
         self._origins = Origins(settings.host, settings.hosts, settings.origins)
         self._proxies = Proxies(settings.trusted_proxies)
         self._totals = house.hub.health.totals
-        self._encodings = _encodings(house)
         self._zstd = dictionary.load_zstd(house.settings)
         self._open_sockets = 0
         self.is_ready = False
@@ -229,7 +228,9 @@ class FrontDoor:
     def _encoding(self, request: Request) -> Encoding:
         if self._zstd is not None and dictionary.is_offered(self._zstd, request.headers):
             return self._zstd
-        return self._encodings[choose_window(request.headers.get("sec-websocket-extensions", ""))]
+        return self._house.hub.outflow.encodings[
+            choose_window(request.headers.get("sec-websocket-extensions", ""))
+        ]
 
     async def _answer(self, request: Request) -> Response:
         # A WebSocket command that was read in the same turn, an unsubscribe say, comes first;
@@ -305,16 +306,6 @@ class FrontDoor:
 
 
 _RETRY_LATER = (("Retry-After", "5"),)
-
-
-def _encodings(house: House) -> dict[int | None, Encoding]:
-    """By the window of permessage-deflate, None without it."""
-    cadence = house.settings.cadence
-    level, from_bytes = cadence.compression_level, cadence.compression_from_bytes
-    encodings: dict[int | None, Encoding] = {None: Plain()}
-    for bits in range(WINDOW_BITS_MIN, WINDOW_BITS + 1):
-        encodings[bits] = Deflate(level, from_bytes, bits) if level else Plain()
-    return encodings
 
 
 def _address(address: tuple[str, int]) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from heapq import nlargest, nsmallest
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
 from monitor.broadcast.pace import Budget
 from monitor.health.latency import NS_PER_MS
+from monitor.health.report import tuning_report
 from monitor.serve import protocol
 from monitor.serve.protocol import FORCE_DISCONNECT
 from monitor.serve.session import Rpc, Session
@@ -31,6 +32,10 @@ class BudgetParams(msgspec.Struct):
     client: str = ""
     messages_per_second: float = 0
     bytes_per_second: float = 0
+
+
+class TuningParams(msgspec.Struct):
+    action: Literal["show", "on", "off", "revert"] = "show"
 
 
 class ClientParams(msgspec.Struct):
@@ -178,6 +183,19 @@ def _decode(params: type[Any], data: msgspec.Raw) -> Any:
         raise protocol.bad_request(str(error)) from None
 
 
+def _tune(caller: Session, data: msgspec.Raw) -> bytes:
+    """Switch tuning, or put back what it did; answers how it stands."""
+    tuning = caller.house.tuning
+    match _decode(TuningParams, data).action:
+        case "on":
+            tuning.switch(is_on=True)
+        case "off":
+            tuning.switch(is_on=False)
+        case "revert":
+            tuning.revert()
+    return orjson.dumps(tuning_report(caller.house.hub.health))
+
+
 RPCS: Mapping[str, Rpc] = {
     "me": _me,
     "me.limit": _limit_own,
@@ -185,4 +203,5 @@ RPCS: Mapping[str, Rpc] = {
     "ops.connections": _connections,
     "ops.ledger": _ledger,
     "ops.disconnect": _disconnect,
+    "ops.tuning": _tune,
 }

@@ -24,6 +24,7 @@ from monitor.broadcast.ladder import Step
 from monitor.broadcast.maps import Maps
 from monitor.broadcast.receipt import Receipt
 from monitor.broadcast.recovery import Start, Wish
+from monitor.broadcast.tuning import Tuning
 from monitor.config import Lane, Settings
 from monitor.health.end_to_end import Estimate
 from monitor.serve import protocol
@@ -74,6 +75,7 @@ class House:
     tokens: TokenReader
     hub: Hub
     maps: Maps
+    tuning: Tuning
     registry: Registry
     timers: Timers
     turnstile: Turnstile

@@ -44,7 +44,7 @@ class Exchange:
 async def open_exchange(nursery: trio.Nursery) -> Exchange:
     stage = Clock(Settings())
     market = MarketState(lambda channel: stage.hub.namespace(channel).interval_ms)
-    views = Views(market, stage.hub, Maps(stage.hub), tick_ms=20, clock_ns=stage.clock_ns)
+    views = Views(market, stage.hub, Maps(stage.hub), clock_ns=stage.clock_ns)
     stage.hub.source = views
     await nursery.start(stage.hub.run)
     await nursery.start(views.run)

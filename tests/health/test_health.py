@@ -86,6 +86,7 @@ def test_the_report_is_json_with_the_promised_fields(health: Health) -> None:
         "kinds",
         "encodings",
         "journal",
+        "tuning",
         "loop",
         "process",
     ]
