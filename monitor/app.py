@@ -20,6 +20,7 @@ from monitor.control import Control, heed_signals
 from monitor.engine import build_engine
 from monitor.health.feeds import FeedHealth
 from monitor.health.metrics import CONTENT_TYPE, exposition
+from monitor.keyring import KeyFiles, Keyring
 from monitor.keys import Keys
 from monitor.reload import Reloads
 from monitor.restart import take_over
@@ -35,7 +36,6 @@ _log = logging.getLogger("lanecast")
 DEMO_ACCOUNT = "paper"
 """The simulator's: its orders and bots are demonstration data, readable without a token."""
 LOG_FILE_BYTES = 10_000_000
-CONSOLE_TOKEN_SECONDS = 30 * 86_400
 GC_ALLOCATIONS = 50_000
 
 
@@ -49,7 +49,7 @@ def run(settings: Settings, keys: Keys, *, console: bool) -> int:
     if console and not has_terminal:
         print("no terminal: running headless, without the console", flush=True)
     _start_log(settings, to_file=console and has_terminal)
-    return trio.run(partial(_run, settings, keys, console=console and has_terminal))
+    return trio.run(partial(_run, settings, Keyring(keys), console=console and has_terminal))
 
 
 def _start_log(settings: Settings, *, to_file: bool) -> None:
@@ -66,7 +66,7 @@ def _start_log(settings: Settings, *, to_file: bool) -> None:
     _log.setLevel(settings.log_level.upper())
 
 
-async def _run(settings: Settings, keys: Keys, *, console: bool) -> int:
+async def _run(settings: Settings, keys: Keyring, *, console: bool) -> int:
     status = 0
     control = Control()
     async with trio.open_nursery() as nursery:
@@ -81,7 +81,7 @@ async def _run(settings: Settings, keys: Keys, *, console: bool) -> int:
 
 async def _serve_to_the_end(
     settings: Settings,
-    keys: Keys,
+    keys: Keyring,
     control: Control,
     scope: trio.CancelScope,
     *,
@@ -91,9 +91,9 @@ async def _serve_to_the_end(
     scope.cancel()
 
 
-async def _run_console(address: str, settings: Settings, keys: Keys) -> int:
+async def _run_console(address: str, settings: Settings, keys: Keyring) -> int:
     """The console, as a process of its own on our terminal; returns its exit status."""
-    token = make_token(keys.operator, "console", ttl_seconds=CONSOLE_TOKEN_SECONDS)
+    token = make_token(keys.console, "console")
     environment = {**os.environ, "LANECAST_OPERATOR_TOKEN": token}
     if settings.tls:
         environment["LANECAST_CERTIFICATE"] = str(settings.tls.certificate_file.absolute())
@@ -105,7 +105,7 @@ async def _run_console(address: str, settings: Settings, keys: Keys) -> int:
 
 async def serve(
     settings: Settings,
-    keys: Keys,
+    keys: Keyring,
     control: Control,
     *,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
@@ -120,12 +120,13 @@ async def serve(
     certificate = Certificate(settings.tls) if settings.tls else None
     door = FrontDoor(
         engine.house,
-        Api(engine.house, keys.api),
+        Api(engine.house, keys),
         Files(static_directory()),
         lambda: (exposition(health), CONTENT_TYPE),
         certificate.accept if certificate else Connection,
     )
-    reloads = Reloads(health.troubles, [thing for thing in (certificate, engine.house.tokens.jwks) if thing])
+    reloaded = (KeyFiles(settings, keys), certificate, engine.house.tokens.jwks)
+    reloads = Reloads(health.troubles, [thing for thing in reloaded if thing])
     journal = await take_over(engine, settings)
     # Last of what may fail: a wrong setting leaves no socket behind.
     listeners = await open_listeners(settings.host, settings.port)

@@ -288,6 +288,29 @@ def token(
 
 
 @lanecast.group(cls=_InReadingOrder)
+def keys() -> None:
+    """Change the keys that the server made itself."""
+
+
+@keys.command()
+@click.argument("name", type=click.Choice(["api", "operator", "token"]))
+@click.option("--at-once", is_flag=True, help="Take the old one no more: somebody else has it.")
+@_source_options
+def rotate(name: str, at_once: bool, **given: Any) -> None:
+    """Replace a key in the data directory.
+
+    A running server takes the new one by itself, within seconds, and the old one for
+    key_overlap_seconds still. Who is connected stays connected.
+    """
+    from monitor.keys import rotate_key
+
+    settings = _settings(given)
+    path = rotate_key(settings, name, at_once=at_once)
+    seconds = 0 if at_once else settings.key_overlap_seconds
+    click.echo(f"{path}: a new key; the old one is taken for {seconds} s")
+
+
+@lanecast.group(cls=_InReadingOrder)
 def dictionary() -> None:
     """Make the dictionary of the zstd subprotocol."""
 

@@ -22,7 +22,7 @@ from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.health.health import Health, run_health
 from monitor.health.report import ops_document
-from monitor.keys import Keys
+from monitor.keyring import Keyring
 from monitor.market.state import MarketState, Publication
 from monitor.serve.commands import HANDLERS
 from monitor.serve.operators import RPCS
@@ -91,7 +91,7 @@ class Engine:
 
 def build_engine(
     settings: Settings,
-    keys: Keys,
+    keys: Keyring,
     public_accounts: frozenset[str],
     *,
     clock_ns: Callable[[], int] = time.monotonic_ns,

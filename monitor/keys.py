@@ -10,6 +10,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
@@ -20,11 +21,24 @@ LENGTH_MIN = 16
 """Characters; a shorter one is guessed offline from any token. On loopback a given key may be shorter."""
 
 
+NAMES = ("api", "operator", "token")
+
+
+class OldKey(NamedTuple):
+    """What a rotation replaced, for as long as it is still taken."""
+
+    name: str
+    key: str
+    until: float
+    """Unix seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     api: str = field(repr=False)
     operator: str = field(repr=False)
     token: str = field(repr=False)
+    old: tuple[OldKey, ...] = field(repr=False, default=())
 
 
 def load_keys(settings: Settings) -> Keys:
@@ -32,11 +46,9 @@ def load_keys(settings: Settings) -> Keys:
 
     Raises ConfigError for a key or a key file that is not safe to use.
     """
-    keys = Keys(
-        api=_key("api", settings.api_key, settings),
-        operator=_key("operator", settings.operator_key, settings),
-        token=_key("token", settings.token_key, settings),
-    )
+    api, operator, token = (_key(name, settings) for name in NAMES)
+    old = tuple(found for name in NAMES if (found := _old_key(name, settings)) is not None)
+    keys = Keys(api, operator, token, old)
     _keep_apart(keys.operator, keys.token)
     return keys
 
@@ -44,13 +56,7 @@ def load_keys(settings: Settings) -> Keys:
 def check_given_keys(settings: Settings) -> None:
     """Raise ConfigError for a given key that no start would take; touches no file."""
     given = {
-        name: _given_key(name, key, settings)
-        for name, key in (
-            ("api", settings.api_key),
-            ("operator", settings.operator_key),
-            ("token", settings.token_key),
-        )
-        if key is not None
+        name: _given_key(name, key, settings) for name in NAMES if (key := _given(name, settings)) is not None
     }
     if "operator" in given:
         _keep_apart(given["operator"], given.get("token"))
@@ -61,8 +67,58 @@ def _keep_apart(operator: str, token: str | None) -> None:
         raise ConfigError("operator_key and token_key are the same: every client would be an operator")
 
 
-def _key(name: str, given: SecretStr | None, settings: Settings) -> str:
-    return _kept_key(settings.data_dir, f"{name}.key") if given is None else _given_key(name, given, settings)
+def rotate_key(settings: Settings, name: str, *, at_once: bool) -> Path:
+    """Put a new key in the place of a kept one; returns its file.
+
+    Servers that run take it by themselves, and the old one for `key_overlap_seconds` still; `at_once`
+    they don't. Raises ConfigError for a key that the settings give, or one that can't be read.
+    """
+    if _given(name, settings) is not None:
+        raise ConfigError(f"{name}_key is given in the settings: change it there, and start the server again")
+    path, old = _file(name, settings), _old_file(name, settings)
+    before = _kept_key(path)
+    try:
+        if at_once:
+            old.unlink(missing_ok=True)
+        else:
+            os.replace(_write_draft(old, before), old)
+        os.replace(_write_draft(path, secrets.token_urlsafe(32)), path)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be replaced: {error.strerror or error}") from None
+    return path
+
+
+def key_files(settings: Settings) -> list[Path]:
+    """Where the keys are that the settings don't give, today's and those from before."""
+    kept = [name for name in NAMES if _given(name, settings) is None]
+    return [file(name, settings) for name in kept for file in (_file, _old_file)]
+
+
+def _file(name: str, settings: Settings) -> Path:
+    return settings.data_dir / f"{name}.key"
+
+
+def _old_file(name: str, settings: Settings) -> Path:
+    return settings.data_dir / f"{name}.old.key"
+
+
+def _given(name: str, settings: Settings) -> SecretStr | None:
+    given: SecretStr | None = getattr(settings, f"{name}_key")
+    return given
+
+
+def _key(name: str, settings: Settings) -> str:
+    given = _given(name, settings)
+    return _kept_key(_file(name, settings)) if given is None else _given_key(name, given, settings)
+
+
+def _old_key(name: str, settings: Settings) -> OldKey | None:
+    """The key before the last rotation; how long it counts is told by the file that replaced it."""
+    path = _old_file(name, settings)
+    if _given(name, settings) is not None or not path.exists():
+        return None
+    until = _file(name, settings).stat().st_mtime + settings.key_overlap_seconds
+    return OldKey(name, _kept_key(path), until)
 
 
 def _given_key(name: str, given: SecretStr, settings: Settings) -> str:
@@ -82,10 +138,9 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _kept_key(directory: Path, name: str) -> str:
-    path = directory / name
+def _kept_key(path: Path) -> str:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make_key(path)
         return _read_key(path)
@@ -96,15 +151,20 @@ def _kept_key(directory: Path, name: str) -> str:
 
 def _make_key(path: Path) -> None:
     """Write the whole key beside its place, then link it there: two first starts at once agree on one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+    draft = _write_draft(path, secrets.token_urlsafe(32))
     try:
         os.link(draft, path)
     except FileExistsError:
         return
     finally:
         draft.unlink()
+
+
+def _write_draft(path: Path, key: str) -> Path:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key + "\n")
+    return draft
 
 
 def _read_key(path: Path) -> str:

@@ -74,7 +74,7 @@ class Reloads:
             _log.error("%s", self._troubles[thing.name])
         else:
             self._troubles.pop(thing.name, None)
-            _log.info("the %s was read again", thing.name)
+            _log.info("%s: read again", thing.name)
         return stamps
 
 

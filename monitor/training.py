@@ -28,6 +28,7 @@ from monitor.engine import Engine, build_engine
 from monitor.feeds.simulator import Simulation
 from monitor.feeds.simulator.catalogue import ACCOUNT, MARKETS
 from monitor.health.feeds import FeedHealth
+from monitor.keyring import Keyring
 from monitor.keys import Keys
 from monitor.serve.connection import Connection
 from monitor.serve.loading import Phase
@@ -141,7 +142,7 @@ class _Recording:
         return self.start_ms + int(trio.current_time() * 1_000)
 
     async def run(self, seconds: int, on_second: Callable[[], None]) -> None:
-        keys = Keys(*(secrets.token_hex() for _ in range(3)))
+        keys = Keyring(Keys(secrets.token_hex(), secrets.token_hex(), secrets.token_hex()))
         # A viewer without a socket answers no ping.
         settings = Settings(limits=Limits(ping_seconds=3_600))
         engine = build_engine(
@@ -150,7 +151,7 @@ class _Recording:
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
             await nursery.start(self._simulate, engine)
-            token = make_token(keys.operator, "operator")
+            token = make_token(keys.console, "operator")
             for viewer in (self._page(), self._console(token)):
                 nursery.start_soon(self._session(engine, viewer).run)
             for _ in range(seconds):

@@ -16,6 +16,7 @@ import pytest
 
 from monitor.cli import main
 from monitor.config import Settings
+from monitor.keyring import Keyring
 from monitor.keys import load_keys
 from monitor.serve.tokens import Claims, Grant, TokenReader
 from tests.captures import capture
@@ -47,7 +48,7 @@ def lanecast(
 def test_help_lists_every_command_and_loads_none(surroundings: dict[str, str]) -> None:
     shown = lanecast(surroundings, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert shown.returncode == 0
-    for command in ("run", "serve", "console", "venue", "publish", "check", "token", "dictionary"):
+    for command in ("run", "serve", "console", "venue", "publish", "check", "token", "keys", "dictionary"):
         assert f"\n  {command} " in shown.stdout
     imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
     assert "click" in imported
@@ -133,7 +134,7 @@ def claims_of(surroundings: dict[str, str], *arguments: str) -> Claims:
     assert printed.returncode == 0, printed.stderr
     (token,) = printed.stdout.splitlines()
     settings = Settings(data_dir=Path(surroundings["LANECAST_DATA_DIR"]))
-    return TokenReader(load_keys(settings), settings).read(token, now=0)
+    return TokenReader(Keyring(load_keys(settings)), settings).read(token, now=0)
 
 
 def test_token_is_signed_with_the_kept_keys(surroundings: dict[str, str]) -> None:
@@ -162,7 +163,7 @@ def test_token_is_made_for_the_audience_and_by_the_issuer_that_the_server_wants(
     settings = Settings(
         data_dir=Path(surroundings["LANECAST_DATA_DIR"]), token_audience="lanecast", token_issuer="home"
     )
-    assert TokenReader(load_keys(settings), settings).read(made, now=0).user == "ann"
+    assert TokenReader(Keyring(load_keys(settings)), settings).read(made, now=0).user == "ann"
 
 
 class Api(HTTPServer):

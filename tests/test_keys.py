@@ -1,4 +1,6 @@
+import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +8,9 @@ import pytest
 
 from monitor.config import Settings
 from monitor.errors import ConfigError
-from monitor.keys import check_given_keys, load_keys
+from monitor.keyring import KeyFiles, Keyring
+from monitor.keys import NAMES, check_given_keys, load_keys, rotate_key
+from monitor.serve.tokens import InvalidToken, TokenReader, make_token
 
 GIVEN = {"api_key": "a" * 16, "operator_key": "o" * 16, "token_key": "t" * 16}
 
@@ -100,3 +104,71 @@ def test_given_keys_are_checked_without_a_file(tmp_path: Path, given: dict[str, 
 def test_one_key_for_operators_and_clients_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="every client would be an operator"):
         load_keys(settings_in(tmp_path, **{**GIVEN, "token_key": GIVEN["operator_key"]}))
+
+
+def test_rotated_key_is_new_and_the_old_one_is_taken_for_a_while(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, key_overlap_seconds=60)
+    before = load_keys(settings)
+    path = rotate_key(settings, "operator", at_once=False)
+    after = load_keys(settings)
+    assert (after.api, after.token) == (before.api, before.token)
+    assert after.operator != before.operator
+    keyring = Keyring(after)
+    assert keyring.operator == (after.operator, before.operator, keyring.console)
+    os.utime(path, (0, time.time() - 61))
+    assert Keyring(load_keys(settings)).operator[:-1] == (after.operator,)
+
+
+def test_rotation_at_once_forgets_the_old_key_and_the_one_before(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    load_keys(settings)
+    rotate_key(settings, "api", at_once=False)
+    rotate_key(settings, "api", at_once=True)
+    assert len(Keyring(load_keys(settings)).api) == 1
+
+
+def test_rotated_files_are_the_owners_alone_and_no_draft_is_left(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    load_keys(settings)
+    rotate_key(settings, "token", at_once=False)
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert files == dict.fromkeys(["api.key", "operator.key", "token.key", "token.old.key"], 0o600)
+
+
+def test_given_key_is_not_rotated_behind_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="api_key is given in the settings: change it there"):
+        rotate_key(settings_in(tmp_path, **GIVEN), "api", at_once=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_running_keyring_takes_what_the_files_hold_now(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, token_key="t" * 16)
+    before = load_keys(settings)
+    keyring = Keyring(before)
+    files = KeyFiles(settings, keyring)
+    assert {path.name for path in files.files} == {
+        "api.key",
+        "api.old.key",
+        "operator.key",
+        "operator.old.key",
+    }
+    rotate_key(settings, "api", at_once=False)
+    files.load()
+    assert keyring.api[1:] == (before.api,)
+    (tmp_path / "api.key").chmod(0o644)
+    with pytest.raises(ConfigError, match="open to others"):
+        files.load()
+    assert keyring.api[1:] == (before.api,)
+
+
+def test_own_console_stays_an_operator_whatever_is_rotated(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    keyring = Keyring(load_keys(settings))
+    reader, token = TokenReader(keyring, settings), make_token(keyring.console, "console")
+    stranger = make_token(Keyring(load_keys(settings)).console, "console")
+    for name in NAMES:
+        rotate_key(settings, name, at_once=True)
+    keyring.replace(load_keys(settings))
+    assert reader.read(token, time.time()).is_operator
+    with pytest.raises(InvalidToken):
+        reader.read(stranger, time.time())

@@ -26,6 +26,7 @@ from monitor.config import Settings
 from monitor.control import Control
 from monitor.engine import Engine, build_engine
 from monitor.errors import LanecastError
+from monitor.keyring import Keyring
 from monitor.keys import Keys
 
 NS_PER_SECOND = 1_000_000_000
@@ -165,7 +166,9 @@ async def main(options: dict[str, Any]) -> None:
         return engines[-1]
 
     vars(app)["build_engine"] = build_and_keep
-    keys = Keys(api="benchmark-api-key", operator="benchmark-operator-key", token="benchmark-token-key")
+    keys = Keyring(
+        Keys(api="benchmark-api-key", operator="benchmark-operator-key", token="benchmark-token-key")
+    )
     with tempfile.TemporaryDirectory() as directory:
         given = {"port": 0, "data_dir": Path(directory), "namespaces": NAMESPACES, "log_level": "error"}
         settings = Settings.model_validate(given | options)

@@ -236,6 +236,8 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     operator_key: SecretStr | None = None
     token_key: SecretStr | None = None
+    key_overlap_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 3_600
+    """How long the old key is still taken after `lanecast keys rotate`."""
     jwks_file: HomePath | None = None
     """Public keys that verify tokens signed by somebody else (RS256, ES256 and their longer kin)."""
     token_audience: Annotated[str, Field(min_length=1)] | None = None

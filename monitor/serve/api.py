@@ -19,6 +19,7 @@ from monitor.broadcast.history import Position
 from monitor.broadcast.receipt import Receipt
 from monitor.broadcast.turns import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
+from monitor.keyring import Keyring
 from monitor.serve import channels, protocol
 from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.map_api import MAP_METHODS, repeated
@@ -92,20 +93,25 @@ Method = tuple[type[msgspec.Struct], Callable[["Api", Any], bytes]]
 
 
 class Api:
-    def __init__(self, house: House, key: str) -> None:
+    def __init__(self, house: House, keys: Keyring) -> None:
         self._house = house
         self._hub = house.hub
-        self._key = key.encode()
+        self._keys = keys
         self._published: Once[Receipt] = Once()
         self._placed: Once[bytes] = Once()
 
     def check_key(self, request: Request) -> None:
-        """Raises HttpError 401 unless the request carries the API key."""
+        """Raises HttpError 401 unless the request carries an API key, 400 for one in the URL."""
+        if "api_key=" in request.query:
+            raise HttpError(
+                400,
+                "a key in a URL ends up in logs and histories: rotate it, and send the new one as X-API-Key",
+            )
         given = request.headers.get("x-api-key", "")
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if not given and scheme.lower() == "apikey":
             given = credentials.strip()
-        if not hmac.compare_digest(given.encode(), self._key):
+        if not any(hmac.compare_digest(given.encode(), key.encode()) for key in self._keys.api):
             raise HttpError(401, "the API key is missing or wrong: send it as X-API-Key")
 
     async def answer(self, method: str, request: Request) -> Response:

@@ -9,6 +9,7 @@ lets a forged one retry for ever.
 import time
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from jwt.algorithms import Algorithm, HMACAlgorithm, get_default_algorithms
 
 from monitor.config import Settings
 from monitor.errors import ConfigError, PeerError
-from monitor.keys import Keys
+from monitor.keyring import Keyring
 from monitor.serve.jwks import ALGORITHMS, JwksFile
 
 
@@ -100,7 +101,7 @@ _PUBLIC_KEYS = _signatures(_BY_PUBLIC_KEY)
 class TokenReader:
     """Tells genuine tokens from others, with the keys of this server."""
 
-    def __init__(self, keys: Keys, settings: Settings) -> None:
+    def __init__(self, keys: Keyring, settings: Settings) -> None:
         """Raises ConfigError for a JWKS file that can't be used."""
         self._keys = keys
         self.jwks = JwksFile(settings.jwks_file) if settings.jwks_file else None
@@ -120,17 +121,15 @@ class TokenReader:
 
     def _verify(self, text: str) -> tuple[dict[str, Any], bool]:
         try:
-            return _by_secret(text, self._keys.token), False
+            for is_operator, keys in ((False, self._keys.token), (True, self._keys.operator)):
+                for key in keys:
+                    with suppress(jwt.InvalidSignatureError):
+                        return _by_secret(text, key), is_operator
         except jwt.InvalidAlgorithmError:
             return self._verify_by_public_key(text), False
-        except jwt.InvalidSignatureError:
-            pass
         except jwt.PyJWTError as error:
             raise InvalidToken(f"token can't be read: {error}") from None
-        try:
-            return _by_secret(text, self._keys.operator), True
-        except jwt.PyJWTError:
-            raise InvalidToken("token is signed with neither the token key nor the operator key") from None
+        raise InvalidToken("token is signed with neither the token key nor the operator key")
 
     def _verify_by_public_key(self, text: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(text)

@@ -16,6 +16,7 @@ from monitor.feeds.binance_account import BinanceAccountDialect
 from monitor.feeds.dialect import Dialect
 from monitor.feeds.kalshi import KalshiDialect
 from monitor.health.feeds import FeedHealth
+from monitor.keyring import Keyring
 from monitor.market.state import MarketState
 from monitor.serve.front import HEAD_BYTES
 from monitor.serve.jwks import parse_jwks
@@ -150,7 +151,7 @@ def open_api() -> Target:
 
 def open_tokens() -> Target:
     """Tokens as a client sends them: raw, or the claims of a genuine one."""
-    reader = TokenReader(KEYS, Settings())
+    reader = TokenReader(Keyring(KEYS), Settings())
 
     def target(data: bytes) -> None:
         is_genuine = data[:1] < b"\x80"

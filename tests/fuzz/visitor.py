@@ -7,6 +7,7 @@ import trio
 
 from monitor.config import Settings
 from monitor.engine import build_engine
+from monitor.keyring import Keyring
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files
@@ -67,8 +68,9 @@ class Servers:
 
     def _open_door(self) -> FrontDoor:
         settings = Settings(data_dir=Path("nowhere"), namespaces=NAMESPACES, hosts=["lanecast"])
-        house = build_engine(settings, KEYS, frozenset({"paper"})).house
-        door = FrontDoor(house, Api(house, KEYS.api), self._files, lambda: (b"", "text/plain"))
+        keys = Keyring(KEYS)
+        house = build_engine(settings, keys, frozenset({"paper"})).house
+        door = FrontDoor(house, Api(house, keys), self._files, lambda: (b"", "text/plain"))
         door.is_ready = True
         return door
 

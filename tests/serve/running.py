@@ -15,7 +15,8 @@ import trio
 from monitor.app import serve
 from monitor.config import Settings
 from monitor.control import Control
-from monitor.keys import Keys
+from monitor.keyring import Keyring
+from monitor.keys import Keys, load_keys
 from tests.serve.wire import PATIENCE_SECONDS, Client, Wire, request
 
 KEYS = Keys(api="a" * 64, operator="o" * 64, token="t" * 64)
@@ -118,11 +119,14 @@ class Server:
 async def running(**settings: Any) -> AsyncIterator[Server]:
     """A server with the simulator off; leaving fails if it logged an error meanwhile."""
     quiet = {"port": 0, "hosts": ["lanecast"], "simulator": {"enabled": False}, "namespaces": NAMESPACES}
-    given: dict[str, Any] = quiet | settings
+    keys = {"api_key": KEYS.api, "operator_key": KEYS.operator, "token_key": KEYS.token}
+    given: dict[str, Any] = quiet | keys | settings
     with tempfile.TemporaryDirectory() as directory, no_errors_logged():
         async with trio.open_nursery() as nursery:
             control = Control()
-            address = await nursery.start(serve, Settings(data_dir=Path(directory), **given), KEYS, control)
+            configured = Settings(**{"data_dir": Path(directory), **given})
+            keyring = Keyring(load_keys(configured))
+            address = await nursery.start(serve, configured, keyring, control)
             server = Server(int(address.rpartition(":")[2]), control)
             yield server
             for stream in server.streams:

@@ -11,6 +11,7 @@ from monitor.config import Settings
 from monitor.control import Control
 from monitor.dictionary import shipped_dictionary
 from monitor.errors import ConfigError
+from monitor.keyring import Keyring
 from tests.serve.running import KEYS, Server, running
 from tests.serve.wire import BINARY, TEXT, Client
 
@@ -147,5 +148,5 @@ async def test_wrong_dictionary_stops_the_start(tmp_path: Path, content: bytes |
     with pytest.RaisesGroup(pytest.RaisesExc(ConfigError, match=sentence), flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             await nursery.start(
-                serve, Settings(port=0, data_dir=tmp_path, zstd_dictionary=path), KEYS, Control()
+                serve, Settings(port=0, data_dir=tmp_path, zstd_dictionary=path), Keyring(KEYS), Control()
             )

@@ -18,6 +18,7 @@ from trio.testing import MockClock
 
 from monitor.config import Settings
 from monitor.errors import ConfigError
+from monitor.keyring import Keyring
 from monitor.keys import Keys
 from monitor.reload import LOOK_SECONDS
 from monitor.serve.jwks import KEYS_MAX, parse_jwks
@@ -53,7 +54,7 @@ def write(path: Path, *entries: dict[str, Any]) -> None:
 
 
 def reader(path: Path, keys: Keys = KEYS) -> TokenReader:
-    return TokenReader(keys, Settings(jwks_file=path))
+    return TokenReader(Keyring(keys), Settings(jwks_file=path))
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_token_of_another_key_kid_or_algorithm_is_invalid(
 
 def test_without_a_file_no_public_key_signs() -> None:
     with pytest.raises(InvalidToken, match="no key verifies a token whose alg is 'RS256'"):
-        TokenReader(KEYS, Settings()).read(sign(RSA_KEY, "RS256"), NOW)
+        TokenReader(Keyring(KEYS), Settings()).read(sign(RSA_KEY, "RS256"), NOW)
 
 
 @pytest.mark.parametrize("kid", ["rsa", "ec", None])

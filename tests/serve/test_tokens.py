@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.config import Settings
 from monitor.errors import ConfigError
+from monitor.keyring import Keyring
 from monitor.keys import Keys
 from monitor.serve.tokens import Claims, ExpiredToken, Grant, InvalidToken, TokenReader, make_token
 
@@ -17,7 +18,7 @@ NOW = 1_700_000_000.0
 
 
 def reader(*, token: str = TOKEN_KEY, operator: str = OPERATOR_KEY, **settings: Any) -> TokenReader:
-    return TokenReader(Keys(api="a" * 64, operator=operator, token=token), Settings(**settings))
+    return TokenReader(Keyring(Keys(api="a" * 64, operator=operator, token=token)), Settings(**settings))
 
 
 def read(text: str, now: float = NOW, **settings: Any) -> Claims:

@@ -12,6 +12,7 @@ from monitor.broadcast.history import Position
 from monitor.config import Settings
 from monitor.engine import Engine, build_engine
 from monitor.health.journal import JournalMeter
+from monitor.keyring import Keyring
 from monitor.restart import take_over
 from monitor.storage.journal import Journal
 from monitor.storage.journal_file import JournalFile, Record
@@ -74,7 +75,7 @@ class Running:
 async def running(directory: Path, **settings: Any) -> AsyncIterator[Running]:
     """Leaving ends it as a server does: what waits is kept still."""
     given = Settings(data_dir=directory, **settings)
-    engine = build_engine(given, KEYS, frozenset())
+    engine = build_engine(given, Keyring(KEYS), frozenset())
     journal = await take_over(engine, given)
     assert journal is not None
     async with trio.open_nursery() as nursery:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config import Settings
+from monitor.keys import rotate_key
 from monitor.serve.tokens import make_token
 from tests.process import Process, lanecast_process
+from tests.serve.certificates import make_certificate
 from tests.serve.running import KEYS
 from tests.terminal import PATIENCE_SECONDS, Terminal, terminal
 from tests.tui.reports import fill
@@ -132,3 +135,22 @@ def test_run_shows_the_simulators_fills_and_ends_with_its_console(tmp_path: Path
         assert screen.wait_for_end() == 0
         assert screen.attributes() == before
         assert LEAVE_ALTERNATE_SCREEN in screen.written
+
+
+def test_run_over_tls_keeps_its_console_through_a_rotation_of_the_operator_key(tmp_path: Path) -> None:
+    tls = make_certificate(tmp_path, "lanecast.example.com")
+    settings = Settings(data_dir=tmp_path)
+    arguments = ["monitor", "run", "--port", "0", "--data-dir", str(tmp_path)]
+    arguments += ["--set", f"tls.certificate_file={tls.certificate_file}"]
+    arguments += ["--set", f"tls.key_file={tls.key_file}"]
+    with terminal(arguments, (120, 40)) as screen:
+        screen.wait_for(b"order_fill")
+        rotate_key(settings, "operator", at_once=True)
+        while "keys: read again" not in (tmp_path / "lanecast.log").read_text():
+            screen.written = b""
+            screen.wait_for(b"\x1b")
+        screen.press(b"r")
+        screen.wait_for(b"order_fill")
+        assert "not connected" not in screen.plain()
+        screen.press(b"q")
+        assert screen.wait_for_end() == 0
