@@ -15,7 +15,7 @@ from typing import NamedTuple
 import trio
 
 from monitor.address import local_url
-from monitor.config import Settings
+from monitor.config import DEMO_ACCOUNT, Settings
 from monitor.control import Control, heed_signals
 from monitor.engine import build_engine
 from monitor.health.feeds import FeedHealth
@@ -33,8 +33,6 @@ from monitor.serve.tokens import make_token
 
 _log = logging.getLogger("lanecast")
 
-DEMO_ACCOUNT = "paper"
-"""The simulator's: its orders and bots are demonstration data, readable without a token."""
 LOG_FILE_BYTES = 10_000_000
 GC_ALLOCATIONS = 50_000
 

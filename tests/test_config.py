@@ -97,6 +97,11 @@ def test_home_is_expanded() -> None:
             "preset = 'fast'",
             "preset is 'fast' in given.toml: must be 'realtime', 'balanced', 'throughput' or 'saver'",
         ),
+        (
+            "[feeds.binance_account]\naccount = 'paper'\napi_key = 'k'\napi_secret = 's'",
+            "feeds.binance_account.account is 'paper' in given.toml: must be another name: this is the"
+            " simulator's, whose orders everybody may read",
+        ),
         ("presett = 'saver'", "presett in given.toml is not a setting; did you mean preset?"),
         (
             "[limits]\nmessage_byte = 1",

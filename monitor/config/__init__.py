@@ -13,6 +13,7 @@ from monitor.config.namespaces import (
 )
 from monitor.config.settings import (
     CADENCES,
+    DEMO_ACCOUNT,
     BinanceAccountSettings,
     BinanceSettings,
     Cadence,
@@ -31,6 +32,7 @@ __all__ = [
     "CADENCES",
     "DEFAULT_KINDS",
     "DEFAULT_NAMESPACES",
+    "DEMO_ACCOUNT",
     "Access",
     "BinanceAccountSettings",
     "BinanceSettings",

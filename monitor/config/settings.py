@@ -46,6 +46,9 @@ from monitor.config.sources import merge, place, read_environment, read_file, re
 from monitor.config.validation import describe, suggestion
 from monitor.errors import ConfigError
 
+DEMO_ACCOUNT = "paper"
+"""The simulator's: its orders and bots are demonstration data, readable without a token."""
+
 Item = TypeVar("Item")
 
 
@@ -65,6 +68,12 @@ def _require_likeness(pattern: str, example: str, text: str) -> str:
     if not re.fullmatch(pattern, text):
         raise ValueError(f"must be like {example}")
     return text
+
+
+def _require_own(account: str) -> str:
+    if account == DEMO_ACCOUNT:
+        raise ValueError("must be another name: this is the simulator's, whose orders everybody may read")
+    return account
 
 
 WebSocketUrl = Annotated[str, AfterValidator(partial(_require_url, ("ws", "wss")))]
@@ -87,6 +96,7 @@ Origin = Annotated[
         partial(_require_likeness, r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+", "https://example.com, or *")
     ),
 ]
+Account = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_require_own)]
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_texts)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
 
@@ -188,7 +198,7 @@ class BinanceSettings(Section):
 
 
 class BinanceAccountSettings(Section):
-    account: Annotated[str, Field(min_length=1, max_length=100)]
+    account: Account
     """Whose `orders:` channel the events go to."""
     api_key: SecretStr
     api_secret: SecretStr
@@ -200,7 +210,7 @@ class KalshiSettings(Section):
     key_id: str
     private_key_file: HomePath
     """RSA key in PEM form."""
-    account: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    account: Account | None = None
     """Whose `orders:` channel own fills go to; None leaves the fill channel alone."""
     url: WebSocketUrl = "wss://external-api-ws.kalshi.com"
 

@@ -6,8 +6,10 @@ plausible, not current; shares say how much of the trading a market gets on an a
 
 from dataclasses import dataclass
 
+from monitor.config import DEMO_ACCOUNT
+
 VENUE = "sim"
-ACCOUNT = "paper"
+ACCOUNT = DEMO_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
