@@ -7,7 +7,7 @@ not wait for Trio, Textual and an HTTP client that it does not use.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import click
 
 from monitor import __version__
 from monitor.errors import ConfigError, LanecastError
+from monitor.options import InReadingOrder, combined, settings_of, source_options
 
 if TYPE_CHECKING:
     from monitor.config import Settings
@@ -25,11 +26,6 @@ INTERRUPTED = 130
 
 _EXPECTED = (LanecastError, click.ClickException, click.Abort, KeyboardInterrupt)
 """Everything else is a mistake of ours and keeps its traceback."""
-
-Decorator = Callable[[Any], Any]
-
-_KEYS = {"rate": "simulator.rate"}
-"""The settings that flags of another name set."""
 
 
 def main() -> None:
@@ -72,29 +68,7 @@ def _usage(error: click.ClickException) -> str:
     return f"{message[:1].lower()}{message[1:].rstrip('.')}; see {command} --help"
 
 
-def _with(*options: Decorator) -> Decorator:
-    def decorate(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_source_options = _with(
-    click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        envvar="LANECAST_CONFIG",
-        help="Settings file. [default: ./lanecast.toml, if there is one]",
-    ),
-    click.option("--data-dir", metavar="DIR", help="Where the keys and the log are kept."),
-    click.option(
-        "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set any key; may be repeated."
-    ),
-)
-
-_server_options = _with(
+_server_options = combined(
     click.option("--host", metavar="ADDRESS", help="Address to listen on. [default: 127.0.0.1]"),
     click.option("--port", metavar="N", help="Port to listen on, 0 for any free one. [default: 8000]"),
     click.option(
@@ -102,17 +76,12 @@ _server_options = _with(
     ),
     click.option("--preset", metavar="NAME", help="realtime, balanced, throughput or saver."),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
-    _source_options,
+    source_options,
 )
 
 
-class _InReadingOrder(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
 @click.group(
-    cls=_InReadingOrder,
+    cls=InReadingOrder,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
@@ -152,7 +121,7 @@ def serve(**given: Any) -> int:
 
 @lanecast.command()
 @click.argument("url", required=False, envvar="LANECAST_URL")
-@_source_options
+@source_options
 def console(url: str | None, **given: Any) -> int:
     """Attach the operator console to the server at URL.
 
@@ -162,7 +131,7 @@ def console(url: str | None, **given: Any) -> int:
     """
     from tui.app import run_console
 
-    settings = _settings(given)
+    settings = settings_of(given)
     return run_console(url or settings.address, _operator_token(settings), _certificate(settings, url))
 
 
@@ -207,7 +176,7 @@ def venue(capture: Path, host: str, port: int, speed: str) -> None:
 @click.argument("channel")
 @click.argument("json_text", metavar="JSON")
 @click.option("--url", envvar="LANECAST_URL", help="The server. [default: as host and port are set]")
-@_source_options
+@source_options
 def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None:
     """Publish JSON to CHANNEL by the HTTP API.
 
@@ -216,7 +185,7 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
     from monitor.keys import load_keys
     from monitor.publisher import publish_json
 
-    settings = _settings(given)
+    settings = settings_of(given)
     text = sys.stdin.read() if json_text == "-" else json_text
     address, certificate = url or settings.address, _certificate(settings, url)
     click.echo(publish_json(address, load_keys(settings).api, channel, text, certificate))
@@ -249,7 +218,7 @@ def check(file: Path) -> None:
     help="Subscribe the client to it on connecting; may be repeated.",
 )
 @click.option("--info", metavar="JSON", help="What others are shown of the client.")
-@_source_options
+@source_options
 def token(
     sub: str,
     ttl: int | None,
@@ -272,7 +241,7 @@ def token(
         raise ConfigError(
             "--channel makes a subscription token, which grants nothing else: leave out --grant"
         )
-    settings = _settings(given)
+    settings = settings_of(given)
     keys = load_keys(settings)
     made = make_token(
         keys.operator if operator else keys.token,
@@ -287,7 +256,7 @@ def token(
     click.echo(made)
 
 
-@lanecast.group(cls=_InReadingOrder)
+@lanecast.group(cls=InReadingOrder)
 def keys() -> None:
     """Change the keys that the server made itself."""
 
@@ -295,7 +264,7 @@ def keys() -> None:
 @keys.command()
 @click.argument("name", type=click.Choice(["api", "operator", "token"]))
 @click.option("--at-once", is_flag=True, help="Take the old one no more: somebody else has it.")
-@_source_options
+@source_options
 def rotate(name: str, at_once: bool, **given: Any) -> None:
     """Replace a key in the data directory.
 
@@ -304,13 +273,13 @@ def rotate(name: str, at_once: bool, **given: Any) -> None:
     """
     from monitor.keys import rotate_key
 
-    settings = _settings(given)
+    settings = settings_of(given)
     path = rotate_key(settings, name, at_once=at_once)
     seconds = 0 if at_once else settings.key_overlap_seconds
     click.echo(f"{path}: a new key; the old one is taken for {seconds} s")
 
 
-@lanecast.group(cls=_InReadingOrder)
+@lanecast.group(cls=InReadingOrder)
 def dictionary() -> None:
     """Make the dictionary of the zstd subprotocol."""
 
@@ -341,32 +310,76 @@ def train(seconds: int, output: Path) -> None:
     click.echo(f"{output}: {len(trained.data)} bytes, id {trained.id}")
 
 
+@lanecast.group(cls=InReadingOrder)
+def journal() -> None:
+    """Look at what survives the server: orders, fills, bot events.
+
+    Both read the file beside a server that writes it, and change nothing.
+    """
+
+
+_journal_options = combined(
+    click.argument("file", required=False, type=click.Path(path_type=Path)),
+    source_options,
+)
+
+
+@journal.command("check")
+@_journal_options
+def check_journal(file: Path | None, **given: Any) -> int:
+    """Read the whole journal, or another FILE: pages, positions, keys.
+
+    Exit 0 if it holds together, 1 if not.
+    """
+    from monitor.storage.journal_reader import check
+
+    path = file or settings_of(given).journal_file
+    verdict = check(path)
+    for trouble in verdict.troubles:
+        click.echo(f"{path}: {trouble}")
+    state = "damaged" if verdict.troubles else "ok"
+    click.echo(f"{path}: {verdict.publications} publications of {verdict.channels} channels, {state}")
+    return 1 if verdict.troubles else 0
+
+
+@journal.command("export")
+@_journal_options
+@click.option("--channel", default="*", show_default=True, metavar="GLOB", help="As orders:* or bots:ann.")
+@click.option("--since", metavar="TIME", help="From then on, as 2026-11-21 or 2026-11-21T03:00:00Z.")
+@click.option("--until", metavar="TIME", help="Before then.")
+def export_journal(
+    file: Path | None, channel: str, since: str | None, until: str | None, **given: Any
+) -> None:
+    """Write the journal's publications, or another FILE's, as lines of JSON."""
+    from monitor.storage.journal_reader import export
+
+    path = file or settings_of(given).journal_file
+    first_ms, end_ms = _time_ms("--since", since, 0), _time_ms("--until", until, 2**62)
+    for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms):
+        sys.stdout.buffer.write(line)
+
+
+def _time_ms(option: str, text: str | None, default: int) -> int:
+    """Milliseconds since 1970 of a time that is local unless it says otherwise."""
+    if text is None:
+        return default
+    from datetime import datetime
+
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{option} {text!r} must be a time, as 2026-11-21T03:00:00Z") from None
+
+
 def _serve(given: dict[str, Any], *, console: bool) -> int:
     from monitor.keys import load_keys
 
-    settings = _settings(given)
+    settings = settings_of(given)
     keys = load_keys(settings)
     # Only now: a wrong setting is told before the second that this import takes.
     from monitor import app
 
     return app.run(settings, keys, console=console)
-
-
-def _settings(given: dict[str, Any]) -> "Settings":
-    from monitor.config import load_settings
-
-    flags = dict(given)
-    config = flags.pop("config")
-    overrides = dict(_assignment(text) for text in flags.pop("assignments"))
-    overrides |= {_KEYS.get(name, name): value for name, value in flags.items() if value is not None}
-    return load_settings(config, overrides)
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not key or not sign:
-        raise ConfigError(f"--set {text!r} must be KEY=VALUE, as in --set limits.connections=500")
-    return key, value
 
 
 def _json(option: str, text: str | None) -> Any:

@@ -26,7 +26,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
     if not any(namespace.journal for namespace in settings.namespaces.values()):
         return None
     journal = Journal(
-        settings.data_dir,
+        settings.journal_file,
         settings.journal,
         engine.health.journal,
         begin_epoch=engine.hub.renew_epochs,

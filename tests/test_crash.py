@@ -67,6 +67,11 @@ class House:
             "LANECAST_TOKEN_KEY": KEYS.token,
         }
 
+    def abandon(self) -> None:
+        """Leave nothing behind, whatever went wrong."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+
     async def end(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
@@ -132,9 +137,16 @@ async def watching(house: House) -> AsyncIterator[list[Any]]:
 
 
 async def kill_under_load(directory: Path, times: int) -> None:
-    chance = random.Random()
     house = House(directory)
-    await house.start()
+    try:
+        await house.start()
+        await _kill_under_load(house, times)
+    finally:
+        house.abandon()
+
+
+async def _kill_under_load(house: House, times: int) -> None:
+    chance = random.Random()
     load = Load(house)
     async with watching(house) as seen:
         async with trio.open_nursery() as publishers:
@@ -151,7 +163,7 @@ async def kill_under_load(directory: Path, times: int) -> None:
             while len(seen) < len(load.acknowledged[WATCHED]):  # noqa: ASYNC110 - a list has no event
                 await trio.sleep(0.02)
     await house.end(signal.SIGTERM)
-    expect_each_once(directory, load, seen)
+    expect_each_once(house.directory, load, seen)
 
 
 def expect_each_once(directory: Path, load: Load, seen: list[Any]) -> None:

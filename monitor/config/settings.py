@@ -305,6 +305,10 @@ class Settings(BaseSettings):
         return local_url(self.scheme, self.host, self.port)
 
     @property
+    def journal_file(self) -> Path:
+        return self.data_dir / "journal.db"
+
+    @property
     def cadence(self) -> Cadence:
         """The preset's, with what was set singly."""
         preset = CADENCES[self.preset]

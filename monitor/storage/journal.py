@@ -32,7 +32,6 @@ from monitor.storage.lock import JournalInUse, Lock
 
 _log = logging.getLogger("lanecast.journal")
 
-FILE_NAME, LOCK_NAME = "journal.db", "journal.lock"
 RESTORED_ROWS = 100_000
 """Of all channels together, read at the start: about half a second."""
 COMMIT_ROWS = 1_000
@@ -67,7 +66,7 @@ class Journal:
 
     def __init__(
         self,
-        directory: Path,
+        path: Path,
         settings: JournalSettings,
         meter: JournalMeter,
         *,
@@ -81,14 +80,14 @@ class Journal:
             begin_epoch: called before anything goes out unkept.
             tell_lost: called when all that waited is out.
         """
-        self.path = directory / FILE_NAME
+        self.path = path
         self._settings = settings
         self._meter = meter
         self._begin_epoch = begin_epoch
         self._tell_lost = tell_lost
         self._is_untold = False
         self._wall_ms = wall_ms
-        self._lock = Lock(directory / LOCK_NAME)
+        self._lock = Lock(path.with_suffix(".lock"))
         self._file: JournalFile | None = None
         self._waiting: deque[_Entry] = deque()
         self._filled = trio.Event()

@@ -1,0 +1,71 @@
+"""How settings are given on a command line, by whatever command.
+
+Decides which flags all commands have that read settings, so that none of them reads another
+file, another variable or another data directory than the server does.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monitor.config import Settings
+
+Decorator = Callable[[Any], Any]
+
+_KEYS = {"rate": "simulator.rate"}
+"""The settings that flags of another name set."""
+
+
+def combined(*options: Decorator) -> Decorator:
+    """Several options as one decorator."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+source_options = combined(
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        envvar="LANECAST_CONFIG",
+        help="Settings file. [default: ./lanecast.toml, if there is one]",
+    ),
+    click.option("--data-dir", metavar="DIR", help="Where the keys and the log are kept."),
+    click.option(
+        "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set any key; may be repeated."
+    ),
+)
+
+
+class InReadingOrder(click.Group):
+    """Lists its commands as they stand in the file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def settings_of(given: dict[str, Any]) -> "Settings":
+    """The settings, with a command's flags over them. Raises ConfigError."""
+    from monitor.config import load_settings
+
+    flags = dict(given)
+    config = flags.pop("config")
+    overrides = dict(_assignment(text) for text in flags.pop("assignments"))
+    overrides |= {_KEYS.get(name, name): value for name, value in flags.items() if value is not None}
+    return load_settings(config, overrides)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise ConfigError(f"--set {text!r} must be KEY=VALUE, as in --set limits.connections=500")
+    return key, value

@@ -1,0 +1,113 @@
+"""What a journal holds and whether it holds together, read beside a server that writes it.
+
+Opens a file for reading only: to look at a journal must never change it, least of all a broken one.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from monitor.errors import ConfigError
+from monitor.storage.journal_file import APPLICATION_ID
+
+_ROWS = """
+SELECT channel, epoch, offset, time_ms, kind, substr(key, length(channel) + 2), data, info, tags
+FROM publications JOIN streams ON streams.id = stream
+WHERE channel GLOB ? AND time_ms >= ? AND time_ms < ? ORDER BY seq
+"""
+_HOLES = """
+SELECT channel, epoch, min(offset), max(offset), count(*)
+FROM publications JOIN streams ON streams.id = stream
+GROUP BY stream HAVING max(offset) - min(offset) + 1 != count(*)
+"""
+_REPEATED = """
+SELECT key, count(*) FROM publications NOT INDEXED WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1
+"""
+_STRAYS = "SELECT count(*) FROM publications WHERE stream NOT IN (SELECT id FROM streams)"
+_SUMMARY = "SELECT count(*), (SELECT count(DISTINCT channel) FROM streams) FROM publications"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at a whole journal found."""
+
+    publications: int
+    channels: int
+    troubles: list[str]
+    """Empty: it holds together."""
+
+
+def check(path: Path) -> Verdict:
+    """Read all of a journal: its pages, its positions, its keys. Raises ConfigError if it can't be opened."""
+    with _opened(path) as database:
+        publications, channels = 0, 0
+        try:
+            publications, channels = database.execute(_SUMMARY).fetchone()
+            troubles = [*_find_damage(database), *_find_disorder(database)]
+        except sqlite3.DatabaseError as error:
+            troubles = [str(error)]
+    return Verdict(publications, channels, troubles)
+
+
+def _find_damage(database: sqlite3.Connection) -> Iterator[str]:
+    for (line,) in database.execute("PRAGMA integrity_check"):
+        if line != "ok":
+            yield line
+
+
+def _find_disorder(database: sqlite3.Connection) -> Iterator[str]:
+    for channel, epoch, first, last, count in database.execute(_HOLES):
+        yield f"{channel}, epoch {epoch}: {count} publications at the offsets {first} to {last}"
+    for key, count in database.execute(_REPEATED):
+        channel, _, known_by = key.partition("\n")
+        yield f"{channel}: {known_by} is in it {count} times"
+    (strays,) = database.execute(_STRAYS).fetchone()
+    if strays:
+        yield f"{strays} publications are of no channel"
+
+
+def export(path: Path, *, channel: str = "*", since_ms: int = 0, until_ms: int = 2**62) -> Iterator[bytes]:
+    """Each publication as a line of JSON, in the order in which they were kept; `channel` is a glob.
+
+    Raises ConfigError if the journal can't be read.
+    """
+    with _opened(path) as database:
+        try:
+            for row in database.execute(_ROWS, (channel, since_ms, until_ms)):
+                yield _line(*row)
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(f"{path} can't be read further: {error}; see lanecast journal check") from None
+
+
+def _line(
+    channel: str, epoch: str, offset: int, time_ms: int, kind: str, key: str | None, *texts: str
+) -> bytes:
+    line: dict[str, Any] = {
+        "channel": channel,
+        "epoch": epoch,
+        "offset": offset,
+        "time": time_ms,
+        "kind": kind,
+        "key": key,
+    }
+    payloads = zip(("data", "info", "tags"), texts, strict=True)
+    return orjson.dumps(line | {name: orjson.Fragment(text) for name, text in payloads if text}) + b"\n"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise ConfigError(f"there is no journal at {path}; set --data-dir to the server's")
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        try:
+            is_ours = database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(f"{path} can't be read: {error}") from None
+        if not is_ours:
+            raise ConfigError(f"{path} is not a journal of Lanecast's")
+        yield database
