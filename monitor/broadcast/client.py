@@ -9,9 +9,10 @@ from typing import Protocol
 
 import trio
 
+from monitor.broadcast.accounts import Accounts
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
-from monitor.broadcast.item import Item, Resent
+from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox
@@ -49,9 +50,10 @@ class Wire(Protocol):
 
 
 class Client:
-    """Sends items to one connection and keeps the count of what became of them."""
+    """Sends items to one connection, at once or later."""
 
     __slots__ = (
+        "_accounts",
         "_attend",
         "_health",
         "_ladder",
@@ -60,7 +62,6 @@ class Client:
         "_outbox",
         "_outbox_bytes",
         "_pace",
-        "_past",
         "_rest",
         "_rest_items",
         "_wire",
@@ -74,7 +75,6 @@ class Client:
         "is_behind",
         "is_closed",
         "ledgers",
-        "reply_bytes",
         "send_now",
         "step_since",
         "user",
@@ -107,13 +107,11 @@ class Client:
         self.user = ""
         self.groups: dict[str, SendGroup] = {}
         """By channel, those it is a member of."""
-        self.ledgers: dict[str, Ledger] = {}
+        self._accounts = Accounts(encoding, health, self.groups)
+        self.ledgers = self._accounts.ledgers
         """By channel; up to date after `settle`."""
         self.is_behind = False
         self.is_closed = False
-        self.reply_bytes = 0
-        """Sent outside of channels: replies, pings."""
-        self._past = Ledger()
         self._wire = wire
         self._health = health
         self._outbox: Outbox | None = None
@@ -160,7 +158,7 @@ class Client:
     def give_up_streams(self) -> None:
         """Drop what is pending of the market's streams: on the last step the client does without."""
         if self._outbox is not None:
-            self._drop(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)), LADDER)
+            self._accounts.drop(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)), LADDER)
 
     def torn_channels(self) -> Iterator[str]:
         """Those of its channels that it did not get everything of, because of where it stood."""
@@ -192,7 +190,7 @@ class Client:
 
     def join(self, channel: str, group: SendGroup) -> None:
         self.groups[channel] = group
-        self.ledgers.setdefault(channel, Ledger())
+        self._accounts.open(channel)
         group.add(self)
 
     def leave(self, channel: str, *, discard: bool) -> None:
@@ -200,27 +198,19 @@ class Client:
         self.groups.pop(channel).remove(self)
         if discard:
             if self._outbox is not None:
-                self._drop(self._outbox.discard(lambda item: item.channel == channel), "left")
-            self._retire(channel)
-
-    def _retire(self, channel: str) -> None:
-        """Close the ledger of a channel that was left, once nothing of it is pending any more."""
-        if channel not in self.groups and not self._ledger(channel).pending:
-            self._past.add(self.ledgers.pop(channel, Ledger()))
-
-    def _ledger(self, channel: str) -> Ledger:
-        """The channel's; who joined or left it may be told when it has been closed already."""
-        return self.ledgers.get(channel, self._past)
+                self._accounts.drop(self._outbox.discard(lambda item: item.channel == channel), "left")
+            self._accounts.retire(channel)
 
     def settle(self) -> Ledger:
         """Bring the ledgers up to date; returns the sum of all, with the channels that were left."""
-        total = Ledger()
-        total.add(self._past)
-        for channel, ledger in self.ledgers.items():
-            if (group := self.groups.get(channel)) is not None:
-                group.settle(self)
-            total.add(ledger)
-        return total
+        for group in self.groups.values():
+            group.settle(self)
+        return self._accounts.total()
+
+    @property
+    def reply_bytes(self) -> int:
+        """Sent outside of channels: replies, pings."""
+        return self._accounts.reply_bytes
 
     # What waits
 
@@ -246,8 +236,7 @@ class Client:
         """Send a reply, a ping or a pong, or queue it if the client is behind. Never waits, never raises."""
         if self.is_closed:
             return
-        if item.resent:
-            self._account_resent(item)
+        self._accounts.resend(item)
         if self.is_behind and not self._goes_before(item):
             self._queue(item)
         else:
@@ -255,13 +244,11 @@ class Client:
 
     def take(self, item: Item) -> None:
         """Send a publication, or queue it if the client is behind; outside of the group's fast path."""
-        frame_bytes = len(item.frame(self.encoding))
-        self.ledgers[item.channel].queue(item.count, frame_bytes)
-        self._health.note_offered(item.lane, item.count, len(item.payload))
+        self._accounts.offer(item)
         if self.is_closed:
-            self._drop([item], "disconnected")
+            self._accounts.drop([item], "disconnected")
         elif self.step is Step.SNAPSHOTS and item.is_of(MARKET_STREAM):
-            self._drop([item], LADDER)
+            self._accounts.drop([item], LADDER)
         elif self._goes_before(item):
             self._send(item)
         elif self.is_behind or self._pause_seconds():
@@ -272,11 +259,9 @@ class Client:
 
     def hold(self, item: Item, taken: int) -> None:
         """The group's fast path sent the first bytes of an item's frame: the rest goes out first."""
-        frame = item.frame(self.encoding)
-        self.ledgers[item.channel].queue(item.count, len(frame))
-        self._health.note_offered(item.lane, item.count, len(item.payload))
+        self._accounts.offer(item)
         self._health.totals.bytes += taken
-        self._rest, self._rest_items = memoryview(frame)[taken:], [item]
+        self._rest, self._rest_items = memoryview(item.frame(self.encoding))[taken:], [item]
 
     def fall_behind(self) -> None:
         """Take no more of the fast path, until the writer has caught up."""
@@ -315,65 +300,19 @@ class Client:
             self._account_sent(item)
         return True
 
-    def _account_resent(self, item: Item) -> None:
-        """What a reply brings again is offered as what is published is."""
-        for resent in item.resent:
-            self.ledgers[resent.channel].resend(resent.count, self._share(item, resent))
-            self._health.totals.resent += resent.count
-        self._health.note_offered(item.lane, item.count, len(item.payload))
-
-    def _account_reply(self, item: Item, frame_bytes: int) -> None:
-        for resent in item.resent:
-            share_bytes = self._share(item, resent)
-            self.ledgers[resent.channel].deliver(resent.count, share_bytes)
-            self._retire(resent.channel)
-            frame_bytes -= share_bytes
-        self.reply_bytes += frame_bytes
-        if item.resent:
-            self._health.note_delivered(item.lane, item.count, len(item.payload))
-
-    def _share(self, item: Item, resent: Resent) -> int:
-        """How many bytes of a reply's frame are for the publications in it."""
-        return len(item.frame(self.encoding)) * resent.size_bytes // len(item.payload)
-
     def _account_sent(self, item: Item) -> None:
-        frame_bytes = len(item.frame(self.encoding))
         if self._pace is not None:
-            self._pace.spend(item.count, frame_bytes, trio.current_time())
-        if not item.channel:
-            self._account_reply(item, frame_bytes)
-            return
-        ledger = self._ledger(item.channel)
-        ledger.deliver(item.count, frame_bytes)
-        self._health.note_delivered(item.lane, item.count, len(item.payload))
-        if item.publications:
-            self._judge_latency(item, ledger)
-        self._retire(item.channel)
-
-    def _judge_latency(self, item: Item, ledger: Ledger) -> None:
-        now_ns, kinds = self._health.clock_ns(), self._health.kinds
-        oldest = item.publications[0]
-        kind = kinds[oldest.kind]
-        if now_ns - oldest.stamp_ns > kind.worst_ns:
-            kind.record_client(self.id, item.stages(oldest, now_ns))
-        late = item.count_late(kinds, now_ns)
-        ledger.late += late
-        if late and self.is_behind:
-            # The group's figures end with the members that keep up; what comes later is counted here.
-            kind.late += late
+            self._pace.spend(item.count, len(item.frame(self.encoding)), trio.current_time())
+        self._accounts.deliver(item, self.id, is_behind=self.is_behind)
 
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None
         queued, replaced = self._outbox.offer(item)
         if queued is None:
-            self._drop([item], "slow")
+            self._accounts.drop([item], "slow")
             self._give_up(*SLOW)
         elif replaced is not None:
-            merged = replaced.count + item.count - queued.count
-            self.ledgers[item.channel].merge(merged)
-            self._health.note_merged(
-                item.lane, merged, len(replaced.payload) + len(item.payload) - len(queued.payload)
-            )
+            self._accounts.merge(item, replaced, queued)
 
     async def catch_up(self) -> None:
         """The one writer, for as long as the client is behind."""
@@ -446,7 +385,7 @@ class Client:
         for group in self.groups.values():
             group.rest(self)
         gone = self._rest_items + (self._outbox.clear() if self._outbox else [])
-        self._drop(gone, "disconnected")
+        self._accounts.drop(gone, "disconnected")
         self._rest_items, self._outbox, self.is_behind = [], None, False
         if self._writing is not None:
             self._writing.cancel()
@@ -454,14 +393,3 @@ class Client:
     def _give_up(self, code: int, reason: str) -> None:
         self.close()
         self._lose(code, reason)
-
-    def _drop(self, items: list[Item], reason: str) -> None:
-        for item in items:
-            for resent in item.resent:
-                self.ledgers[resent.channel].drop(resent.count)
-                self._retire(resent.channel)
-            if item.channel:
-                self._ledger(item.channel).drop(item.count)
-                self._retire(item.channel)
-            if item.count:
-                self._health.note_dropped(item.lane, item.count, len(item.payload), reason)

@@ -1,0 +1,121 @@
+"""What became of everything that one client was offered, item by item, in its ledgers and in health.
+
+The group's fast path enters its sums by itself; this is for what passes the client's own gate. A
+ledger outlives its subscription until nothing of it is pending, so that nothing is lost from the sum.
+"""
+
+from collections.abc import Container, Iterable
+
+from monitor.broadcast.frames import Encoding
+from monitor.broadcast.item import Item, Resent
+from monitor.broadcast.ledger import Ledger
+from monitor.health.health import Health
+
+
+class Accounts:
+    __slots__ = ("_encoding", "_groups", "_health", "_past", "ledgers", "reply_bytes")
+
+    def __init__(self, encoding: Encoding, health: Health, groups: Container[str]) -> None:
+        """`groups` holds the channels that the client is a member of now."""
+        self._encoding = encoding
+        self._health = health
+        self._groups = groups
+        self.ledgers: dict[str, Ledger] = {}
+        """By channel."""
+        self._past = Ledger()
+        self.reply_bytes = 0
+        """Sent outside of channels: replies, pings."""
+
+    def open(self, channel: str) -> None:
+        self.ledgers.setdefault(channel, Ledger())
+
+    def retire(self, channel: str) -> None:
+        """Close the ledger of a channel that was left, once nothing of it is pending any more."""
+        if channel not in self._groups and not self._ledger(channel).pending:
+            self._past.add(self.ledgers.pop(channel, Ledger()))
+
+    def _ledger(self, channel: str) -> Ledger:
+        """The channel's; who joined or left it may be told when it has been closed already."""
+        return self.ledgers.get(channel, self._past)
+
+    def total(self) -> Ledger:
+        """The sum of all, with the channels that were left."""
+        total = Ledger()
+        for ledger in (self._past, *self.ledgers.values()):
+            total.add(ledger)
+        return total
+
+    def offer(self, item: Item) -> None:
+        """A publication waits."""
+        self.ledgers[item.channel].queue(item.count, self._frame_bytes(item))
+        self._health.note_offered(item.lane, item.count, len(item.payload))
+
+    def resend(self, item: Item) -> None:
+        """What a reply brings again is offered as what is published is."""
+        if not item.resent:
+            return
+        for resent in item.resent:
+            self.ledgers[resent.channel].resend(resent.count, self._share(item, resent))
+            self._health.totals.resent += resent.count
+        self._health.note_offered(item.lane, item.count, len(item.payload))
+
+    def merge(self, item: Item, replaced: Item, queued: Item) -> None:
+        """What was offered and what waited have become one."""
+        merged = replaced.count + item.count - queued.count
+        self.ledgers[item.channel].merge(merged)
+        saved_bytes = len(replaced.payload) + len(item.payload) - len(queued.payload)
+        self._health.note_merged(item.lane, merged, saved_bytes)
+
+    def deliver(self, item: Item, client_id: str, *, is_behind: bool) -> None:
+        """It was sent."""
+        if not item.channel:
+            self._deliver_reply(item)
+            return
+        ledger = self._ledger(item.channel)
+        ledger.deliver(item.count, self._frame_bytes(item))
+        self._health.note_delivered(item.lane, item.count, len(item.payload))
+        if item.publications:
+            ledger.late += self._judge_latency(item, client_id, is_behind=is_behind)
+        self.retire(item.channel)
+
+    def _deliver_reply(self, item: Item) -> None:
+        self.reply_bytes += self._frame_bytes(item)
+        for resent in item.resent:
+            share_bytes = self._share(item, resent)
+            self.ledgers[resent.channel].deliver(resent.count, share_bytes)
+            self.retire(resent.channel)
+            self.reply_bytes -= share_bytes
+        if item.resent:
+            self._health.note_delivered(item.lane, item.count, len(item.payload))
+
+    def _judge_latency(self, item: Item, client_id: str, *, is_behind: bool) -> int:
+        """How many of its publications were late."""
+        now_ns, kinds = self._health.clock_ns(), self._health.kinds
+        oldest = item.publications[0]
+        kind = kinds[oldest.kind]
+        if now_ns - oldest.stamp_ns > kind.worst_ns:
+            kind.record_client(client_id, item.stages(oldest, now_ns))
+        late = item.count_late(kinds, now_ns)
+        if is_behind:
+            # The group's figures end with the members that keep up; what comes later is counted here.
+            kind.late += late
+        return late
+
+    def drop(self, items: Iterable[Item], reason: str) -> None:
+        """What waited will not be sent."""
+        for item in items:
+            for resent in item.resent:
+                self.ledgers[resent.channel].drop(resent.count)
+                self.retire(resent.channel)
+            if item.channel:
+                self._ledger(item.channel).drop(item.count)
+                self.retire(item.channel)
+            if item.count:
+                self._health.note_dropped(item.lane, item.count, len(item.payload), reason)
+
+    def _frame_bytes(self, item: Item) -> int:
+        return len(item.frame(self._encoding))
+
+    def _share(self, item: Item, resent: Resent) -> int:
+        """How many bytes of a reply's frame are for the publications in it."""
+        return self._frame_bytes(item) * resent.size_bytes // len(item.payload)
