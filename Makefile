@@ -4,6 +4,7 @@
 # make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
 # make fuzz   ten million inputs for all that is read from outside (an hour and more)
 # make autobahn  the Autobahn testsuite against the WebSocket layer; it needs a Python 2.7
+# make audit  asks PyPI whether a pinned package has a known weakness; it needs the internet
 # make dictionary  trains the shipped zstd dictionary anew: after payloads have changed
 # make clean  removes what these made
 
@@ -15,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
-.PHONY: run test soak bench fuzz autobahn dictionary clean chromium
+.PHONY: run test soak bench fuzz autobahn audit dictionary clean chromium
 
 # Ctrl-C is how it ends: neither the shell nor make is to report it as an error.
 run: $(VENV)/run.stamp
@@ -41,6 +42,12 @@ fuzz: $(VENV)/test.stamp
 
 autobahn: $(VENV)/test.stamp
 	$(BIN)/python -m tests.autobahn
+
+# Strict: what could not be looked up is no good news.
+audit: $(BIN)/python
+	$(BIN)/python -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 dictionary: $(VENV)/run.stamp
 	$(BIN)/lanecast dictionary train --seconds 900 --output monitor/_data/lanecast.zdict

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -34,16 +35,43 @@ def test_module_says_what_it_decides_in_few_lines(path: Path) -> None:
         assert len(docstring.splitlines()) <= LONGEST_MODULE_DOCSTRING_LINES
 
 
-def test_every_requirement_is_pinned_and_from_no_named_place() -> None:
+def pins() -> dict[str, Version]:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = {
+    return {
         canonicalize_name(name): Version(version) for name, version in (line.split("==") for line in lines)
     }
+
+
+def test_every_requirement_is_pinned_and_from_no_named_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for text in project["dependencies"] + project["optional-dependencies"]["test"]:
         requirement = Requirement(text)
         if requirement.name != project["name"]:
-            assert pins[canonicalize_name(requirement.name)] in requirement.specifier
+            assert pins()[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def needed(requirement: Requirement, found: dict[str, Version]) -> None:
+    """Collect the installed versions of what a requirement needs here, directly or not."""
+    for extra in ("", *requirement.extras):
+        for text in metadata.requires(requirement.name) or ():
+            inner = Requirement(text)
+            name = canonicalize_name(inner.name)
+            is_new = name not in found or bool(inner.extras)
+            if is_new and (inner.marker is None or inner.marker.evaluate({"extra": extra})):
+                found[name] = Version(metadata.version(name))
+                needed(inner, found)
+
+
+def test_everything_that_runs_here_is_of_the_pinned_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found: dict[str, Version] = {}
+    for text in project["dependencies"] + project["optional-dependencies"]["test"]:
+        requirement = Requirement(text)
+        if requirement.name != project["name"]:
+            found[canonicalize_name(requirement.name)] = Version(metadata.version(requirement.name))
+            needed(requirement, found)
+    assert len(found) > 40
+    assert {name: version for name, version in found.items() if pins().get(name) != version} == {}
 
 
 def test_every_test_that_the_security_page_names_exists() -> None:
