@@ -36,7 +36,13 @@ function stateFor(name) {
 export class Channel {
   /** Why the server refused the channel, or null. */
   refusal = null;
+  /**
+   * Since when the state is not what the server says, and until when if that can't be made good: `{sinceMs,
+   * untilMs}`; null while nothing is missing.
+   */
+  gap = null;
   #subscription;
+  #hasBegun = false;
   #watchers = new Set();
 
   /** `onEvent` sees each publication. */
@@ -47,8 +53,12 @@ export class Channel {
       ? this.#followMap(centrifuge, onEvent)
       : this.#followStream(centrifuge, onEvent);
     this.#subscription.on("subscribed", (context) => this.#begin(context));
-    this.#subscription.on("subscribing", () => this.#notify());
+    this.#subscription.on("subscribing", () => {
+      this.#fallBehind();
+      this.#notify();
+    });
     this.#subscription.on("unsubscribed", ({ code, reason }) => {
+      this.#fallBehind();
       if (code !== 0) this.#refuse(code, reason);
       this.#notify();
     });
@@ -102,8 +112,14 @@ export class Channel {
     centrifuge.removeSubscription(this.#subscription);
   }
 
-  #begin({ data, recovered }) {
+  #fallBehind() {
+    if (this.#hasBegun && this.gap?.untilMs !== null) this.gap = { sinceMs: Date.now(), untilMs: null };
+  }
+
+  #begin({ data, recovered, wasRecovering }) {
     this.refusal = null;
+    this.#hasBegun = true;
+    this.gap = this.gap && wasRecovering && !recovered ? { ...this.gap, untilMs: Date.now() } : null;
     if (data !== undefined) this.state.whole(data);
     if (this.state.historySize && !recovered) this.#fill();
     this.#notify();
@@ -113,6 +129,8 @@ export class Channel {
   #refuse(code, reason) {
     this.refusal = code === PERMISSION_DENIED ? `${reason}; the account button takes a token` : reason;
     this.state = stateFor(this.name);
+    this.#hasBegun = false;
+    this.gap = null;
   }
 
   #fill() {

@@ -2,7 +2,8 @@
  * A part of the page that watches channels while it is on the screen and draws them once a frame.
  * A panel says which channels it needs now and how to draw; when to do either is decided here.
  */
-import { write } from "./dom.js";
+import { make, write } from "./dom.js";
+import { gapText } from "./text.js";
 
 export class Panel {
   isShown = false;
@@ -10,11 +11,14 @@ export class Panel {
   watched = new Map();
   mark = () => this.page.frame.mark(this);
   #notice;
+  #gap = make("span", "gap");
 
   constructor(element, page) {
     this.element = element;
     this.page = page;
     this.#notice = element.querySelector(".notice");
+    this.#gap.setAttribute("role", "status");
+    element.querySelector("h2")?.after(this.#gap);
     page.screen.observe(element, (isShown) => {
       this.isShown = isShown;
       this.follow();
@@ -48,10 +52,16 @@ export class Panel {
     return this.watched.get(name).isLive;
   }
 
-  /** Say why there is nothing to see: `text`, unless a channel was refused; "" when there is something. */
+  /**
+   * Say why there is nothing to see: `text`, unless a channel was refused; "" when there is something. Beside
+   * the title, say what is missing of what there is.
+   */
   notice(text) {
-    const refused = [...this.watched.values()].find((channel) => channel.refusal !== null);
+    const channels = [...this.watched.values()];
+    const refused = channels.find((channel) => channel.refusal !== null);
     write(this.#notice, refused ? `${refused.name}: ${refused.refusal}` : text);
+    const torn = channels.find((channel) => channel.gap !== null);
+    write(this.#gap, torn ? gapText(torn.gap) : "");
   }
 
   #leave(name) {

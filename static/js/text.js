@@ -30,6 +30,12 @@ export function clockText(timeMs) {
 
 const two = (value) => (value < 10 ? `0${value}` : String(value));
 
+/** What is missing: `behind since 21:04:09`, or once that is final `21:04:09 to 21:04:31 not received`. */
+export function gapText({ sinceMs, untilMs }) {
+  if (untilMs === null) return `behind since ${clockText(sinceMs)}`;
+  return `${clockText(sinceMs)} to ${clockText(untilMs)} not received`;
+}
+
 /** A short duration as it was measured: `0.8 ms`, `42 ms`, `1.3 s`. */
 export function delayText(durationMs) {
   if (durationMs === null || durationMs === undefined) return NONE;

@@ -301,12 +301,28 @@ def test_lost_server_is_said_and_found_again(browser: Browser, tmp_path: Path) -
         expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
     expect(page.get_by_test_id("connection")).to_have_text(re.compile(r"^connecting · .*\d+ failed$"))
     expect(page.get_by_test_id("book-badge")).to_contain_text("STALE")
+    gap = page.locator("#tape .gap")
+    expect(gap).to_have_text(re.compile(r"^behind since \d\d:\d\d:\d\d$"))
     before = newest_row(page)
     with lanecast_process(tmp_path, configuration):
         expect(page.get_by_test_id("connection")).to_have_text("connected")
         wait_until(page, lambda: newest_row(page) > before)
         expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
+        expect(gap).to_have_text(re.compile(r"^\d\d:\d\d:\d\d to \d\d:\d\d:\d\d not received$"))
+        expect(page.locator("#book .gap")).to_have_text("")
     page.close()
+
+
+def test_cut_connection_misses_no_fill_and_says_so_by_saying_nothing(page: Page, served: Process) -> None:
+    expect(page.get_by_test_id("fill-row").first).to_be_visible()
+    page.evaluate(HIDE_TAB, True)
+    wait_until(page, lambda: "orders:paper" not in watched(served))
+    for number in range(3):
+        served.publish("orders:paper", fill(f"away-{number}"))
+    page.evaluate(HIDE_TAB, False)
+    for number in range(3):
+        expect(page.locator(f"[data-fill-id=away-{number}]")).to_have_count(1)
+    expect(page.locator("#fills .gap")).to_have_text("")
 
 
 def test_server_that_refuses_gets_no_other_ones_figures_shown(browser: Browser, tmp_path: Path) -> None:
