@@ -4,7 +4,8 @@ from operator import itemgetter
 from typing import ClassVar
 
 from tui.figures import clock_text
-from tui.model import Model, Part
+from tui.header import gap_text
+from tui.model import Gap, Model, Part
 from tui.reports import FillReport
 from tui.table import Cell, Column, Row, Table, Tone
 
@@ -28,8 +29,17 @@ class FillsTable(Table):
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
-        by_time = sorted(model.fills.values(), key=itemgetter("time"))
-        return [fill_row(fill) for fill in reversed(by_time)]
+        rows = [(fill["time"], fill_row(fill)) for fill in model.fills.values()]
+        rows += [(int(gap.until * 1_000), gap_row(gap)) for gap in model.gaps]
+        by_time = sorted(rows, key=itemgetter(0))
+        return [row for _, row in reversed(by_time)]
+
+
+def gap_row(gap: Gap) -> Row:
+    """A line where fills may be missing."""
+    told = Cell(f"{gap.channel}: {gap_text(gap)}", Tone.WARNING)
+    time = Cell(clock_text(int(gap.until * 1_000)), Tone.DIM)
+    return Row(f"gap {gap.channel} {gap.until}", (time, told, *[Cell("")] * 7))
 
 
 def fill_row(fill: FillReport) -> Row:

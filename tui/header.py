@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from monitor.client import LinkState
 from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, printable, rate_text, span_text
-from tui.model import Model
+from tui.model import Gap, Model
 from tui.reports import HealthReport
 
 VIEWS = ("overview", "connections", "feeds", "alerts", "fills")
@@ -140,8 +140,17 @@ def banner_text(model: Model, now: float) -> str:
         return f" ▲ no health report for {silence}: what is shown may be old · r reconnects"
     refused = next((text for name, text in model.refusals.items() if name.startswith("ops")), "")
     if model.is_connected:
-        return f" ✖ {printable(refused)}" if refused else ""
+        if refused:
+            return f" ✖ {printable(refused)}"
+        gap = model.gap_to_show(now)
+        return f" ▲ {printable(gap.channel)}: {gap_text(gap)}" if gap else ""
     return _link_text(model, now)
+
+
+def gap_text(gap: Gap) -> str:
+    """Between when and when something is missing."""
+    since, until = (clock_text(int(at * 1_000)) for at in (gap.since, gap.until))
+    return f"{since} to {until} not received"
 
 
 def _link_text(model: Model, now: float) -> str:

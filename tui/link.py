@@ -124,6 +124,8 @@ class Link:
                     self._follow_account(feed["account"])
 
     def _take_orders(self, account: str, publication: Publication) -> None:
+        if publication.follows_gap:
+            self._model.note_gap(publication.channel, time.time())
         if publication.is_whole:
             self._model.set_fills(account, fills_of(publication.data))
         elif (fill := fill_of(publication.data)) is not None:

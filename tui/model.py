@@ -4,6 +4,7 @@ The link writes, the screen reads at its own pace; so a burst from the server co
 and nothing queues between them.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,6 +13,9 @@ from monitor.client import LinkState, Status
 from tui.reports import AlertReport, ConnectionsReport, FeedReport, FillReport, HealthReport
 
 FILLS_KEPT = 200
+GAPS_KEPT = 20
+GAP_SHOWN_SECONDS = 60.0
+"""Above all views; among the fills it stays."""
 CONNECTIONS_ASKED = 200
 HEALTH_LATE_SECONDS = 3.0
 """A dozen reports missed: the server hangs although its socket is open."""
@@ -48,6 +52,15 @@ TEXT_COLUMNS = frozenset({"id", "user", "name", "address", "state", "encoding"})
 """Sorted from A on at first; numbers from the largest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a channel was not heard, and what it said then can't be had any more."""
+
+    channel: str
+    since: float
+    until: float
+
+
 @dataclass(slots=True)
 class Model:
     """Times of this console's own clock are seconds since 1970."""
@@ -55,6 +68,8 @@ class Model:
     url: str
     link: Status = field(default_factory=lambda: Status(LinkState.CONNECTING))
     link_since: float = 0.0
+    lost_at: float = 0.0
+    """When it was connected last; 0 before it was."""
     health: HealthReport | None = None
     health_at: float = 0.0
     alerts: list[AlertReport] = field(default_factory=list)
@@ -64,6 +79,7 @@ class Model:
     query: Query = field(default_factory=Query)
     fills: dict[tuple[str, str, str], FillReport] = field(default_factory=dict)
     """By account, market and the venue's fill id, in the order in which they came."""
+    gaps: deque[Gap] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
     refusals: dict[str, str] = field(default_factory=dict)
     """Why a channel or method is not shown, by its name."""
     changed: set[Part] = field(default_factory=set)
@@ -76,6 +92,8 @@ class Model:
     def set_link(self, status: Status, now: float) -> None:
         if not self.link_since or (status.state is LinkState.CONNECTED) != self.is_connected:
             self.link_since = now
+        if self.is_connected:
+            self.lost_at = now
         if status.state is LinkState.CONNECTED:
             self.health_at = now
             self.refusals.clear()
@@ -112,6 +130,16 @@ class Model:
         if len(self.fills) > FILLS_KEPT:
             del self.fills[next(iter(self.fills))]
         self.changed.add(Part.FILLS)
+
+    def note_gap(self, channel: str, now: float) -> None:
+        """A channel is heard again, but not told what it said meanwhile."""
+        self.gaps.append(Gap(channel, self.lost_at, now))
+        self.changed |= {Part.FILLS, Part.LINK}
+
+    def gap_to_show(self, now: float) -> Gap | None:
+        """The newest, while it is news."""
+        newest = self.gaps[-1] if self.gaps else None
+        return newest if newest and now - newest.until < GAP_SHOWN_SECONDS else None
 
     def refuse(self, name: str, reason: str) -> None:
         self.refusals[name] = reason

@@ -30,6 +30,8 @@ class Publication:
     """The publisher, when it was a client."""
     is_whole: bool = False
     """State after a reconnect that recovered nothing: it replaces all that came before."""
+    follows_gap: bool = False
+    """What was published before it was missed, and can't be had any more."""
 
 
 def read_publication(channel: str, body: dict[str, Any]) -> Publication:
@@ -76,13 +78,14 @@ class Subscription(Membership):
         return request
 
     def enter(self, reply: dict[str, Any]) -> None:
+        has_asked = self._recovers
         self._recovers = reply.get("recoverable", False)
         self.recovered = reply.get("recovered", False)
         self.position = Position(reply.get("offset", 0), reply.get("epoch", ""))
         if not self.recovered:
             self.data = reply.get("data")
             if self.settled.is_set():
-                self._offer(Publication(self.channel, self.data, is_whole=True))
+                self._offer(Publication(self.channel, self.data, is_whole=True, follows_gap=has_asked))
         for body in reply.get("publications") or ():
             self.receive(body)
         self.is_entered = True

@@ -266,6 +266,21 @@ async def test_state_after_a_reconnect_without_recovery_is_marked_whole() -> Non
 
 
 @pytest.mark.trio
+async def test_what_could_not_be_recovered_is_said() -> None:
+    def script(command: Command) -> Answer:
+        if "subscribe" not in command:
+            return obliging(command)
+        return result(command, recoverable=True, offset=4, epoch=str(command["id"]))
+
+    async with serving(script) as server, open_client(server.url) as client:
+        subscription = await client.subscribe("o:a")
+        await server.sockets[0].aclose(3001, "shutdown")
+        publication = await anext(subscription)
+        assert (publication.is_whole, publication.follows_gap) == (True, True)
+        assert not subscription.recovered
+
+
+@pytest.mark.trio
 async def test_why_the_link_is_down_can_be_watched() -> None:
     async with serving() as server, open_client(server.url) as client:
         await state(client, LinkState.CONNECTED)

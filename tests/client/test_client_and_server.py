@@ -11,7 +11,7 @@ from monitor.client import (
     Unsubscribed,
     open_client,
 )
-from tests.serve.running import Server, sign
+from tests.serve.running import Server, running, sign
 
 
 def url(server: Server) -> str:
@@ -107,3 +107,42 @@ async def test_order_of_publications_holds_under_load(server: Server) -> None:
 async def _publish(server: Server, numbers: range) -> None:
     for number in numbers:
         await server.publish("feed:all", number)
+
+
+@pytest.mark.trio
+async def test_cuts_at_any_time_lose_and_repeat_nothing(server: Server) -> None:
+    async with open_client(url(server), sign(sub="ada")) as client:
+        subscription = await client.subscribe("feed:a")
+        got: list[int] = []
+        for number in range(120):
+            await server.publish("feed:a", number)
+            if number % 20 == 10:
+                goodbye = {"code": 3011, "reason": "force reconnect"}
+                await server.api("disconnect", user="ada", disconnect=goodbye)
+        with trio.fail_after(20):
+            while len(got) < 120:
+                publication = await anext(subscription)
+                assert not publication.is_whole
+                got.append(publication.data)
+        assert got == list(range(120))
+
+
+@pytest.mark.trio
+async def test_after_a_cut_the_newest_price_comes() -> None:
+    async with (
+        running(namespaces={"price": {"delivery": "latest"}}) as server,
+        open_client(url(server), sign(sub="ada")) as client,
+    ):
+        subscription = await client.subscribe("price:a")
+        await server.publish("price:a", 1)
+        assert (await anext(subscription)).data == 1
+        connected = client.status
+        await server.api("disconnect", user="ada", disconnect={"code": 3011, "reason": "again"})
+        await client.status_after(connected)
+        await server.publish("price:a", 2)
+        await server.publish("price:a", 3)
+        seen = [publication := await anext(subscription)]
+        while publication.data != 3:
+            seen.append(publication := await anext(subscription))
+        assert not any(each.is_whole for each in seen)
+        assert [each.data for each in seen] == sorted(each.data for each in seen)

@@ -93,3 +93,33 @@ async def test_forged_token_stays_on_show_until_a_new_try(server: Server) -> Non
     async with linked(server, token="forged") as (_, model):
         await until(lambda: model.link.state is LinkState.DISCONNECTED)
         assert model.link.code == 3500
+
+
+@pytest.mark.trio
+async def test_fills_that_were_missed_come_after_a_cut_and_what_is_gone_is_said(server: Server) -> None:
+    async with linked(server) as (_, model):
+        await until(lambda: model.health)
+        await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f1"})
+        await until(lambda: model.fills)
+        await cut(server, model)
+        await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f2"})
+        await until(lambda: len(model.fills) == 2)
+        assert not model.gaps
+        while not model.gaps:
+            await cut(server, model)
+            await server.publish("orders:paper", {"type": "order_update"})
+            await server.api("history_remove", channel="orders:paper")
+            await until(lambda: model.is_connected)
+            await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f3"})
+            await until(lambda: ("paper", fill()["market"], "f3") in model.fills)
+        (gap,) = model.gaps
+        assert gap.channel == "orders:paper"
+        assert gap.since <= gap.until
+        assert model.gap_to_show(gap.until) is gap
+
+
+async def cut(server: Server, model: Model) -> None:
+    """Have the server close the console's connection in a way that lets it come back."""
+    goodbye = {"code": 3011, "reason": "force reconnect"}
+    await server.api("disconnect", user="console", disconnect=goodbye)
+    await until(lambda: not model.is_connected)

@@ -8,6 +8,7 @@ from tui.alerts import AlertsTable, alert_row
 from tui.connection import details
 from tui.connections import SORT_COLUMNS, ConnectionsTable, connection_row
 from tui.feeds import FeedsTable, feed_of, feed_row, subscription_row
+from tui.figures import clock_text
 from tui.fills import FillsTable, fill_row
 from tui.graph import Graph
 from tui.header import banner_text, identity, vitals
@@ -154,6 +155,21 @@ def test_banner_says_since_when_why_and_what_to_do() -> None:
     model.set_link(Status(LinkState.DISCONNECTED, "invalid token", 3500), NOON + 9)
     assert "disconnected since" in banner_text(model, NOON + 9)
     assert "r tries again · invalid token (code 3500)" in banner_text(model, NOON + 9)
+
+
+def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> None:
+    model = Model("")
+    model.set_link(Status(LinkState.CONNECTED), NOON)
+    model.set_link(Status(LinkState.CONNECTING, "shutdown", 3001), NOON + 10)
+    model.set_link(Status(LinkState.CONNECTED), NOON + 40)
+    model.note_gap("orders:ann", NOON + 40)
+    words = f"orders:ann: {clock_text(NOON_MS + 10_000)} to {clock_text(NOON_MS + 40_000)} not received"
+    assert banner_text(model, NOON + 41) == f" ▲ {words}"
+    model.set_health(health(), NOON + 101)
+    assert banner_text(model, NOON + 101) == ""
+    model.add_fill("ann", fill())
+    told = [texts(FillsTable, row)["market"] for row in FillsTable().rows(model, NOON)]
+    assert told == [words, fill()["market"]]
 
 
 def test_banner_says_what_an_operator_may_not_see() -> None:
