@@ -1,6 +1,8 @@
 """Maps by the client protocol: what a client does with pages, stream and pushes ends in the state."""
 
+import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from tests.serve.wire import Client
 
 CHANNEL = "bag:a"
 MAPS = {
-    "bag": {"delivery": "map", "history_size": 50, "publish": True, "presence": True},
+    "bag": {"delivery": "map", "history_size": 5_000, "publish": True, "presence": True},
     "short": {"delivery": "map", "history_size": 2},
     "tight": {"delivery": "map", "history_size": 50, "key_limit": 2},
     "cursor": {"delivery": "map", "key_seconds": 3600, "publish": True},
@@ -453,6 +455,32 @@ async def test_state_holds_whatever_happens_while_many_take_it_up(server: Server
         for document in await mirror.client.kept():
             mirror.apply(document["push"]["pub"])
         assert mirror.state == await state_of(server, "bag:busy")
+
+
+@pytest.mark.trio
+async def test_subscriber_who_never_reads_is_cut_and_comes_back_to_the_state() -> None:
+    async with running(namespaces=MAPS, limits={"outbox_bytes": 65_536}) as server:
+        mirror = Mirror(await server.client())
+        mirror.client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        live = await mirror.take_up()
+        number = 0
+        while (await server.api("info"))["result"]["nodes"][0]["num_clients"]:
+            await put(server, f"k{number % 7}", "x" * 2_000 + str(number))
+            number += 1
+        place = {"offset": 0, "epoch": live["epoch"]}
+        with suppress(EOFError, trio.BrokenResourceError):
+            while True:
+                if (pushed := (await mirror.client.push()).get("pub")) is not None:
+                    assert pushed["offset"] == place["offset"] + 1
+                    place["offset"] = pushed["offset"]
+                    mirror.apply(pushed)
+        late = Mirror(await server.client())
+        late.state = mirror.state
+        reply = await late.come_back(place)
+        while "phase" in reply:
+            reply = await late.come_back(reply)
+        assert reply["recovered"]
+        assert late.state == await state_of(server)
 
 
 SIMULATOR = {"enabled": True, "rate": 200, "seed": 7}
