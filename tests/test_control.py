@@ -2,6 +2,7 @@ import os
 import select
 import signal
 import socket
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from tests.process import CONFIGURATION, lanecast_process
+from tests.serve.certificates import make_certificate
 from tests.serve.wire import PATIENCE_SECONDS, TEXT, UPGRADE, frame, request
 from tests.terminal import terminal
 
@@ -37,6 +39,17 @@ def test_second_sigterm_ends_at_once(tmp_path: Path) -> None:
         # One client leaves at once, the others have the window; leaving the block signals again.
         left, _, _ = select.select(sockets, [], [], PATIENCE_SECONDS)
         assert [client.recv(100)[2:] for client in left] == [SHUTDOWN]
+
+
+def test_sighup_has_the_files_read_again(tmp_path: Path) -> None:
+    tls = make_certificate(tmp_path)
+    settings = f'certificate_file = "{tls.certificate_file}"\nkey_file = "{tls.key_file}"\n'
+    with lanecast_process(tmp_path, f"{CONFIGURATION}\n[tls]\n{settings}") as process:
+        os.kill(process.pid, signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "TLS certificate: read again" not in (tmp_path / "log").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def test_closed_terminal_ends_the_server_that_it_was_for(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from monitor.health.rules import (
     find_lag,
     find_late_kinds,
     find_troubled_feeds,
+    find_troubles,
     standing_of,
 )
 
@@ -181,3 +182,10 @@ def test_overdue_subscriptions_are_named_up_to_three() -> None:
     feed.subscription("e")
     (finding,) = find_troubled_feeds([feed], NOW_NS + 6 * SECOND)
     assert finding.message == "binance: stale, 4 of 5 subscriptions overdue: a, b, c, …"
+
+
+def test_what_somebody_has_to_mend_is_critical_in_its_own_words() -> None:
+    assert list(find_troubles({})) == []
+    (finding,) = find_troubles({"keys": "api.key is open to others"})
+    assert (finding.name, finding.severity) == ("keys", Severity.CRITICAL)
+    assert finding.message == "api.key is open to others"
