@@ -53,6 +53,7 @@ def details(entry: ConnectionReport) -> list[tuple[str, str]]:
         ("sent", f"{count_text(entry['sent'])} messages, {bytes_text(entry['sent_bytes'])}"),
         ("merged", count_text(entry["merged"])),
         ("dropped", count_text(entry["dropped"])),
+        ("resent", count_text(entry["resent"])),
         ("round trip", UNKNOWN if entry["rtt_ms"] is None else f"{ms_text(entry['rtt_ms'])} ms"),
         ("delivery", _delivery_text(entry)),
         ("coding", entry["encoding"]),

@@ -142,6 +142,7 @@ class ConnectionReport(TypedDict):
     sent_bytes: int
     merged: int
     dropped: int
+    resent: int
     rtt_ms: float | None
     e2e_ms: float | None
     e2e_error_ms: float | None

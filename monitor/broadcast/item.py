@@ -110,7 +110,7 @@ class Item:
         self.delivery = delivery
         self.publications = publications
         self.resent = resent
-        self.count = len(publications) + sum(each.count for each in resent)
+        self.count = sum(each.count for each in resent) if resent else len(publications)
         self.begun_ns = 0
         """When the first group began with it; 0 before."""
         self.encode_ns = 0

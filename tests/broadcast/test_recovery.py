@@ -27,6 +27,7 @@ SPACE = {
     "history_seconds": SECONDS,
     "delta": True,
     "join_leave": True,
+    "journal": True,
 }
 SETTINGS = Settings(namespaces={"plain": SPACE, "tick": SPACE | {"gather": True}}, limits={"channels": 3})
 PADS = st.lists(st.sampled_from([0, 0, 0, 100, 900, 2_500]), max_size=4)
@@ -248,8 +249,9 @@ class RecoveryMachine(RuleBasedStateMachine):
         self.cut_all()
         self.hub = self.new_hub()
         if is_journaled and before.stream(CHANNEL).offset:
-            found = self.hub.open(CHANNEL)
-            found.history = before.stream(CHANNEL)
+            history = before.stream(CHANNEL)
+            kept = history.read(self.clock_ns(), since=None, limit=None, reverse=False)
+            self.hub.restore(CHANNEL, history.position, kept)
         else:
             self.stream = Stream()
 

@@ -123,6 +123,7 @@ def connection(**changes: Any) -> ConnectionReport:
         "sent_bytes": 1_400,
         "merged": 0,
         "dropped": 0,
+        "resent": 0,
         "rtt_ms": 0.4,
         "e2e_ms": 1.5,
         "e2e_error_ms": 0.2,

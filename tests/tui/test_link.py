@@ -121,5 +121,6 @@ async def test_fills_that_were_missed_come_after_a_cut_and_what_is_gone_is_said(
 async def cut(server: Server, model: Model) -> None:
     """Have the server close the console's connection in a way that lets it come back."""
     goodbye = {"code": 3011, "reason": "force reconnect"}
+    lost_before = model.lost_at
     await server.api("disconnect", user="console", disconnect=goodbye)
-    await until(lambda: not model.is_connected)
+    await until(lambda: model.lost_at != lost_before)
