@@ -139,6 +139,11 @@ def test_home_is_expanded() -> None:
             "feeds.binance.rest_url is 'ws://x' in given.toml: must be a URL that starts with http:// or https://",
         ),
         (
+            "[namespaces.bag]\ndelivery = 'map'",
+            'namespaces.bag in given.toml: delivery "map" needs history_size, so that clients can come back '
+            "to where they were, or key_seconds, so that keys which nobody writes go",
+        ),
+        (
             "[limits]\npong_seconds = 30",
             "limits in given.toml: pong_seconds (30) must be less than ping_seconds (25)",
         ),

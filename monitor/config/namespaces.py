@@ -118,7 +118,7 @@ class Namespace(Section):
         if self.delivery is Delivery.MAP and not (self.history_size or self.key_seconds):
             raise ValueError(
                 'delivery "map" needs history_size, so that clients can come back to where they were,'
-                " or key_seconds, so that keys go by themselves"
+                " or key_seconds, so that keys which nobody writes go"
             )
         return self
 
@@ -126,7 +126,7 @@ class Namespace(Section):
     def _check_delta(self) -> Self:
         if self.delta and self.delivery not in (Delivery.STREAM, Delivery.LATEST):
             raise ValueError(
-                "delta is for delivery stream or latest: the publications of a state are changes"
+                "delta is for delivery stream or latest: the publications of a state or map are changes"
             )
         return self
 

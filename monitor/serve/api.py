@@ -252,8 +252,7 @@ class Api:
         )
 
     def _history_remove(self, params: ChannelRequest) -> bytes:
-        if not channels.find_namespace(self._hub, params.channel).history_size:
-            raise CommandError(protocol.NOT_AVAILABLE)
+        channels.check_history(self._hub, params.channel)
         self._hub.stream(params.channel).clear()
         return _EMPTY
 

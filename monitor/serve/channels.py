@@ -60,6 +60,16 @@ def refusing() -> Iterator[None]:
         raise protocol.bad_request(str(error)) from None
 
 
+def check_history(hub: Hub, channel: str) -> int:
+    """How many publications the channel keeps, or the protocol's error 102, 107 or 108."""
+    namespace = find_namespace(hub, channel)
+    if namespace.delivery is Delivery.MAP:
+        raise protocol.bad_request("a map has no history: it is read by its stream")
+    if not namespace.history_size:
+        raise CommandError(protocol.NOT_AVAILABLE)
+    return namespace.history_size
+
+
 def history(
     hub: Hub, channel: str, *, limit: int, since: Since | None, reverse: bool, limit_max: int | None
 ) -> bytes:
@@ -69,12 +79,7 @@ def history(
         limit: 0 gives the position only, -1 all that is kept.
         limit_max: more are not given, whatever was asked; None gives all.
     """
-    namespace = find_namespace(hub, channel)
-    size = namespace.history_size
-    if namespace.delivery is Delivery.MAP:
-        raise protocol.bad_request("a map has no history: it is read by its stream")
-    if not size:
-        raise CommandError(protocol.NOT_AVAILABLE)
+    size = check_history(hub, channel)
     if reverse and since is not None and since.offset == 0:
         raise protocol.bad_request("reverse needs a since.offset above 0")
     kept = hub.stream(channel)

@@ -18,7 +18,7 @@ from monitor.broadcast.maps import shown
 from monitor.broadcast.recovery import ANEW
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, SubscribeRequest
-from monitor.serve.subscription import Subscribed, expiry, may_read, resent_of
+from monitor.serve.subscription import Subscribed, expiry, info_of, may_read, resent_of
 from monitor.serve.timers import Timer
 from monitor.serve.tokens import Claims, Grant
 
@@ -50,18 +50,17 @@ def take_up(
     channel = request.channel
     if not may_read(session, session.house.hub.namespace(channel), channel, bearer):
         raise CommandError(protocol.PERMISSION_DENIED)
-    info = bearer.grants.get(channel, Grant()).info
-    return Loading(session, channel, info, expires_at).answer(request)
+    return Loading(session, channel, bearer.grants.get(channel, Grant()), expires_at).answer(request)
 
 
 class Loading:
     """One client on its way into one map; `session.loading` holds those that wait for a request."""
 
-    def __init__(self, session: "Session", channel: str, info: Any, expires_at: int | None) -> None:
+    def __init__(self, session: "Session", channel: str, grant: Grant, expires_at: int | None) -> None:
         self._session = session
         self._channel = channel
         self._namespace = session.house.hub.namespace(channel)
-        self._info = session.info(info) if self._namespace.presence else b""
+        self._info = info_of(session, self._namespace, grant)
         self._expires_at = expires_at
         self._is_positioned = bool(self._namespace.history_size)
         self._start: Position | None = None

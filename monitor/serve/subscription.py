@@ -98,6 +98,11 @@ def resent_of(channel: str, documents: list[bytes]) -> tuple[Resent, ...]:
     return (Resent(channel, len(documents), sum(map(len, documents))),) if documents else ()
 
 
+def info_of(session: "Session", namespace: Namespace, grant: Grant) -> bytes:
+    """What others are shown of the client, where the namespace shows it."""
+    return session.info(grant.info) if namespace.presence or namespace.join_leave else b""
+
+
 def check_room(session: "Session") -> None:
     """Raises CommandError if the client has as many channels as it may have."""
     if len(session.subscriptions) + len(session.loading) >= session.house.settings.limits.channels_per_client:
@@ -127,7 +132,7 @@ def _start(
     try:
         return session.subscribe(
             channel,
-            session.info(grant.info) if namespace.presence or namespace.join_leave else b"",
+            info_of(session, namespace, grant),
             wish,
             is_server_side=is_server_side,
             expires_at=expires_at,

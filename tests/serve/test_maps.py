@@ -27,6 +27,7 @@ MAPS = {
         "client_key": "user_id",
         "publish_debounce_ms": 300,
     },
+    "met": {"delivery": "map", "history_size": 9, "join_leave": True},
     "chat": {"publish": True},
 }
 
@@ -401,6 +402,7 @@ async def test_client_publishes_to_no_key_but_its_own_where_that_is_the_rule(ser
 async def test_map_has_no_history_of_a_stream(server: Server) -> None:
     client = await server.client()
     assert await client.refusal("history", channel=CHANNEL, limit=-1) == 107
+    assert (await server.api("history_remove", channel=CHANNEL))["error"]["code"] == 107
 
 
 @pytest.mark.trio
@@ -412,6 +414,15 @@ async def test_bounds_of_a_map_are_told_to_its_publisher(server: Server) -> None
     assert "has 2 keys, its limit (key_limit)" in refused["error"]["message"]
     await remove(server, "a", channel="tight:a")
     assert await put(server, "c", 1, channel="tight:a")
+
+
+@pytest.mark.trio
+async def test_subscribers_of_a_map_are_told_who_comes(server: Server) -> None:
+    first, second = await server.client(sign(sub="ann")), await server.client(sign(sub="bob"))
+    await Mirror(first, "met:a").take_up()
+    assert (await first.push())["join"]["info"]["user"] == "ann"
+    await Mirror(second, "met:a").take_up()
+    assert (await first.push())["join"]["info"]["user"] == "bob"
 
 
 @pytest.mark.trio
