@@ -17,7 +17,7 @@ import trio
 from monitor.address import local_url
 from monitor.config import DEMO_ACCOUNT, Settings
 from monitor.control import Control, heed_signals
-from monitor.engine import build_engine
+from monitor.engine import Engine, build_engine
 from monitor.health.feeds import FeedHealth
 from monitor.health.metrics import CONTENT_TYPE, exposition
 from monitor.keyring import KeyFiles, Keyring
@@ -137,7 +137,8 @@ async def serve(
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)
-                await edges.start(partial(feed.run, engine.ingest, health.feeds[name]))
+                history = {"since_ms": _last_fill_ms(engine, feed)} if feed.has_history else {}
+                await edges.start(partial(feed.run, engine.ingest, health.feeds[name], **history))
             async with trio.open_nursery() as entrance:
                 await entrance.start(door.run, listeners, control.ending)
                 _settle_memory()
@@ -162,6 +163,12 @@ class _Feed(NamedTuple):
     venue: str
     account: str | None
     run: Callable[..., Awaitable[None]]
+    has_history: bool = False
+    """It looks up the fills of its account since the last one that is known: `since_ms`."""
+
+
+def _last_fill_ms(engine: Engine, feed: _Feed) -> int | None:
+    return engine.market.last_fill_ms(feed.account, feed.venue) if feed.account else None
 
 
 def _feeds(settings: Settings) -> dict[str, _Feed]:
@@ -175,12 +182,14 @@ def _feeds(settings: Settings) -> dict[str, _Feed]:
         from monitor.feeds.binance_account import run_binance_account
 
         account = settings.feeds.binance_account
-        feeds["binance_account"] = _Feed("binance", account.account, partial(run_binance_account, account))
+        feeds["binance_account"] = _Feed(
+            "binance", account.account, partial(run_binance_account, account), has_history=True
+        )
     if settings.feeds.kalshi is not None:
         from monitor.feeds.kalshi import run_kalshi
 
         kalshi = settings.feeds.kalshi
-        feeds["kalshi"] = _Feed("kalshi", kalshi.account, partial(run_kalshi, kalshi))
+        feeds["kalshi"] = _Feed("kalshi", kalshi.account, partial(run_kalshi, kalshi), has_history=True)
     simulator = settings.simulator.enabled
     if simulator or (simulator is None and not feeds):
         from monitor.feeds.simulator import run_simulator

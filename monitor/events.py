@@ -177,6 +177,8 @@ class OrderFill:
     role: OrderRole | None = None
     delay_ms: int | None = None
     """From placing the order to this fill, where the source knows it."""
+    is_backfilled: bool = False
+    """Found in the venue's history afterwards: the stream did not tell it when it happened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,10 @@ class BinanceAccountSettings(Section):
     """Whose `orders:` channel the events go to."""
     api_key: SecretStr
     api_secret: SecretStr
+    symbols: CommaList[Symbol] = []
+    """Whose fills are looked up after a gap, besides those that were heard of."""
     url: WebSocketUrl = "wss://ws-api.binance.com:443"
+    rest_url: HttpUrl = "https://api.binance.com"
 
 
 class KalshiSettings(Section):
@@ -213,6 +216,8 @@ class KalshiSettings(Section):
     account: Account | None = None
     """Whose `orders:` channel own fills go to; None leaves the fill channel alone."""
     url: WebSocketUrl = "wss://external-api-ws.kalshi.com"
+    rest_url: HttpUrl = "https://external-api.kalshi.com"
+    """Where own fills are looked up after a gap."""
 
 
 class FeedsSettings(Section):

@@ -29,7 +29,8 @@ from monitor.events import (
 )
 from monitor.feeds.book_sync import BookSync, Update
 from monitor.feeds.dialect import Dialect, Fetch, Garbage, Reconnect, Send, moment, scaled, whole
-from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed, tls_context
+from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
+from monitor.feeds.rest import get, open_rest
 from monitor.health.feeds import FeedHealth, Subscription
 
 VENUE = "binance"
@@ -38,10 +39,6 @@ STREAMS_PER_COMMAND = 200
 """Keeps a SUBSCRIBE near 5 KB; a connection may hold 1,024 streams."""
 DEEP_LEVELS, DEEP_SYMBOLS, SHALLOW_LEVELS = 5_000, 20, 1_000
 """A snapshot of 5,000 levels weighs 250 of the 6,000 a minute that an address has, of 1,000 levels 50."""
-WEIGHT_LIMIT = 4_800
-WEIGHT_PAUSE_SECONDS = 10.0
-RETRY_AFTER_LIMIT_SECONDS = 300.0
-SNAPSHOT_BYTES = 32 * 2**20
 LEVELS_AT_ONCE = 250
 """Read between two looks at other tasks, about 0.2 ms."""
 _ALL_EIGHT = re.compile(r"\d{1,20}\.\d{8}(?:,\d{1,20}\.\d{8})*", re.ASCII)
@@ -60,10 +57,7 @@ async def run_binance(
     """Feed the symbols until cancelled."""
     dialect = BinanceDialect(settings.symbols, health)
     deep = len(settings.symbols) <= DEEP_SYMBOLS
-    # As the socket does: with the system's certificates, and past a proxy that is meant for pages.
-    async with httpx.AsyncClient(
-        base_url=settings.rest_url, timeout=10, verify=tls_context(), trust_env=False
-    ) as client:
+    async with open_rest(settings.rest_url) as client:
         rest = Snapshots(client, dialect, DEEP_LEVELS if deep else SHALLOW_LEVELS)
         route = Route(f"{settings.url}/stream", fetch=rest.fetch)
         await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
@@ -255,7 +249,7 @@ class Snapshots:
 
     async def fetch(self, symbol: str) -> list[Event]:
         """The book's snapshot joined with its stream; FeedError when it must be tried again."""
-        body = await self._get(symbol)
+        body = await get(self._client, "/api/v3/depth", {"symbol": symbol, "limit": str(self._depth)})
         try:
             snapshot = orjson.loads(body)
             bids, asks = await _read_levels(snapshot["bids"]), await _read_levels(snapshot["asks"])
@@ -263,39 +257,6 @@ class Snapshots:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FeedError(f"the snapshot is not one ({type(error).__name__})") from None
         return self._dialect.restore(symbol, update_id, bids, asks)
-
-    async def _get(self, symbol: str) -> bytes:
-        params = {"symbol": symbol, "limit": str(self._depth)}
-        try:
-            async with self._client.stream("GET", "/api/v3/depth", params=params) as response:
-                body = await _read_bounded(response)
-        except httpx.HTTPError as error:
-            raise FeedError(f"no snapshot: {error or type(error).__name__}") from None
-        await self._respect(response)
-        if response.status_code != 200:
-            raise FeedError(f"HTTP {response.status_code}: {body[:200].decode(errors='replace')}")
-        return body
-
-    async def _respect(self, response: httpx.Response) -> None:
-        """Wait as long as the venue asks, so that it does not ban the address."""
-        if response.status_code in (418, 429):
-            await trio.sleep(min(_number(response, "retry-after", 60), RETRY_AFTER_LIMIT_SECONDS))
-        elif _number(response, "x-mbx-used-weight-1m", 0) > WEIGHT_LIMIT:
-            await trio.sleep(WEIGHT_PAUSE_SECONDS)
-
-
-def _number(response: httpx.Response, header: str, default: float) -> float:
-    text = response.headers.get(header, "")
-    return float(text) if text.isdecimal() else default
-
-
-async def _read_bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > SNAPSHOT_BYTES:
-            raise FeedError(f"a snapshot of more than {SNAPSHOT_BYTES} bytes")
-    return bytes(body)
 
 
 async def _read_levels(pairs: list[list[str]]) -> list[Level]:

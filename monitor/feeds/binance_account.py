@@ -2,12 +2,10 @@
 
 Decides what is a fill (`x` is TRADE, nothing else) and which report is old news: reports are
 ordered by their execution id and fills are told apart by the symbol's trade id, so that none is
-shown twice. The venue replays nothing: what happened while we were away is not heard here.
+shown twice. The venue replays nothing: what happened while we were away is looked up by symbol.
 """
 
-import hashlib
-import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -16,9 +14,12 @@ import trio
 from monitor.clock import wall_ms
 from monitor.config import BinanceAccountSettings
 from monitor.events import Event, MarketListed, OrderFill, OrderUpdate, Side
+from monitor.feeds.binance_fills import BinanceFills
+from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
 from monitor.feeds.dialect import (
     IDS_REMEMBERED,
     Dialect,
+    Fetch,
     Garbage,
     Reconnect,
     Send,
@@ -29,6 +30,7 @@ from monitor.feeds.dialect import (
     whole,
 )
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
+from monitor.feeds.rest import open_rest
 from monitor.health.feeds import FeedHealth
 from monitor.seen import SeenIds
 
@@ -36,7 +38,6 @@ VENUE = "binance"
 DECIMALS = 8
 ORDERS_LIMIT = 10_000
 """Orders whose last execution id is remembered."""
-RECEIVE_WINDOW_MS = 5_000
 QUIET_EVENTS = frozenset(("outboundAccountPosition", "balanceUpdate", "listStatus", "externalLockUpdate"))
 """Documented events that say nothing about one order's state."""
 
@@ -46,20 +47,20 @@ async def run_binance_account(
     sink: Sink,
     health: FeedHealth,
     *,
+    since_ms: int | None = None,
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the account's orders until cancelled."""
+    """Feed the account's orders until cancelled; fills from `since_ms` on are looked up."""
+    key, secret = settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
+    since_ms = wall_ms() if since_ms is None else since_ms
     dialect = BinanceAccountDialect(
-        settings.account, settings.api_key.get_secret_value(), settings.api_secret.get_secret_value(), health
+        settings.account, key, secret, health, symbols=settings.symbols, since_ms=since_ms
     )
-    await run_feed(dialect, Route(f"{settings.url}/ws-api/v3"), sink, dial=dial, task_status=task_status)
-
-
-def sign(params: dict[str, Any], secret: str) -> str:
-    """HMAC-SHA256, hexadecimal, over the parameters sorted by name."""
-    payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
-    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    async with open_rest(settings.rest_url) as client:
+        fills = BinanceFills(client, dialect, key, secret)
+        route = Route(f"{settings.url}/ws-api/v3", fetch=fills.fetch)
+        await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
 
 
 class BinanceAccountDialect(Dialect):
@@ -68,8 +69,22 @@ class BinanceAccountDialect(Dialect):
     pace_seconds = 0.25
     lifetime_seconds = 23.5 * 3_600
 
-    def __init__(self, account: str, api_key: str, secret: str, health: FeedHealth) -> None:
+    def __init__(
+        self,
+        account: str,
+        api_key: str,
+        secret: str,
+        health: FeedHealth,
+        *,
+        symbols: Sequence[str] = (),
+        since_ms: int = 0,
+    ) -> None:
         super().__init__(health)
+        self._since_ms = since_ms
+        self._last_ids: dict[str, int | None] = dict.fromkeys(symbols)
+        """The newest fill of each symbol that is known; None where nothing is."""
+        self._gaps: dict[str, int | None] = {}
+        """Symbols that may have fills which we were not told, with the newest before those."""
         self._account = account
         self._api_key = api_key
         self._secret = secret
@@ -80,6 +95,7 @@ class BinanceAccountDialect(Dialect):
 
     def connect(self) -> list[Event]:
         self.commands.clear()
+        self._gaps = self._last_ids | self._gaps
         params = {"apiKey": self._api_key, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": wall_ms()}
         params["signature"] = sign(params, self._secret)
         request = {"id": 1, "method": "userDataStream.subscribe.signature", "params": params}
@@ -102,8 +118,35 @@ class BinanceAccountDialect(Dialect):
                 raise Garbage("unknown message")
         return ()
 
+    def gap(self, symbol: str) -> dict[str, str]:
+        """Where to begin to look for fills that we were not told, as the venue's parameter."""
+        last_id = self._gaps.get(symbol)
+        return {"startTime": str(self._since_ms)} if last_id is None else {"fromId": str(last_id + 1)}
+
+    def backfill(self, symbol: str, rows: Iterable[Any]) -> list[Event]:
+        """The rows of the history that are news; may raise what a wrong shape raises."""
+        fills = [self._read_row(row) for row in rows]
+        news = [fill for fill in fills if self._is_new(fill)]
+        return [*self._list(symbol), *news] if news else []
+
+    def close_gap(self, symbol: str) -> None:
+        """All that was missed of the symbol is known."""
+        self._gaps.pop(symbol, None)
+
+    def _is_new(self, fill: OrderFill) -> bool:
+        self._last_ids[fill.market] = max(int(fill.fill_id), self._last_ids.get(fill.market) or 0)
+        return self._fills.add((fill.market, fill.fill_id))
+
+    def _list(self, market: str) -> list[Event]:
+        if market in self._listed:
+            return []
+        self._listed.add(market)
+        return [MarketListed(VENUE, market, DECIMALS, DECIMALS, market)]
+
     def _answer(self, message: Any) -> None:
-        if message["status"] != 200:
+        if message["status"] == 200:
+            self.commands += map(Fetch, self._gaps)
+        else:
             reason = message["error"]["msg"]
             self.complain("the venue refused the account's stream", f"HTTP {message['status']}, {reason}")
             self.commands.append(Reconnect(f"the venue refused the account's stream: {reason}"))
@@ -111,13 +154,10 @@ class BinanceAccountDialect(Dialect):
     def _report(self, report: Any) -> list[Event]:
         update = self._update(report)
         fill = self._fill(report, update) if report["x"] == "TRADE" else None
-        events: list[Event] = []
-        if update.market not in self._listed:
-            self._listed.add(update.market)
-            events.append(MarketListed(VENUE, update.market, DECIMALS, DECIMALS, update.market))
+        events = self._list(update.market)
         if self._is_news(update.market, whole(report["i"]), whole(report["I"])):
             events.append(update)
-        if fill is not None and self._fills.add((fill.market, fill.fill_id)):
+        if fill is not None and self._is_new(fill):
             events.append(fill)
         return events
 
@@ -173,4 +213,26 @@ class BinanceAccountDialect(Dialect):
             is_maker=report["m"] is True,
             client_order_id=update.client_order_id,
             delay_ms=update.time_ms - moment(placed_ms) if placed_ms else None,
+        )
+
+    def _read_row(self, row: Any) -> OrderFill:
+        """A row of the history knows the fill and not its order's total."""
+        size = scaled(row["qty"], DECIMALS)
+        return OrderFill(
+            venue=VENUE,
+            account=self._account,
+            market=text(row["symbol"]),
+            fill_id=str(whole(row["id"])),
+            order_id=str(whole(row["orderId"])),
+            side=Side.BUY if row["isBuyer"] is True else Side.SELL,
+            price=scaled(row["price"], DECIMALS),
+            size=size,
+            filled=size,
+            order_size=size,
+            status="EXECUTED",
+            time_ms=moment(row["time"]),
+            fee=plain(row["commission"]),
+            fee_asset=text(row["commissionAsset"]),
+            is_maker=row["isMaker"] is True,
+            is_backfilled=True,
         )

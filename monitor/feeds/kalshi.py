@@ -16,8 +16,9 @@ import trio
 from monitor.clock import wall_ms
 from monitor.config import KalshiSettings
 from monitor.events import BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
-from monitor.feeds.dialect import IDS_REMEMBERED, UNREADABLE, Dialect, Garbage, Reconnect, Send, whole
+from monitor.feeds.dialect import IDS_REMEMBERED, UNREADABLE, Dialect, Fetch, Garbage, Reconnect, Send, whole
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
+from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
 from monitor.feeds.kalshi_message import (
     PRICE_DECIMALS,
@@ -29,6 +30,7 @@ from monitor.feeds.kalshi_message import (
     read_ticker,
     read_trade,
 )
+from monitor.feeds.rest import open_rest
 from monitor.health.feeds import FeedHealth
 from monitor.seen import SeenIds
 
@@ -36,6 +38,8 @@ PATH = "/trade-api/ws/v2"
 MARKETS_PER_COMMAND = 500
 ASK_NS = 5_000_000_000
 """Least time between two requests for the same books or the same channel."""
+OVERLAP_MS = 60_000
+"""Asked for again beyond a gap: clocks differ, and what is known already is passed over."""
 ORDERS_LIMIT = 10_000
 """Orders whose fills are added up."""
 CHANNEL_ERRORS = (10, 25)
@@ -49,14 +53,21 @@ async def run_kalshi(
     sink: Sink,
     health: FeedHealth,
     *,
+    since_ms: int | None = None,
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the markets until cancelled; ConfigError when the key can't be had."""
+    """Feed the markets until cancelled, own fills since `since_ms`; ConfigError when the key can't be had."""
     signer = load_signer(settings.private_key_file)
-    dialect = KalshiDialect(settings.markets, settings.account, health)
-    route = Route(f"{settings.url}{PATH}", headers=lambda: sign_upgrade(settings.key_id, signer, PATH))
-    await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
+    since_ms = wall_ms() if since_ms is None else since_ms
+    dialect = KalshiDialect(settings.markets, settings.account, health, since_ms=since_ms)
+    async with open_rest(settings.rest_url) as client:
+        route = Route(
+            f"{settings.url}{PATH}",
+            headers=lambda: sign_upgrade(settings.key_id, signer, PATH),
+            fetch=KalshiFills(client, dialect, settings.key_id, signer).fetch,
+        )
+        await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
 
 
 @dataclass(slots=True)
@@ -79,8 +90,12 @@ class _Channel:
 class KalshiDialect(Dialect):
     """Subscribes, counts, asks for snapshots; what a body says is read in `kalshi_message`."""
 
-    def __init__(self, markets: Sequence[str], account: str | None, health: FeedHealth) -> None:
+    def __init__(
+        self, markets: Sequence[str], account: str | None, health: FeedHealth, *, since_ms: int = 0
+    ) -> None:
         super().__init__(health)
+        self.gap_ms = since_ms - OVERLAP_MS
+        """Since when there may be fills that we were not told."""
         self._markets = dict.fromkeys(markets)
         self._account = account or ""
         self._names = [BOOKS, TRADES, TICKERS] + ([FILLS] if account else [])
@@ -240,6 +255,16 @@ class KalshiDialect(Dialect):
             return ()
         return (*self._list(fill.market), self._add_up(fill))
 
+    def backfill(self, rows: Iterable[Any], asked_ms: int) -> list[Event]:
+        """The rows of the history, oldest first, that are news; may raise what a wrong shape raises.
+
+        They are all that happened up to `asked_ms`.
+        """
+        fills = [replace(read_fill(row, self._account), is_backfilled=True) for row in rows]
+        self.gap_ms = asked_ms - OVERLAP_MS
+        news = [fill for fill in fills if self._fills.add((fill.market, fill.fill_id))]
+        return [event for fill in news for event in (*self._list(fill.market), self._add_up(fill))]
+
     def _add_up(self, fill: OrderFill) -> OrderFill:
         """The fill with the total that was heard of its order."""
         filled = self._filled.pop(fill.order_id, 0) + fill.size
@@ -254,6 +279,8 @@ class KalshiDialect(Dialect):
             raise Garbage("a subscription that was not asked for")
         self._asked.pop(message.get("id"), None)
         self._channels[sid] = _Channel(name, sid)
+        if name == FILLS:
+            self.commands.append(Fetch(FILLS))
         markets = self._markets if name == BOOKS else ()
         return [self._status(market, BookStatus.RESYNC, "subscribed") for market in markets]
 

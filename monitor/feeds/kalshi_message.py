@@ -61,12 +61,12 @@ def read_ticker(body: Any) -> Ticker:
 
 
 def read_fill(body: Any, account: str) -> OrderFill:
-    """The venue tells the fill and not its order: `filled` and `order_size` are this fill's size."""
+    """The channel's or the history's, which tells the fill and not its order: both sizes are this fill's."""
     size = _count(body)
     return OrderFill(
         venue=VENUE,
         account=account,
-        market=text(body["market_ticker"]),
+        market=text(body.get("market_ticker") or body["ticker"]),
         fill_id=text(body["trade_id"]),
         order_id=text(body["order_id"]),
         side=_side(body["outcome_side"]),

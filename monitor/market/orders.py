@@ -52,6 +52,8 @@ class Orders:
         self.open = OpenOrders()
         self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
         self._seen = SeenIds(_SEEN_FILLS)
+        self.last_fill_ms: dict[str, int] = {}
+        """By venue, in the venue's time."""
 
     def knows(self, told: Told) -> bool:
         """Whether the fill was told before."""
@@ -61,11 +63,17 @@ class Orders:
         """Take what a payload says, which was encoded as `payload`."""
         if told["type"] == "order_fill":
             self._seen.add(fill_key(told))
+            self._note_time(told)
             self._fills.append(orjson.Fragment(payload))
         elif told["status"] in _OPEN_STATUSES:
             self.open.put(told["order"], {name: value for name, value in told.items() if name != "type"})
         else:
             self.open.drop(told["order"])
+
+    def _note_time(self, told: Told) -> None:
+        venue, time_ms = told["market"].partition(".")[0], told.get("time")
+        if isinstance(time_ms, int):
+            self.last_fill_ms[venue] = max(time_ms, self.last_fill_ms.get(venue, 0))
 
     def sections(self) -> Sections:
         return {"orders": self.open.updates(), "fills": list(self._fills)}
@@ -102,7 +110,7 @@ def tell_update(market: Market, update: OrderUpdate) -> Told:
 
 def tell_fill(market: Market, fill: OrderFill) -> Told:
     """The payload of an execution."""
-    return {
+    told = {
         "type": "order_fill",
         "market": market.key,
         "order": fill.order_id,
@@ -122,3 +130,4 @@ def tell_fill(market: Market, fill: OrderFill) -> Told:
         "delay_ms": fill.delay_ms,
         "time": fill.time_ms,
     }
+    return told | {"backfilled": True} if fill.is_backfilled else told

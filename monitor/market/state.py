@@ -258,6 +258,10 @@ class MarketState:
         told = tell_lifecycle(self._market(lifecycle), lifecycle)
         return [_publication("bots", lifecycle.account, told, self._account(lifecycle.account).bots)]
 
+    def last_fill_ms(self, account: str, venue: str) -> int | None:
+        """When the account's newest fill at a venue happened, as far as is known."""
+        return self._account(account).orders.last_fill_ms.get(venue)
+
     def restore(self, channel: str, payload: bytes) -> None:
         """Take what went out before the server ended; a backend's payload of another form is passed over."""
         told = read_told(payload)

@@ -69,6 +69,8 @@ class BinanceVenue(Venue):
     def get(self, request: Request) -> Answer:
         if request.path == self.depth_path:
             return self._depth(request)
+        if request.path == self.depth_path.replace("depth", "myTrades"):
+            return self._own_trades(request)
         if request.path == self.depth_path.replace("depth", "ping"):
             return Answer(200, b"{}")
         if request.path == self.depth_path.replace("depth", "time"):
@@ -89,6 +91,27 @@ class BinanceVenue(Venue):
         for side in ("bids", "asks"):
             snapshot[side] = snapshot[side][: int(limit) if limit else None]
         return Answer(200, encode(snapshot))
+
+    def _own_trades(self, request: Request) -> Answer:
+        """All of the session's, as if the venue had them before it told them."""
+        query = request.query
+        if not (request.headers.get("x-mbx-apikey") and query.get("timestamp") and query.get("signature")):
+            return _error(
+                -1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."
+            )
+        reports = [
+            orjson.loads(line.payload)["event"] for line in self.script.lines if line.stream == ACCOUNT
+        ]
+        first_id, start_ms = int(query.get("fromId", 0)), int(query.get("startTime", 0))
+        trades = [
+            _own_trade(report)
+            for report in reports
+            if report.get("x") == "TRADE"
+            and report["s"] == query.get("symbol")
+            and report["t"] >= first_id
+            and report["T"] >= start_ms
+        ]
+        return Answer(200, encode(trades[: int(query.get("limit", 500))]))
 
     def _said(self, symbol: str) -> list[Line]:
         """The depth updates that the latest subscriber of this book has been sent."""
@@ -288,6 +311,25 @@ def _read_snapshots(recording: Recording, script: Script) -> dict[str, list[dict
         snapshots.setdefault(symbols[0] if symbols else "", []).append(snapshot)
     return {
         symbol: sorted(found, key=lambda snap: snap["lastUpdateId"]) for symbol, found in snapshots.items()
+    }
+
+
+def _own_trade(report: dict[str, Any]) -> dict[str, Any]:
+    """The row of the REST history that tells the same fill as a report."""
+    return {
+        "symbol": report["s"],
+        "id": report["t"],
+        "orderId": report["i"],
+        "orderListId": -1,
+        "price": report["L"],
+        "qty": report["l"],
+        "quoteQty": report.get("Y", "0"),
+        "commission": report["n"],
+        "commissionAsset": report["N"],
+        "time": report["T"],
+        "isBuyer": report["S"] == "BUY",
+        "isMaker": report["m"],
+        "isBestMatch": True,
     }
 
 

@@ -27,6 +27,7 @@ from monitor.venue.script import (
 )
 
 PATH = "/trade-api/ws/v2"
+FILLS_PATH = "/trade-api/v2/portfolio/fills"
 HEADERS = ("kalshi-access-key", "kalshi-access-timestamp", "kalshi-access-signature")
 BOOKS = "orderbook_delta"
 CHANNELS = {
@@ -93,11 +94,21 @@ class KalshiVenue(Venue):
             return Answer(
                 404, encode({"error": {"code": "not_found", "message": f"no such path {request.path}"}})
             )
-        missing = [name for name in HEADERS if not request.headers.get(name)]
-        if missing or not request.headers[HEADERS[1]].isdecimal():
-            reason = f"missing {', '.join(missing)}" if missing else f"{HEADERS[1]} must be milliseconds"
-            return Answer(401, encode({"error": {"code": "unauthorized", "message": reason}}))
-        return Subscriptions(self.script, is_yes_scale=self.is_yes_scale)
+        return _unsigned(request) or Subscriptions(self.script, is_yes_scale=self.is_yes_scale)
+
+    def get(self, request: Request) -> Answer:
+        if request.path != FILLS_PATH:
+            return super().get(request)
+        return _unsigned(request) or self._fills(request.query)
+
+    def _fills(self, query: dict[str, str]) -> Answer:
+        """All of the session's, newest first, as if the venue had them before it told them."""
+        lines = [line for line in self.script.lines if isinstance(line, KalshiLine) and line.kind == "fill"]
+        told = [_fill_row(line) for line in reversed(lines)]
+        rows = [row for row in told if row["ts"] >= int(query.get("min_ts", 0))]
+        start = int(query.get("cursor") or 0)
+        end = start + int(query.get("limit", 100))
+        return Answer(200, encode({"fills": rows[start:end], "cursor": str(end) if end < len(rows) else ""}))
 
 
 @dataclass(slots=True)
@@ -285,6 +296,22 @@ def build_book(market: str, said: Iterable[Line], *, is_flipped: bool) -> dict[s
         for name, side in sides.items()
     }
     return identity | {name: pairs for name, pairs in levels.items() if pairs}
+
+
+def _unsigned(request: Request) -> Answer | None:
+    missing = [name for name in HEADERS if not request.headers.get(name)]
+    if not missing and request.headers[HEADERS[1]].isdecimal():
+        return None
+    reason = f"missing {', '.join(missing)}" if missing else f"{HEADERS[1]} must be milliseconds"
+    return Answer(401, encode({"error": {"code": "unauthorized", "message": reason}}))
+
+
+def _fill_row(line: KalshiLine) -> dict[str, Any]:
+    """The row of the REST history that tells the same fill; it names the market otherwise."""
+    body: dict[str, Any] = orjson.loads(line.body)
+    body["ticker"] = body.pop("market_ticker")
+    body["ts"] = body.pop("ts_ms", body.get("ts", 0) * 1_000) // 1_000
+    return body
 
 
 def _stream(channel: str, market: str) -> str:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 
 from monitor.events import MarketListed, OrderFill, OrderUpdate, Side
-from monitor.feeds.binance_account import BinanceAccountDialect, sign
+from monitor.feeds.binance_account import BinanceAccountDialect
+from monitor.feeds.binance_key import sign
 from monitor.feeds.dialect import Reconnect, Send
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import read_tape

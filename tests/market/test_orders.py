@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -84,3 +86,13 @@ def test_accounts_do_not_see_each_other() -> None:
     state = market_state("BTCUSDT")
     tell(state, order_fill("f1", account="alice"))
     assert Watcher(state.view("orders:bob")).state == {"orders": [], "fills": []}
+
+
+def test_a_fill_that_was_looked_up_afterwards_says_so() -> None:
+    state = market_state("BTCUSDT")
+    (late,) = tell(state, replace(order_fill("f1"), is_backfilled=True))
+    (live,) = tell(state, order_fill("f2"))
+    assert orjson.loads(late.payload)["backfilled"] is True
+    assert "backfilled" not in orjson.loads(live.payload)
+    assert state.last_fill_ms("paper", "sim") == NOW_MS
+    assert state.last_fill_ms("paper", "kalshi") is None

@@ -253,7 +253,13 @@ async def test_account_feed_hears_its_orders(tmp_path: Path) -> None:
     listener, health = Listener(), FeedHealth("binance_account", "binance")
     async with standing_in(session) as base, trio.open_nursery() as nursery:
         wanted = BinanceAccountSettings.model_validate(
-            {"account": "me", "api_key": "key", "api_secret": "secret", "url": base}
+            {
+                "account": "me",
+                "api_key": "key",
+                "api_secret": "secret",
+                "url": base,
+                "rest_url": base.replace("ws", "http", 1),
+            }
         )
         nursery.start_soon(run_binance_account, wanted, listener, health)
         await listener.wait_for(OrderFill)

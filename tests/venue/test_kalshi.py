@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -264,10 +265,11 @@ async def listen(capture: Path, key: Path, count: int) -> tuple[Listener, FeedHe
     """A feed of markets A and B until it heard so many books and increments."""
     listener, health = Listener(), FeedHealth("kalshi", "kalshi")
     async with standing_in(capture) as base, trio.open_nursery() as nursery:
+        rest = base.replace("ws", "http", 1)
         settings = KalshiSettings(
-            markets=["A", "B"], key_id="id", private_key_file=key, account="me", url=base
+            markets=["A", "B"], key_id="id", private_key_file=key, account="me", url=base, rest_url=rest
         )
-        nursery.start_soon(run_kalshi, settings, listener, health)
+        nursery.start_soon(partial(run_kalshi, settings, listener, health, since_ms=0))
         await listener.wait_until(
             lambda: len(listener.of(BookSnapshot)) + len(listener.of(BookIncrement)) >= count
         )

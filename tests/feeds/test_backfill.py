@@ -1,0 +1,148 @@
+"""Fills that no stream told: looked up in the venue's history after a gap, marked, and told once."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import trio
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from monitor.errors import FeedError
+from monitor.events import OrderFill
+from monitor.feeds import binance_fills, kalshi_fills
+from monitor.feeds.binance_account import BinanceAccountDialect
+from monitor.feeds.binance_fills import BinanceFills
+from monitor.feeds.dialect import Fetch
+from monitor.feeds.kalshi import FILLS, OVERLAP_MS, KalshiDialect
+from monitor.feeds.kalshi_fills import KalshiFills
+from monitor.feeds.kalshi_key import load_signer
+from monitor.feeds.rest import open_rest
+from monitor.health.feeds import FeedHealth
+from tests.captures import write_capture
+from tests.feeds.test_binance_account import REPORT
+from tests.feeds.test_kalshi import write_key
+from tests.venue.client import standing_in
+
+pytestmark = pytest.mark.trio
+
+SUBSCRIBED = b'{"id":1,"status":200,"result":{"subscriptionId":0}}'
+CHANNEL_OPEN = b'{"type":"subscribed","id":4,"msg":{"channel":"fill","sid":4}}'
+
+
+def report(trade_id: int, time_ms: int = 1_500, symbol: str = "XUSDT") -> dict[str, Any]:
+    event = REPORT | {"t": trade_id, "T": time_ms, "I": trade_id, "s": symbol}
+    return {"subscriptionId": 0, "event": event}
+
+
+def kalshi_fill(identity: str, ts_ms: int) -> dict[str, Any]:
+    body = {
+        "trade_id": identity, "order_id": "o", "market_ticker": "A", "is_taker": True, "count_fp": "1.00",
+        "yes_price_dollars": "0.4000", "fee_cost": "0.01", "outcome_side": "yes", "ts_ms": ts_ms,
+    }  # fmt: skip
+    return {"type": "fill", "sid": 4, "msg": body}
+
+
+def told(events: Any) -> list[tuple[str, bool]]:
+    return [(event.fill_id, event.is_backfilled) for event in events if isinstance(event, OrderFill)]
+
+
+def binance(symbols: tuple[str, ...] = ("XUSDT",), since_ms: int = 0) -> BinanceAccountDialect:
+    health = FeedHealth("binance_account", "binance")
+    return BinanceAccountDialect("me", "key", "secret", health, symbols=symbols, since_ms=since_ms)
+
+
+def connect(dialect: Any, answer: bytes) -> list[str]:
+    """Which lookups the dialect asks for once it is connected."""
+    dialect.connect()
+    dialect.commands.clear()
+    dialect.receive(answer, 1)
+    return [command.market for command in dialect.commands if isinstance(command, Fetch)]
+
+
+async def look_up(base: str, dialect: BinanceAccountDialect, symbol: str = "XUSDT") -> list[tuple[str, bool]]:
+    async with open_rest(base.replace("ws", "http", 1)) as client:
+        return told(await BinanceFills(client, dialect, "key", "secret").fetch(symbol))
+
+
+async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_path: Path) -> None:
+    capture = write_capture(tmp_path / "session.gz", [report(number) for number in range(1, 7)])
+    dialect = binance(())
+    dialect.receive(orjson.dumps(report(2)), 1)
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
+    dialect.receive(orjson.dumps(report(5)), 1)
+    async with standing_in(capture) as base:
+        assert await look_up(base, dialect) == [("3", True), ("4", True), ("6", True)]
+    assert told(dialect.receive(orjson.dumps(report(4)), 1)) == []
+    assert dialect.gap("XUSDT") == {"startTime": "0"}
+
+
+async def test_binance_fills_since_the_last_one_that_is_known_are_found_at_a_start(tmp_path: Path) -> None:
+    reports = [report(1, 1_000), report(2, 2_000), report(3, 3_000, "YUSDT"), report(4, 3_000)]
+    capture = write_capture(tmp_path / "session.gz", reports)
+    dialect = binance(since_ms=2_000)
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
+    async with standing_in(capture) as base:
+        assert await look_up(base, dialect) == [("2", True), ("4", True)]
+
+
+async def test_binance_history_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binance_fills, "PAGE_ROWS", 2)
+    capture = write_capture(tmp_path / "session.gz", [report(number) for number in range(1, 6)])
+    dialect = binance()
+    connect(dialect, SUBSCRIBED)
+    async with standing_in(capture) as base:
+        assert await look_up(base, dialect) == [(str(number), True) for number in range(1, 6)]
+
+
+async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_began(tmp_path: Path) -> None:
+    dialect = binance()
+    dialect.receive(orjson.dumps(report(2)), 1)
+    connect(dialect, SUBSCRIBED)
+    dialect.receive(orjson.dumps(report(9)), 1)
+    connect(dialect, SUBSCRIBED)
+    assert dialect.gap("XUSDT") == {"fromId": "3"}
+    dialect.close_gap("XUSDT")
+    connect(dialect, SUBSCRIBED)
+    assert dialect.gap("XUSDT") == {"fromId": "10"}
+
+
+async def test_a_lookup_that_fails_is_to_be_tried_again(tmp_path: Path) -> None:
+    capture = write_capture(tmp_path / "session.gz", [report(1)])
+    dialect = binance()
+    async with standing_in(capture) as base, open_rest(base.replace("ws", "http", 1)) as client:
+        with pytest.raises(FeedError, match="HTTP 400"):
+            await BinanceFills(client, dialect, "", "secret").fetch("XUSDT")
+    with trio.socket.socket() as closed:
+        await closed.bind(("127.0.0.1", 0))
+        with pytest.raises(FeedError, match="no answer"):
+            await look_up(f"ws://127.0.0.1:{closed.getsockname()[1]}", dialect)
+
+
+@pytest.fixture
+def fetcher(tmp_path: Path) -> Any:
+    signer = load_signer(write_key(tmp_path / "key.pem", rsa.generate_private_key(65537, 2048)))
+    return lambda client, dialect: KalshiFills(client, dialect, "id", signer)
+
+
+async def test_kalshi_fills_since_the_gap_are_found_oldest_first(
+    tmp_path: Path, fetcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kalshi_fills, "PAGE_ROWS", 2)
+    session = [kalshi_fill(f"f{number}", 1_000_000 * number) for number in range(1, 7)]
+    dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=2_000_000 + OVERLAP_MS)
+    assert connect(dialect, CHANNEL_OPEN) == [FILLS]
+    assert told(dialect.receive(orjson.dumps(session[3]), 1)) == [("f4", False)]
+    async with standing_in(write_capture(tmp_path / "session.gz", session)) as base:
+        async with open_rest(base.replace("ws", "http", 1)) as client:
+            found = await fetcher(client, dialect).fetch(FILLS)
+            assert told(found) == [(f"f{number}", True) for number in (2, 3, 5, 6)]
+            assert [event.time_ms for event in found if isinstance(event, OrderFill)][0] == 2_000_000
+            assert told(await fetcher(client, dialect).fetch(FILLS)) == []
+    assert dialect.gap_ms > 2_000_000
+
+
+async def test_kalshi_refuses_a_lookup_that_is_not_signed(tmp_path: Path) -> None:
+    capture = write_capture(tmp_path / "session.gz", [kalshi_fill("f1", 1)])
+    async with standing_in(capture) as base, open_rest(base.replace("ws", "http", 1)) as client:
+        assert (await client.get(kalshi_fills.PATH)).status_code == 401
