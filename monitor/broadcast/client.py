@@ -64,6 +64,7 @@ class Client:
         "_pace",
         "_rest",
         "_rest_items",
+        "_torn",
         "_wire",
         "_write_seconds",
         "_writer_done",
@@ -123,6 +124,8 @@ class Client:
         self._on_step = on_step
         self._lose = lose
         self._ladder: Ladder | None = None
+        self._torn: frozenset[str] = frozenset()
+        """Channels of which the ladder has kept something from it."""
         self._pace: Pace | None = None
         self.step_since = 0.0
         """When it came to its step, in the loop's time."""
@@ -158,11 +161,19 @@ class Client:
     def give_up_streams(self) -> None:
         """Drop what is pending of the market's streams: on the last step the client does without."""
         if self._outbox is not None:
-            self._accounts.drop(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)), LADDER)
+            self._do_without(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)))
 
     def torn_channels(self) -> Iterator[str]:
         """Those of its channels that it did not get everything of, because of where it stood."""
-        return (channel for channel in self.groups if self.ledgers[channel].dropped)
+        return iter(self._torn)
+
+    def _does_without(self, item: Item) -> bool:
+        """What follows a hole stays out as well, until the client asks anew: it would hide the hole."""
+        return item.channel in self._torn or (self.step is Step.SNAPSHOTS and item.is_of(MARKET_STREAM))
+
+    def _do_without(self, items: list[Item]) -> None:
+        self._torn |= {item.channel for item in items}
+        self._accounts.drop(items, LADDER)
 
     # Its own pace
 
@@ -196,6 +207,7 @@ class Client:
     def leave(self, channel: str, *, discard: bool) -> None:
         """Be no member any more; with `discard`, what is pending of the channel is dropped."""
         self.groups.pop(channel).remove(self)
+        self._torn -= {channel}
         if discard:
             if self._outbox is not None:
                 self._accounts.drop(self._outbox.discard(lambda item: item.channel == channel), "left")
@@ -247,8 +259,8 @@ class Client:
         self._accounts.offer(item)
         if self.is_closed:
             self._accounts.drop([item], "disconnected")
-        elif self.step is Step.SNAPSHOTS and item.is_of(MARKET_STREAM):
-            self._accounts.drop([item], LADDER)
+        elif self._does_without(item):
+            self._do_without([item])
         elif self._goes_before(item):
             self._send(item)
         elif self.is_behind or self._pause_seconds():
