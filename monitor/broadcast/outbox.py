@@ -23,6 +23,7 @@ class Offer(NamedTuple):
 
 
 FULL = Offer(None, None)
+_LANES = tuple(Lane)
 
 
 class Outbox:
@@ -75,7 +76,7 @@ class Outbox:
         return taken
 
     def _waiting(self) -> list[Lane]:
-        return [lane for lane, entries in zip(Lane, self._lanes, strict=True) if entries]
+        return [lane for lane, entries in zip(_LANES, self._lanes, strict=True) if entries]
 
     def _pop(self, lane: Lane) -> Item:
         head = self._lanes[lane].popleft()

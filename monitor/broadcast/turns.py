@@ -5,7 +5,7 @@ A lane that has waited for its bound gets one turn, and never two such turns fol
 closely, so what is urgent waits behind at most one frame of something else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from monitor.config import Lane
 
@@ -28,12 +28,16 @@ class Turns:
         self._strict = 0
         """Turns to come that go by priority alone."""
 
-    def next(self, waiting: Iterable[Lane], now_ns: int) -> Lane | None:
+    def next(self, waiting: Collection[Lane], now_ns: int) -> Lane | None:
         """The lane that is served now, None if none waits; `now_ns` is monotonic."""
+        if len(waiting) < 2:
+            self._waits_since_ns, self._strict = {}, max(0, self._strict - 1)
+            return next(iter(waiting), None)
+        return self._choose(waiting, now_ns)
+
+    def _choose(self, waiting: Collection[Lane], now_ns: int) -> Lane:
         since_ns = {lane: self._waits_since_ns.get(lane, now_ns) for lane in waiting}
         self._waits_since_ns = since_ns
-        if not since_ns:
-            return None
         highest, longest = min(since_ns), min(since_ns, key=since_ns.__getitem__)
         is_overdue = now_ns - since_ns[longest] >= _LONGEST_WAIT_NS
         picked = longest if is_overdue and not self._strict else highest

@@ -87,19 +87,22 @@ class KindMeter:
         self._worst: Delay | None = None
         self._worst_ever: Delay | None = None
         self._delays: deque[Delay | None] = deque([None] * LONG_ROTATIONS, maxlen=LONG_ROTATIONS)
-        self._spent = _NO_TIME
+        self._spent = list(_NO_TIME)
+        """By stage; a list, because a record of it for each publication would cost more than counting it."""
         self._spent_before: deque[Stages] = deque([_NO_TIME] * LONG_ROTATIONS, maxlen=LONG_ROTATIONS)
 
     def record(self, stages: Stages) -> None:
         """Count a fan-out that ended."""
-        latency_ns = sum(stages)
+        receive, wait, encode, write = stages
+        latency_ns = receive + wait + encode + write
         self.latency.record(latency_ns)
         if self.threshold_ns is not None and latency_ns > self.threshold_ns:
             self.late += 1
-        receive, wait, encode, write = self._spent
-        self._spent = Stages(
-            receive + stages.receive, wait + stages.wait, encode + stages.encode, write + stages.write
-        )
+        spent = self._spent
+        spent[0] += receive
+        spent[1] += wait
+        spent[2] += encode
+        spent[3] += write
 
     def record_client(self, client: str, stages: Stages) -> None:
         """Note how long one client waited, if nobody waited longer in this quarter second."""
@@ -115,7 +118,7 @@ class KindMeter:
         self._delays.append(self._worst)
         self._worst_ever = _longest((self._worst_ever, self._worst))
         self._worst, self.worst_ns = None, 0
-        self._spent_before.append(self._spent)
+        self._spent_before.append(Stages(*self._spent))
 
     def last_10s(self) -> Window:
         return self._window(self.latency.last_10s, SHORT_ROTATIONS)
