@@ -1,4 +1,4 @@
-"""The operator's console: one screen of the model, drawn at its own pace.
+"""The operator's console: views of the model, the one on top drawn at its own pace.
 
 Trio's side fills the model, a timer draws what changed four times a second; so however much
 the server says, the terminal gets a fixed amount of work.
@@ -9,207 +9,127 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import trio
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input
 
 from monitor.client import websocket_url
 from monitor.errors import ConfigError
-from tui.alerts import AlertsTable
-from tui.connection import ConnectionScreen
-from tui.connections import SORT_COLUMNS, ConnectionsTable
-from tui.feeds import FeedsTable, feed_of
-from tui.fills import FillsTable
 from tui.guest import run_guest
-from tui.header import VIEWS, Banner, Header, ViewBar
 from tui.help import HelpScreen
-from tui.kinds import KindsTable
-from tui.lanes import LanesTable
 from tui.link import Link
-from tui.model import Model, Part, Query
-from tui.table import Table
+from tui.model import Call, Model, Part
+from tui.panels.header import ViewBar
+from tui.screens.alerts import AlertsView
+from tui.screens.connections import ConnectionsView
+from tui.screens.feeds import FeedsView
+from tui.screens.fills import FillsView
+from tui.screens.overview import OverviewView
+from tui.screens.view import View
 from tui.terminal import Terminal
 
 DRAW_SECONDS = 0.25
 CLOCK_SECONDS = 1.0
 """How often ages are written anew."""
 
+VIEWS: tuple[type[View], ...] = (OverviewView, ConnectionsView, FeedsView, AlertsView, FillsView)
+"""In the order of their number keys."""
+
 
 class Console(App[None]):
     TITLE = "lanecast"
     CSS_PATH = "console.tcss"
-    AUTO_FOCUS = None
+    MODES: ClassVar = {view.NAME: view for view in VIEWS}
+    DEFAULT_MODE = VIEWS[0].NAME
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual types it as no ClassVar
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012 - the same
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(number), f"view('{view}')", view, show=False) for number, view in enumerate(VIEWS, 1)),
-        Binding("slash", "filter", "Filter"),
-        Binding("s", "sort", "Sort"),
-        Binding("S", "reverse", "Reverse", show=False),
+        *(
+            Binding(str(number), f"go('{view.NAME}')", view.NAME, show=False)
+            for number, view in enumerate(VIEWS, 1)
+        ),
         Binding("r", "reconnect", "Reconnect"),
         Binding("question_mark", "help", "Help"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
-        Binding("escape", "clear_filter", "Clear filter", show=False),
     ]
+    commands: ClassVar[dict[str, str]] = {
+        **{word: f"go('{view.NAME}')" for view in VIEWS for word in (view.NAME, *view.ALIASES)},
+        **{word: word for word in ("quit", "help", "reconnect")},
+        "q": "quit",
+    }
+    """What the `:` prompt takes, and what is done then."""
 
     def __init__(self, model: Model, link: Link) -> None:
         super().__init__(driver_class=Terminal)
         self.model = model
         self._link = link
+        self._asked: tuple[Call, ...] = ()
         self.trio_token: trio.lowlevel.TrioToken | None = None
-
-    def compose(self) -> ComposeResult:
-        """The head, one of five views, the foot."""
-        yield Header(id="header")
-        yield ViewBar(id="views-bar")
-        yield Banner(id="banner")
-        with ContentSwitcher(initial="overview", id="views"):
-            with Container(id="overview"):
-                with Container(id="top"):
-                    with Container(id="left"):
-                        yield LanesTable()
-                        yield KindsTable()
-                    yield FillsTable()
-                yield FeedsTable()
-                yield AlertsTable()
-            yield ConnectionsTable(id="connections")
-            yield FeedsTable(id="feeds")
-            yield AlertsTable(id="alerts")
-            yield FillsTable(id="fills")
-        yield Input(placeholder="part of an address, user, client or channel", id="filter")
-        yield Footer()
 
     def on_mount(self) -> None:
         """Start drawing."""
-        self._show_view("overview")
-        self._tick()
-        self.set_interval(DRAW_SECONDS, self._draw)
-        self.set_interval(CLOCK_SECONDS, self._tick)
+        self.set_interval(DRAW_SECONDS, self.draw)
+        self.set_interval(CLOCK_SECONDS, self.tick)
 
     @property
-    def view(self) -> str:
-        """The name of the view on the screen."""
-        return self.query_one(ContentSwitcher).current or VIEWS[0]
+    def view(self) -> View:
+        """The one on top; what is asked of the operator may stand before it."""
+        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, View))
 
-    def _tables(self) -> list[Table]:
-        """Those that can be seen."""
-        return [
-            table for table in self.query(f"#{self.view}, #{self.view} Table").results(Table) if table.display
-        ]
+    def now(self) -> float:
+        """The wall clock's seconds since 1970."""
+        return time.time()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Draw what changed since the last time."""
-        changes = self.model.take_changes()
-        if not changes:
-            return
-        for table in self._tables():
-            if table.SHOWS & changes:
-                table.show(self.model, time.time())
-        if changes & {Part.HEALTH, Part.LINK}:
-            self.query_one(Header).show(self.model)
-        if changes & {Part.ALERTS, Part.LINK}:
-            self._tick()
+        if changes := self.model.take_changes():
+            self.set_class(self.model.is_stale(self.now()), "-stale")
+            self.view.show(changes)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         """Draw what ages."""
-        now = time.time()
-        self.set_class(self.model.is_stale(now), "-stale")
-        self.query_one(Banner).show(self.model, now)
-        self.query_one(ViewBar).show(self.view, self.model)
-        for table in self._tables():
-            if table.AGES:
-                table.show(self.model, now)
+        self.model.changed.add(Part.TIME)
+        self.draw()
 
-    def _show_view(self, view: str) -> None:
-        self.query_one(ContentSwitcher).current = view
-        for table in self._tables():
-            table.show(self.model, time.time())
-        self._ask(self.model.query if view == "connections" else None)
-        next(table for table in self._tables() if table.can_focus).focus()
-        self.refresh_bindings()
+    def ask(self, calls: tuple[Call, ...]) -> None:
+        """Have the server asked this every second; of several views the last one counts."""
+        if calls != self._asked:
+            self._asked = calls
+            self._tell(self._link.ask, calls)
 
-    def _ask(self, query: Query | None) -> None:
-        if query is not None:
-            self.model.query = query
-            self.query_one(ConnectionsTable).mark_sorted(query.sort, query.descending)
-        self._tell(self._link.ask_connections, query)
+    def act(self, call: Call) -> None:
+        """Have the server do this."""
+        self._tell(self._link.act, call)
 
     def _tell(self, call: Callable[..., None], *arguments: object) -> None:
         if self.trio_token is not None:
             self.trio_token.run_sync_soon(call, *arguments)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer sorting only where there is something to sort."""
-        return self.view == "connections" if action in {"sort", "reverse"} else True
+    async def obey(self, command: str) -> None:
+        """Do what was typed at the `:` prompt; the first word that begins so counts."""
+        word = command.strip().casefold()
+        found = word if word in self.commands else next((w for w in self.commands if w.startswith(word)), "")
+        if found:
+            await self.run_action(self.commands[found])
+        else:
+            self.notify(f"no view or command is called {word!r}", severity="warning", markup=False)
 
-    def action_view(self, view: str) -> None:
-        self._show_view(view)
-        self._tick()
+    async def action_go(self, view: str) -> None:
+        """Show a view as it was left; if it is the current one, what was opened in it goes."""
+        if view != self.current_mode:
+            await self.switch_mode(view)
+        else:
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
 
-    def action_filter(self) -> None:
-        """Open the filter of the connections."""
-        self.action_view("connections")
-        entry = self.query_one("#filter", Input)
-        entry.display = True
-        entry.focus()
-
-    def action_clear_filter(self) -> None:
-        entry = self.query_one("#filter", Input)
-        entry.value = ""
-        entry.display = False
-        self._show_view(self.view)
-
-    def on_view_bar_picked(self, event: ViewBar.Picked) -> None:
-        self.action_view(event.view)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._ask(replace(self.model.query, filter=event.value))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.input.display = bool(event.value)
-        self.query_one(ConnectionsTable).focus()
-
-    def action_sort(self) -> None:
-        """Sort the connections by the next column."""
-        place = SORT_COLUMNS.index(self.model.query.sort) if self.model.query.sort in SORT_COLUMNS else -1
-        self._sort_by(SORT_COLUMNS[(place + 1) % len(SORT_COLUMNS)])
-
-    def action_reverse(self) -> None:
-        self._sort_by(self.model.query.sort)
-
-    def _sort_by(self, column: str) -> None:
-        self._ask(self.model.query.by(column))
-
-    def on_table_head_clicked(self, event: Table.HeadClicked) -> None:
-        self._sort_by(event.column)
-
-    def on_table_chosen(self, event: Table.Chosen) -> None:
-        if isinstance(event.table, FeedsTable):
-            self.model.toggle_feed(feed_of(event.key))
-            self._draw()
-        elif isinstance(event.table, ConnectionsTable):
-            self._open_connection(event.key)
-
-    def _open_connection(self, client_id: str) -> None:
-        rows = self.model.connections["rows"] if self.model.connections else []
-        entry = next((entry for entry in rows if entry["id"] == client_id), None)
-        if entry is None:
-            return
-
-        def close(is_wanted: bool | None) -> None:
-            if is_wanted:
-                self._tell(self._link.disconnect, client_id)
-
-        self.push_screen(ConnectionScreen(entry), close)
+    async def on_view_bar_picked(self, event: ViewBar.Picked) -> None:
+        await self.action_go(event.view)
 
     def action_reconnect(self) -> None:
         self._tell(self._link.reconnect)
@@ -219,22 +139,12 @@ class Console(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
-        for view in VIEWS:
-            yield SystemCommand(f"Show {view}", f"Go to the view of {view}", partial(self.action_view, view))
-        for column in SORT_COLUMNS:
-            words = column.replace("_", " ")
-            yield SystemCommand(
-                f"Sort connections by {words}", "Again: the other way round", partial(self._sort, column)
-            )
-        yield SystemCommand("Filter connections", "By a part of any text", self.action_filter)
+        for view in self.MODES:
+            yield SystemCommand(f"Show {view}", f"Go to the view of {view}", partial(self.action_go, view))
         yield SystemCommand("Reconnect", "Drop the link and dial now", self.action_reconnect)
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
         yield SystemCommand("Help", "Keys and signs", self.action_help)
         yield SystemCommand("Quit", "Leave at once", self.exit)
-
-    def _sort(self, column: str) -> None:
-        self.action_view("connections")
-        self._sort_by(column)
 
 
 def run_console(url: str, token: str, certificate_file: Path | None = None) -> int:

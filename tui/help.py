@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 _KEYS = (
     ("1 … 5", "overview, connections, feeds, alerts, fills"),
+    (":", "the same by name, as :conn; :q quits"),
     ("Tab, ⇧Tab", "next, previous list"),
     ("↑ ↓ j k g G", "move; Page Up, Page Down, Home, End too"),
     ("Enter", "open a connection; unfold a feed"),

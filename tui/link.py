@@ -1,20 +1,21 @@
 """The console's way to the server: what it follows, and what it asks for while someone looks.
 
-Runs in Trio and knows no terminal. Reports go into the model as they come; connections are
-asked for once a second, and only while they are shown, because that costs the server work.
+Runs in Trio and knows no terminal. Reports go into the model as they come; rows are asked for
+once a second, and only while they are shown, because that costs the server work.
 """
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from monitor.client import Client, Disconnected, Publication, Status, open_client
 from monitor.errors import PeerError
-from tui.model import Model, Query
+from tui.model import Call, Model
 from tui.reports import FeedReport, fill_of, fills_of
 
 CLIENT_NAME = "console"
@@ -35,7 +36,7 @@ class Link:
         self._model = model
         self._token = token
         self._certificate_file = certificate_file
-        self._query: Query | None = None
+        self._calls: tuple[Call, ...] = ()
         self._asked = trio.Event()
         self._again = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -60,20 +61,20 @@ class Link:
         """Try now, whatever the state of the link."""
         self._again.set()
 
-    def ask_connections(self, query: Query | None) -> None:
-        """Ask for these connections at once and then every second; None stops it."""
-        self._query = query
+    def ask(self, calls: tuple[Call, ...]) -> None:
+        """Make these calls at once and then every second, until others are asked for."""
+        self._calls = calls
         self._asked.set()
 
-    def disconnect(self, client_id: str) -> None:
-        """Have the server close that client's connection."""
+    def act(self, call: Call) -> None:
+        """Have the server do something, once."""
         if self._client is not None and self._nursery is not None:
-            self._nursery.start_soon(self._call_disconnect, self._client, client_id)
+            self._nursery.start_soon(self._call, self._client, call)
 
     def _follow_all(self, client: Client, nursery: trio.Nursery) -> None:
         self._accounts.clear()
         nursery.start_soon(self._watch, client)
-        nursery.start_soon(self._poll_connections, client)
+        nursery.start_soon(self._poll, client)
         for channel, take, pending in (
             ("ops:health", self._take_health, PENDING_LATEST),
             ("ops:alerts", self._take_alerts, PENDING_LATEST),
@@ -131,26 +132,27 @@ class Link:
         elif (fill := fill_of(publication.data)) is not None:
             self._model.add_fill(account, fill)
 
-    async def _poll_connections(self, client: Client) -> None:
+    async def _poll(self, client: Client) -> None:
         while True:
-            if self._query is not None:
-                await self._call_connections(client, self._query)
-                with trio.move_on_after(POLL_SECONDS):
-                    await self._asked.wait()
-            else:
-                await self._asked.wait()
             self._asked = trio.Event()
+            for call in self._calls:
+                await self._call(client, call)
+            with trio.move_on_after(POLL_SECONDS if self._calls else math.inf):
+                await self._asked.wait()
 
-    async def _call_connections(self, client: Client, query: Query) -> None:
+    async def _call(self, client: Client, call: Call) -> None:
         try:
-            self._model.set_connections(await client.rpc("ops.connections", asdict(query)))
+            answer = await client.rpc(call.method, call.params)
         except Disconnected:
             return
         except PeerError as error:
-            self._model.refuse("ops.connections", str(error))
+            self._model.refuse(call.method, str(error))
+        else:
+            if (take := _TAKE.get(call.method)) is not None:
+                take(self._model, answer)
 
-    async def _call_disconnect(self, client: Client, client_id: str) -> None:
-        try:
-            await client.rpc("ops.disconnect", {"client": client_id})
-        except PeerError as error:
-            self._model.refuse("ops.disconnect", str(error))
+
+_TAKE: Mapping[str, Callable[[Model, Any], None]] = {
+    "ops.connections": Model.set_connections,
+}
+"""Where the answers to what is asked every second go."""

@@ -5,9 +5,10 @@ and nothing queues between them.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from monitor.client import LinkState, Status
 from tui.reports import AlertReport, ConnectionsReport, FeedReport, FillReport, HealthReport
@@ -16,7 +17,7 @@ FILLS_KEPT = 200
 GAPS_KEPT = 20
 GAP_SHOWN_SECONDS = 60.0
 """Above all views; among the fills it stays."""
-CONNECTIONS_ASKED = 200
+ROWS_ASKED = 200
 HEALTH_LATE_SECONDS = 3.0
 """A dozen reports missed: the server hangs although its socket is open."""
 
@@ -30,16 +31,25 @@ class Part(StrEnum):
     FEEDS = "feeds"
     FILLS = "fills"
     CONNECTIONS = "connections"
+    TIME = "time"
+    """A second has gone by: what ages is older."""
+
+
+class Call(NamedTuple):
+    """A remote call, in the server's words."""
+
+    method: str
+    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which connections are asked for, in the server's words."""
+    """Which rows are asked for, in the server's words."""
 
     sort: str = "depth"
     descending: bool = True
     filter: str = ""
-    limit: int = CONNECTIONS_ASKED
+    limit: int = ROWS_ASKED
 
     def by(self, column: str) -> "Query":
         """Sorted by another column, or the other way round when it is the same one."""
@@ -76,7 +86,8 @@ class Model:
     feeds: list[FeedReport] = field(default_factory=list)
     expanded_feeds: set[str] = field(default_factory=set)
     connections: ConnectionsReport | None = None
-    query: Query = field(default_factory=Query)
+    queries: dict[str, Query] = field(default_factory=lambda: {"ops.connections": Query()})
+    """By method, what is asked for of the lists that the server sorts."""
     fills: dict[tuple[str, str, str], FillReport] = field(default_factory=dict)
     """By account, market and the venue's fill id, in the order in which they came."""
     gaps: deque[Gap] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))

@@ -22,7 +22,8 @@ from textual.strip import Strip
 
 from tui.figures import printable
 from tui.graph import Graph
-from tui.model import Model, Part
+from tui.model import Model
+from tui.panels.panel import Panel
 
 
 class Tone(StrEnum):
@@ -61,13 +62,9 @@ class Column:
     is_sortable: bool = False
 
 
-class Table(ScrollView, can_focus=True):
+class Table(ScrollView, Panel, can_focus=True):
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     TITLE: ClassVar[str] = ""
-    SHOWS: ClassVar[frozenset[Part]] = frozenset()
-    """The parts of the model whose change calls for `show`."""
-    AGES: ClassVar[bool] = False
-    """Whether its cells change with time alone."""
     EMPTY: ClassVar[str] = "nothing yet"
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"table--{tone}" for tone in Tone} | {"table--cursor"}

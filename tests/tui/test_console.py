@@ -10,18 +10,18 @@ from textual.pilot import Pilot
 
 from monitor.client import LinkState, Status
 from tests.tui.reports import alert, connection, feed, fill, health, kind, lane
-from tui.alerts import AlertsTable
-from tui.app import Console
-from tui.connection import ConnectionScreen
-from tui.connections import ConnectionsTable
-from tui.feeds import FeedsTable
-from tui.fills import FillsTable
-from tui.header import Banner, Header
+from tui.app import VIEWS, Console
 from tui.help import HelpScreen
-from tui.kinds import KindsTable
-from tui.lanes import LanesTable
 from tui.link import Link
-from tui.model import Model, Query
+from tui.model import Call, Model, Query
+from tui.panels.header import Banner, Header, ViewBar
+from tui.panels.kinds import KindsTable
+from tui.panels.lanes import LanesTable
+from tui.screens.alerts import AlertsTable
+from tui.screens.connection import ConnectionScreen
+from tui.screens.connections import ConnectionsTable
+from tui.screens.feeds import FeedsTable
+from tui.screens.fills import FillsTable
 from tui.table import Table
 
 
@@ -30,21 +30,21 @@ class RecordingLink(Link):
 
     def __init__(self, model: Model) -> None:
         super().__init__(model, "")
-        self.queries: list[Query | None] = []
+        self.asked: list[tuple[Call, ...]] = []
         self.reconnects = 0
-        self.disconnected: list[str] = []
+        self.acts: list[Call] = []
 
     def run_sync_soon(self, call: Callable[..., object], *arguments: object) -> None:
         call(*arguments)
 
-    def ask_connections(self, query: Query | None) -> None:
-        self.queries.append(query)
+    def ask(self, calls: tuple[Call, ...]) -> None:
+        self.asked.append(calls)
 
     def reconnect(self) -> None:
         self.reconnects += 1
 
-    def disconnect(self, client_id: str) -> None:
-        self.disconnected.append(client_id)
+    def act(self, call: Call) -> None:
+        self.acts.append(call)
 
 
 class Screen:
@@ -58,14 +58,18 @@ class Screen:
         await self.draw()
 
     async def draw(self) -> None:
-        self.app._draw()
-        self.app._tick()
+        self.app.tick()
         await self.pilot.pause()
 
-    def lines(self, table: type[Table], view: str = "") -> list[str]:
+    @property
+    def query(self) -> Query:
+        """What the server was asked for last."""
+        (call,) = self.link.asked[-1]
+        return Query(**call.params)
+
+    def lines(self, table: type[Table]) -> list[str]:
         """The visible lines of a table, head first."""
-        shown = self.app.query_one(f"#{view or self.app.view}").query_ancestor("#views")
-        widget = next(t for t in shown.query(table) if t.region and (not view or t.id == view))
+        widget = self.app.screen.query_one(table)
         return [widget.render_line(y).text.rstrip() for y in range(widget.size.height)]
 
 
@@ -115,9 +119,9 @@ def test_alerts_and_feeds_join_the_overview_where_there_is_room() -> None:
 
 def test_number_keys_change_the_view() -> None:
     async def story(screen: Screen) -> None:
-        for key, view in zip("23451", ("connections", "feeds", "alerts", "fills", "overview"), strict=True):
-            await screen.press(key)
-            assert screen.app.view == view
+        for number, view in reversed(list(enumerate(VIEWS, 1))):
+            await screen.press(str(number))
+            assert type(screen.app.screen) is view
 
     run(story, (80, 24))
 
@@ -125,7 +129,8 @@ def test_number_keys_change_the_view() -> None:
 def test_connections_are_asked_for_only_while_they_are_shown() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("2", "3")
-        assert screen.link.queries == [None, Query(), None]
+        methods = [[call.method for call in calls] for calls in screen.link.asked]
+        assert methods == [["ops.connections"], []]
 
     run(story)
 
@@ -133,25 +138,25 @@ def test_connections_are_asked_for_only_while_they_are_shown() -> None:
 def test_keys_and_head_clicks_sort_the_connections() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("2", "s")
-        assert screen.link.queries[-1] == Query("outbox_bytes", True)
+        assert screen.query == Query("outbox_bytes", True)
         await screen.press("S")
-        assert screen.link.queries[-1] == Query("outbox_bytes", False)
+        assert screen.query == Query("outbox_bytes", False)
         assert "waiting▲" in screen.lines(ConnectionsTable)[0]
-        await screen.pilot.click("#connections", offset=(4, 1))
+        await screen.pilot.click(ConnectionsTable, offset=(4, 1))
         await screen.draw()
-        assert screen.link.queries[-1] == Query("address", False)
+        assert screen.query == Query("address", False)
 
     run(story)
 
 
 def test_filter_follows_what_is_typed_and_escape_clears_it() -> None:
     async def story(screen: Screen) -> None:
-        await screen.press("slash", "a", "d", "q")
-        assert (screen.app.view, screen.model.query.filter) == ("connections", "adq")
-        await screen.press("escape")
-        assert screen.model.query.filter == ""
+        await screen.press("2", "slash", "a", "d", "q")
+        assert screen.query.filter == "adq"
+        await screen.press("enter", "j", "escape")
+        assert screen.query.filter == ""
         await screen.press("j")
-        assert screen.app.focused is screen.app.query_one("#connections")
+        assert screen.app.focused is screen.app.screen.query_one(ConnectionsTable)
 
     run(story, (80, 24))
 
@@ -161,9 +166,9 @@ def test_enter_opens_a_connection_and_x_disconnects_it() -> None:
         await screen.press("2", "j", "enter")
         assert isinstance(screen.app.screen, ConnectionScreen)
         await screen.press("x")
-        assert screen.link.disconnected == ["c2"]
+        assert screen.link.acts == [Call("ops.disconnect", {"client": "c2"})]
         await screen.press("enter", "escape")
-        assert screen.link.disconnected == ["c2"]
+        assert len(screen.link.acts) == 1
 
     run(story)
 
@@ -171,9 +176,9 @@ def test_enter_opens_a_connection_and_x_disconnects_it() -> None:
 def test_enter_unfolds_a_feed() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("3", "enter")
-        assert "btcusdt@trade" in screen.lines(FeedsTable, "feeds")[2]
+        assert "btcusdt@trade" in screen.lines(FeedsTable)[2]
         await screen.press("enter")
-        assert "btcusdt@trade" not in screen.lines(FeedsTable, "feeds")[2]
+        assert "btcusdt@trade" not in screen.lines(FeedsTable)[2]
 
     run(story)
 
@@ -182,7 +187,7 @@ def test_lost_link_dims_the_screen_and_says_so_until_it_is_back() -> None:
     async def story(screen: Screen) -> None:
         screen.model.set_link(Status(LinkState.CONNECTING, "shutdown", 3001, failures=1), 1.0)
         await screen.draw()
-        banner = screen.app.query_one(Banner)
+        banner = screen.app.screen.query_one(Banner)
         assert (banner.display, screen.app.has_class("-stale")) == (True, True)
         assert "shutdown (code 3001)" in str(banner.content)
         screen.model.set_link(Status(LinkState.CONNECTED), 4e9)
@@ -215,7 +220,7 @@ def test_quitting_asks_nothing(key: str) -> None:
 def test_cursor_stays_with_its_row_when_the_order_changes() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("2", "j")
-        table = screen.app.query_one("#connections", ConnectionsTable)
+        table = screen.app.screen.query_one(ConnectionsTable)
         assert table.cursor_key == "c2"
         rows = [connection(id="c3"), connection(id="c2"), connection()]
         screen.model.set_connections({"total": 3, "rows": [rows[0], rows[2], rows[1]]})
@@ -230,7 +235,7 @@ def test_cursor_stays_with_its_row_when_the_order_changes() -> None:
 
 def test_only_lines_whose_cells_changed_are_painted_again() -> None:
     async def story(screen: Screen) -> None:
-        table = screen.app.query_one("#overview LanesTable", LanesTable)
+        table = screen.app.screen.query_one(LanesTable)
         painted: list[int] = []
         paint, table.render_line = table.render_line, lambda y: painted.append(y) or paint(y)  # type: ignore
         lanes = health()["lanes"]
@@ -260,11 +265,11 @@ def test_row_that_is_read_keeps_its_place_while_new_ones_come_in_above() -> None
     async def story(screen: Screen) -> None:
         screen.model.set_fills("paper", [fill(fill=str(number)) for number in range(100)])
         await screen.press("5", "end", "up", "up")
-        before = screen.lines(FillsTable, "fills")
+        before = screen.lines(FillsTable)
         for number in range(100, 110):
             screen.model.add_fill("paper", fill(fill=str(number)))
         await screen.draw()
-        assert screen.lines(FillsTable, "fills") == before
+        assert screen.lines(FillsTable) == before
 
     run(story)
 
@@ -273,7 +278,7 @@ def test_control_characters_of_strangers_never_reach_the_screen() -> None:
     async def story(screen: Screen) -> None:
         screen.model.set_connections({"total": 1, "rows": [connection(name="x\x1b[2Jy", address="\r\n\t")]})
         await screen.press("2")
-        assert "x·[2Jy" in screen.lines(ConnectionsTable, "connections")[1]
+        assert "x·[2Jy" in screen.lines(ConnectionsTable)[1]
 
     run(story)
 
@@ -288,21 +293,62 @@ def test_resize_keeps_every_line_within_the_screen() -> None:
     run(story)
 
 
-def test_palette_offers_views_and_sorting() -> None:
+def test_palette_offers_views() -> None:
     async def story(screen: Screen) -> None:
-        offered = {c.title: c.callback for c in screen.app.get_system_commands(screen.app.screen)}
-        assert {"Show feeds", "Filter connections", "Reconnect", "Quit"} <= set(offered)
-        offered["Sort connections by rtt ms"]()
-        assert (screen.app.view, screen.model.query.sort) == ("connections", "rtt_ms")
+        offered = {c.title for c in screen.app.get_system_commands(screen.app.screen)}
+        assert {"Show feeds", "Reconnect", "Quit"} <= offered
         await screen.press("ctrl+p")
         assert isinstance(screen.app.screen, CommandPalette)
 
     run(story)
 
 
+@pytest.mark.parametrize("typed", ["feeds", "fd", "fe"])
+def test_colon_goes_to_a_view_by_name_alias_or_beginning(typed: str) -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("colon", *typed, "enter")
+        assert screen.app.current_mode == "feeds"
+        await screen.press("1")
+        assert screen.app.screen.query_one("#command").display is False
+
+    run(story)
+
+
+def test_colon_q_quits() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.pilot.press("colon", "q", "enter")
+        assert screen.app._exit
+
+    run(story)
+
+
+def test_word_that_is_no_command_is_told_and_nothing_else_happens() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("colon", *"[x]", "enter")
+        (notice,) = screen.app._notifications
+        assert notice.message == "no view or command is called '[x]'"
+        assert screen.app.current_mode == "overview"
+
+    run(story)
+
+
+def test_bar_names_all_views_where_they_fit_and_the_current_one_always() -> None:
+    async def story(screen: Screen) -> None:
+        bar = screen.app.screen.query_one(ViewBar)
+        await screen.draw()
+        assert str(bar.content) == "1 overview 2 connections 3 feeds 4 alerts 1 5 fills"
+        await screen.pilot.resize_terminal(40, 24)
+        await screen.draw()
+        assert str(bar.content) == "1 overview 2 3 4 alerts 1 5"
+        await screen.pilot.click(ViewBar, offset=(12, 0))
+        assert screen.app.current_mode == "connections"
+
+    run(story)
+
+
 def test_head_is_written_only_when_it_changed() -> None:
     async def story(screen: Screen) -> None:
-        header = screen.app.query_one(Header)
+        header = screen.app.screen.query_one(Header)
         before: Any = header.content
         screen.model.set_health(health(), 4e9)
         await screen.draw()

@@ -11,7 +11,7 @@ from monitor.serve.tokens import make_token
 from tests.serve.running import KEYS, Server
 from tests.tui.reports import fill
 from tui.link import Link
-from tui.model import Model, Query
+from tui.model import Call, Model
 
 OPERATOR = make_token(KEYS.operator, "console")
 
@@ -58,7 +58,7 @@ async def test_fill_published_by_a_backend_is_shown_once(server: Server) -> None
 async def test_connections_come_while_they_are_asked_for(server: Server) -> None:
     async with linked(server) as (link, model):
         await until(lambda: model.health)
-        link.ask_connections(Query(filter="console"))
+        link.ask((Call("ops.connections", {"filter": "console"}),))
         await until(lambda: model.connections)
         assert model.connections is not None
         (row,) = model.connections["rows"]
@@ -70,10 +70,10 @@ async def test_connections_come_while_they_are_asked_for(server: Server) -> None
 @pytest.mark.trio
 async def test_operator_can_disconnect_a_client(server: Server) -> None:
     async with linked(server) as (link, model):
-        link.ask_connections(Query())
+        link.ask((Call("ops.connections", {}),))
         await until(lambda: model.connections)
         assert model.connections is not None
-        link.disconnect(model.connections["rows"][0]["id"])
+        link.act(Call("ops.disconnect", {"client": model.connections["rows"][0]["id"]}))
         await until(lambda: model.link.reason)
         assert model.link.state is LinkState.DISCONNECTED
         link.reconnect()

@@ -4,17 +4,17 @@ import pytest
 
 from monitor.client import LinkState, Status
 from tests.tui.reports import NOON_MS, alert, connection, feed, fill, health, kind, lane
-from tui.alerts import AlertsTable, alert_row
-from tui.connection import details
-from tui.connections import SORT_COLUMNS, ConnectionsTable, connection_row
-from tui.feeds import FeedsTable, feed_of, feed_row, subscription_row
 from tui.figures import clock_text
-from tui.fills import FillsTable, fill_row
 from tui.graph import Graph
-from tui.header import banner_text, identity, vitals
-from tui.kinds import KindsTable, kind_row
-from tui.lanes import LanesTable, lane_row
 from tui.model import HEALTH_LATE_SECONDS, Model
+from tui.panels.header import banner_text, identity, vitals
+from tui.panels.kinds import KindsTable, kind_row
+from tui.panels.lanes import LanesTable, lane_row
+from tui.screens.alerts import AlertsTable, alert_row
+from tui.screens.connection import details
+from tui.screens.connections import ConnectionsTable, ConnectionsView, connection_row
+from tui.screens.feeds import FeedsTable, feed_of, feed_row, subscription_row
+from tui.screens.fills import FillsTable, fill_row
 from tui.table import Cell, Row, Table, Tone
 
 NOON = NOON_MS / 1_000
@@ -123,7 +123,6 @@ def test_details_leave_nothing_of_a_connection_out() -> None:
 
 def test_title_says_how_many_connections_match() -> None:
     model = Model("", connections={"total": 1_200, "rows": [connection()]})
-    model.query = model.query.by("user")
     assert ConnectionsTable().title(model) == "Connections · 1 of 1,200"
     model.refuse("ops.connections", "permission denied")
     assert ConnectionsTable().title(model) == "Connections · permission denied"
@@ -131,7 +130,7 @@ def test_title_says_how_many_connections_match() -> None:
 
 def test_columns_that_sort_are_the_servers_names() -> None:
     sortable = {column.key for column in ConnectionsTable.COLUMNS if column.is_sortable}
-    assert set(SORT_COLUMNS) <= sortable
+    assert set(ConnectionsView.SORT_COLUMNS) <= sortable
 
 
 def test_head_names_server_and_figures() -> None:

@@ -5,9 +5,12 @@ A feed opens to its subscriptions, because a live socket is not a live feed.
 
 from typing import ClassVar
 
+from textual.app import ComposeResult
+
 from tui.figures import age_text, count_text, rate_text
 from tui.model import Model, Part
 from tui.reports import FeedReport, FeedSubscriptionReport
+from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
 _STATES = {
@@ -99,3 +102,17 @@ def _trouble(count: int) -> Cell:
 def feed_of(key: str) -> str:
     """The feed that a row of either sort belongs to."""
     return key.partition("\n")[0]
+
+
+class FeedsView(View):
+    NAME = "feeds"
+    ALIASES = ("fd",)
+
+    def compose_panels(self) -> ComposeResult:
+        """The list."""
+        yield FeedsTable()
+
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        """Unfold the feed, or fold it."""
+        self.console.model.toggle_feed(feed_of(event.key))
+        self.show({Part.FEEDS})

@@ -3,10 +3,13 @@
 from operator import itemgetter
 from typing import ClassVar
 
+from textual.app import ComposeResult
+
 from tui.figures import clock_text
-from tui.header import gap_text
 from tui.model import Gap, Model, Part
+from tui.panels.header import gap_text
 from tui.reports import FillReport
+from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
 _SIDES = {"buy": ("▲ buy", Tone.GOOD), "sell": ("▼ sell", Tone.BAD)}
@@ -59,3 +62,12 @@ def fill_row(fill: FillReport) -> Row:
             Cell(fill["fill"], Tone.DIM),
         ),
     )
+
+
+class FillsView(View):
+    NAME = "fills"
+    ALIASES = ("f",)
+
+    def compose_panels(self) -> ComposeResult:
+        """The list."""
+        yield FillsTable()

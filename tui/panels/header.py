@@ -1,8 +1,11 @@
 """The lines at the top: which server, how it is, and whether what is shown is still true."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
@@ -10,11 +13,9 @@ from textual.widgets import Static
 
 from monitor.client import LinkState
 from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, printable, rate_text, span_text
-from tui.model import Gap, Model
+from tui.model import Gap, Model, Part
+from tui.panels.panel import Panel
 from tui.reports import HealthReport
-
-VIEWS = ("overview", "connections", "feeds", "alerts", "fills")
-"""In the order of their number keys."""
 
 _LINKS = {
     LinkState.CONNECTED: ("● connected", "bold $text-success"),
@@ -27,16 +28,20 @@ _ADDRESS = re.compile(r"^wss?://\S+ ")
 Parts = list[tuple[str, str]]
 
 
-class Header(Static):
+class Header(Static, Panel):
     """Two lines of figures."""
 
-    def show(self, model: Model) -> None:
+    SHOWS = frozenset({Part.HEALTH, Part.LINK})
+
+    def show(self, model: Model, now: float) -> None:
         """Write what changed."""
         _update(self, Content.assemble(*identity(model), "\n", *vitals(model.health)))
 
 
-class Banner(Static):
+class Banner(Static, Panel):
     """Why the figures are old, since when, and what happens next; not there while they are fresh."""
+
+    SHOWS = frozenset({Part.LINK, Part.TIME})
 
     def show(self, model: Model, now: float) -> None:
         """Appear, change or go."""
@@ -45,41 +50,62 @@ class Banner(Static):
         _update(self, Content(text))
 
 
-class ViewBar(Static):
-    """The views and their keys; each can be clicked."""
+class ViewBar(Static, Panel):
+    """The views, their keys, and the path to what was opened; each view can be clicked."""
 
-    GAP = "  "
+    SHOWS = frozenset({Part.ALERTS})
 
     class Picked(Message):
         def __init__(self, view: str) -> None:
             super().__init__()
             self.view = view
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
-        self._labels: list[str] = []
+    def __init__(self, views: Iterable[str]) -> None:
+        """`views` in the order of their number keys."""
+        super().__init__()
+        self._views = tuple(views)
+        self._current = ""
+        self._path: Sequence[str] = ()
+        self._tabs: list[Tab] = []
 
-    def show(self, current: str, model: Model) -> None:
+    def stand(self, current: str, path: Sequence[str]) -> None:
+        """The current view, and what leads from it to the screen on top, both with itself."""
+        self._current, self._path = current, path
+
+    def show(self, model: Model, now: float) -> None:
         """Mark the current view, and alerts that are active."""
         counts = {"alerts": len(model.active_alerts)}
-        self._labels = [_label(number, view, counts.get(view, 0)) for number, view in enumerate(VIEWS, 1)]
-        tabs = [
-            Content.styled(label, _tab_style(view == current, bool(counts.get(view))))
-            for view, label in zip(VIEWS, self._labels, strict=True)
-        ]
-        _update(self, Content(self.GAP).join(tabs))
+        self._tabs = tabs(self._views, self._current, self._path, counts, self.app.size.width - 2)
+        _update(self, Content(" ").join(Content.styled(tab.text, tab.style) for tab in self._tabs))
 
     def on_click(self, event: Click) -> None:
         offset = event.get_content_offset(self)
         left = 0
-        for view, label in zip(VIEWS, self._labels, strict=True):
-            if offset is not None and left <= offset.x < left + len(label):
-                self.post_message(self.Picked(view))
-            left += len(label) + len(self.GAP)
+        for tab in self._tabs:
+            if offset is not None and left <= offset.x < left + cell_len(tab.text):
+                self.post_message(self.Picked(tab.view))
+            left += cell_len(tab.text) + 1
 
 
-def _label(number: int, view: str, count: int) -> str:
-    return f"{number} {view}" + (f" {count}" if count else "")
+class Tab(NamedTuple):
+    view: str
+    text: str
+    style: str
+
+
+def tabs(
+    views: Sequence[str], current: str, path: Sequence[str], counts: Mapping[str, int], width: int
+) -> list[Tab]:
+    """One for each view; where they don't all fit, only the current one and those with a count have names."""
+    names = {view: view + (f" {counts[view]}" if counts.get(view) else "") for view in views}
+    names[current] = " ▸ ".join([names.get(current, current), *map(printable, path[1:])])
+    is_brief = sum(cell_len(name) + 3 for name in names.values()) > width + 1
+    found = []
+    for number, view in enumerate(views, 1):
+        is_current, is_alarming = view == current, bool(counts.get(view))
+        text = f"{number} {names[view]}" if is_current or is_alarming or not is_brief else str(number)
+        found.append(Tab(view, text, _tab_style(is_current, is_alarming)))
+    return found
 
 
 def _tab_style(is_current: bool, is_alarming: bool) -> str:

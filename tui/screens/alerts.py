@@ -2,9 +2,12 @@
 
 from typing import ClassVar
 
+from textual.app import ComposeResult
+
 from tui.figures import clock_text, span_text
 from tui.model import Model, Part
 from tui.reports import AlertReport
+from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
 _SEVERITIES = {"warning": ("▲", Tone.WARNING), "critical": ("✖", Tone.BAD)}
@@ -12,8 +15,7 @@ _SEVERITIES = {"warning": ("▲", Tone.WARNING), "critical": ("✖", Tone.BAD)}
 
 class AlertsTable(Table):
     TITLE = "Alerts"
-    SHOWS = frozenset({Part.ALERTS})
-    AGES = True
+    SHOWS = frozenset({Part.ALERTS, Part.TIME})
     EMPTY = "none raised"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
@@ -50,3 +52,12 @@ def alert_row(alert: AlertReport, now: float) -> Row:
             Cell(alert["message"], Tone.DIM if cleared is not None else Tone.PLAIN),
         ),
     )
+
+
+class AlertsView(View):
+    NAME = "alerts"
+    ALIASES = ("al",)
+
+    def compose_panels(self) -> ComposeResult:
+        """The list."""
+        yield AlertsTable()

@@ -1,30 +1,20 @@
 """Who is connected, and who is slow: lanes, bytes and round trip of each client.
 
-Sorting and filtering are the server's work: it knows all of them, this table some hundreds.
+Enter opens one of them, with what can be done about it.
 """
 
+from functools import partial
 from typing import ClassVar
 
 from tui.figures import UNKNOWN, bytes_text, count_text, ms_text, span_text
-from tui.model import Model, Part
+from tui.model import Call, Model, Part
 from tui.reports import ConnectionReport
+from tui.screens.connection import ConnectionScreen
+from tui.screens.listing import ListingView
 from tui.table import Cell, Column, Row, Table, Tone
 
+METHOD = "ops.connections"
 _STATES = {"ok": ("●", Tone.GOOD), "behind": ("▲", Tone.BAD), "connecting": ("◌", Tone.WARNING)}
-
-SORT_COLUMNS = (
-    "depth",
-    "outbox_bytes",
-    "rtt_ms",
-    "sent_bytes",
-    "channels",
-    "address",
-    "user",
-    "state",
-    "connected",
-    "step",
-)
-"""In the order in which a key goes through them; the server's names."""
 
 
 class ConnectionsTable(Table):
@@ -56,9 +46,9 @@ class ConnectionsTable(Table):
         return [connection_row(entry, now) for entry in model.connections["rows"]]
 
     def title(self, model: Model) -> str:
-        if (refusal := model.refusals.get("ops.connections")) is not None:
+        if (refusal := model.refusals.get(METHOD)) is not None:
             return f"Connections · {refusal}"
-        report, wanted = model.connections, model.query.filter
+        report, wanted = model.connections, model.queries[METHOD].filter
         shown = f" · {len(report['rows']):,} of {report['total']:,}" if report else ""
         return self.TITLE + shown + (f" · matching {wanted!r}" if wanted else "")
 
@@ -88,3 +78,37 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
             Cell(" ".join(entry["channels"]), Tone.DIM),
         ),
     )
+
+
+class ConnectionsView(ListingView):
+    NAME = "connections"
+    ALIASES = ("conn", "co")
+    METHOD = METHOD
+    SORT_COLUMNS = (
+        "depth",
+        "outbox_bytes",
+        "rtt_ms",
+        "sent_bytes",
+        "channels",
+        "address",
+        "user",
+        "state",
+        "connected",
+        "step",
+    )
+    FILTER_HINT = "part of an address, user, client or channel"
+
+    def compose_table(self) -> Table:
+        return ConnectionsTable()
+
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        """Open the connection."""
+        report = self.console.model.connections
+        rows = report["rows"] if report else []
+        for entry in rows:
+            if entry["id"] == event.key:
+                self.app.push_screen(ConnectionScreen(entry), partial(self._close, event.key))
+
+    def _close(self, client_id: str, is_wanted: bool | None) -> None:
+        if is_wanted:
+            self.console.act(Call("ops.disconnect", {"client": client_id}))

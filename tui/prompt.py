@@ -1,0 +1,35 @@
+"""The line at the foot in which the operator types a `:` command or a `/` filter."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Input
+
+
+class Prompt(Input):
+    """Hidden until it is opened; what it was opened from gets the keys back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+
+    def __init__(self, hint: str, words: Iterable[str] = (), *, id: str) -> None:
+        """`words` are offered as one types."""
+        super().__init__(placeholder=hint, suggester=SuggestFromList(words), compact=True, id=id)
+        self._opened_from: Widget | None = None
+
+    def open(self) -> None:
+        if not self.has_focus:
+            self._opened_from = self.screen.focused
+        self.display = True
+        self.focus()
+
+    def action_leave(self) -> None:
+        self.value = ""
+        self.close()
+
+    def close(self) -> None:
+        """Give the keys back; what was typed stays on show."""
+        self.display = bool(self.value)
+        self.screen.set_focus(self._opened_from)

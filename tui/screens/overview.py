@@ -1,0 +1,26 @@
+"""How the server is, on one screen: lanes, kinds, feeds, alerts, and the last fills."""
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from tui.panels.kinds import KindsTable
+from tui.panels.lanes import LanesTable
+from tui.screens.alerts import AlertsTable
+from tui.screens.feeds import FeedsTable
+from tui.screens.fills import FillsTable
+from tui.screens.view import View
+
+
+class OverviewView(View):
+    NAME = "overview"
+    ALIASES = ("ov", "home")
+
+    def compose_panels(self) -> ComposeResult:
+        """Those that are always there, then those for which a higher screen has room."""
+        with Container(id="top"):
+            with Container(id="left"):
+                yield LanesTable()
+                yield KindsTable()
+            yield FillsTable()
+        yield FeedsTable()
+        yield AlertsTable()
