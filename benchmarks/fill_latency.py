@@ -57,13 +57,14 @@ class Figures:
 def main() -> None:
     """Print both figures of each round and their medians against the target."""
     print(f"order fill to the last of {CLIENTS} clients; {TRADES_PER_SECOND} trades/s, console attached")
-    rounds = [_run_round() for _ in range(ROUNDS)]
+    rounds = [run_round() for _ in range(ROUNDS)]
     _print_table("server's own: publish to last socket", [own for own, _ in rounds])
     _print_table("from outside: HTTP request to last read", [outside for _, outside in rounds])
 
 
-def _run_round() -> tuple[Figures, Figures]:
-    with start_server("--rate", str(TRADES_PER_SECOND)) as server, _open_console(server):
+def run_round(*flags: str) -> tuple[Figures, Figures]:
+    """The server's own figures and those from outside, of a server with more flags."""
+    with start_server("--rate", str(TRADES_PER_SECOND), *flags) as server, _open_console(server):
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as crowd:
             latencies_ms = crowd.submit(time_fills, server.port, server.api_key).result()
@@ -81,7 +82,8 @@ def _own_figures(server: Server) -> Figures:
         while "push" not in (document := operator.receive()):
             pass
     windows = {kind["kind"]: kind["last_10s"] for kind in document["push"]["pub"]["data"]["kinds"]}
-    return Figures(**windows["order_fill"])
+    window = windows["order_fill"]
+    return Figures(window["count"], window["p50_ms"], window["p99_ms"], window["worst_ms"])
 
 
 def _print_table(title: str, rounds: list[Figures]) -> None:

@@ -202,7 +202,7 @@ class BinanceAccountSettings(Section):
     """Whose `orders:` channel the events go to."""
     api_key: SecretStr
     api_secret: SecretStr
-    symbols: CommaList[Symbol] = []
+    symbols: CommaList[Symbol] = Field(default_factory=list)
     """Whose fills are looked up after a gap, besides those that were heard of."""
     url: WebSocketUrl = "wss://ws-api.binance.com:443"
     rest_url: HttpUrl = "https://api.binance.com"

@@ -253,6 +253,9 @@ class Api:
 
     def _history_remove(self, params: ChannelRequest) -> bytes:
         channels.check_history(self._hub, params.channel)
+        if self._hub.namespace(params.channel).journal:
+            # A restart would bring back what the journal still has.
+            raise CommandError(protocol.NOT_AVAILABLE)
         self._hub.stream(params.channel).clear()
         return _EMPTY
 

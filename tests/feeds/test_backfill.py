@@ -133,12 +133,12 @@ async def test_kalshi_fills_since_the_gap_are_found_oldest_first(
     dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=2_000_000 + OVERLAP_MS)
     assert connect(dialect, CHANNEL_OPEN) == [FILLS]
     assert told(dialect.receive(orjson.dumps(session[3]), 1)) == [("f4", False)]
-    async with standing_in(write_capture(tmp_path / "session.gz", session)) as base:
-        async with open_rest(base.replace("ws", "http", 1)) as client:
-            found = await fetcher(client, dialect).fetch(FILLS)
-            assert told(found) == [(f"f{number}", True) for number in (2, 3, 5, 6)]
-            assert [event.time_ms for event in found if isinstance(event, OrderFill)][0] == 2_000_000
-            assert told(await fetcher(client, dialect).fetch(FILLS)) == []
+    capture = write_capture(tmp_path / "session.gz", session)
+    async with standing_in(capture) as base, open_rest(base.replace("ws", "http", 1)) as client:
+        found = await fetcher(client, dialect).fetch(FILLS)
+        assert told(found) == [(f"f{number}", True) for number in (2, 3, 5, 6)]
+        assert next(event.time_ms for event in found if isinstance(event, OrderFill)) == 2_000_000
+        assert told(await fetcher(client, dialect).fetch(FILLS)) == []
     assert dialect.gap_ms > 2_000_000
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.running import KEYS, Server, sign
+from tests.serve.running import KEYS, Server, running, sign
 
 LONG_NUMBERS = b'{ "id":12345678901234567890123,"price":0.10000000000000000000001,"e":1E+2, "dup":1,"dup":2 }'
 
@@ -197,3 +197,27 @@ async def test_send_without_a_handler_is_a_terminal_close(server: Server, comman
     client = await server.client()
     await client.say(command)
     assert await client.closing() == (3508, "not available")
+
+
+@pytest.mark.trio
+async def test_a_journaled_publication_is_answered_when_it_is_kept_and_holds_up_no_other_command() -> None:
+    notes = {"publish": True, "journal": True, "history_size": 10}
+    async with running(namespaces={"notes": notes}) as server:
+        reader = await server.subscriber("notes:a")
+        writer = await server.client()
+        await writer.say({"id": 7, "publish": {"channel": "notes:a", "data": 1}}, {"id": 8, "ping": {}})
+        replies = [await writer.document() for _ in range(2)]
+        assert [reply["id"] for reply in replies] == [8, 7]
+        assert replies[1] == {"id": 7, "publish": {}}
+        assert (await reader.push())["pub"]["offset"] == 1
+        both = [{"publish": {"channel": f"notes:{name}", "data": 2}} for name in "ab"]
+        answers = (await server.api("batch", commands=both))["replies"]
+        assert [answer["publish"]["offset"] for answer in answers] == [2, 1]
+        told = await server.api("broadcast", channels=["notes:a", "nowhere:a"], data=3)
+        responses = told["result"]["responses"]
+        assert [response.get("error", {}).get("code", 0) for response in responses] == [0, 102]
+        assert responses[0]["result"]["offset"] == 3
+        first = await server.publish("notes:a", 4, idempotency_key="k")
+        assert await server.publish("notes:a", 5, idempotency_key="k") == first
+        assert (await reader.push())["pub"]["data"] == 2
+        assert (await server.api("history_remove", channel="notes:a"))["error"]["code"] == 108
