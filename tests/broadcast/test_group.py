@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -22,6 +23,7 @@ from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
 from monitor.serve.turn import Turnstile
+from tests.broadcast.chain import ChainReader
 from tests.broadcast.wire import FakeWire
 
 DIRECT = GroupKey(Plain(), Variant.FULL, is_chain=False, is_direct=True)
@@ -30,8 +32,9 @@ CHANNELS = {"fills": Lane.IMMEDIATE, "trades": Lane.NORMAL}
 
 
 def make_item(channel: str, number: int, size: int) -> Item:
-    data = b'{"n":%d,"pad":"%s"}' % (number, b"x" * size)
-    return Item.of(channel, b"", CHANNELS[channel], Delivery.STREAM, (Publication(data, "message", 0),))
+    data = b'{"n":%d,"note":"what stays as it is in every publication","pad":"%s"}' % (number, b"x" * size)
+    prefix = b'{"push":{"channel":"%s","pub":' % channel.encode()
+    return Item.of(channel, prefix, CHANNELS[channel], Delivery.STREAM, (Publication(data, "message", 0),))
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
@@ -99,6 +102,9 @@ class FanOutMachine(RuleBasedStateMachine):
         self.groups = {channel: SendGroup(channel, self.key, self.health) for channel in CHANNELS}
         self.members = [Member(self.health) for _ in range(4)]
         self.number = 0
+        for place in range(3):
+            for channel in CHANNELS:
+                self.join_or_leave(place, channel)
 
     @rule(place=st.integers(0, 3), channel=st.sampled_from(sorted(CHANNELS)))
     def join_or_leave(self, place: int, channel: str) -> None:
@@ -155,28 +161,24 @@ class FanOutMachine(RuleBasedStateMachine):
             ):
                 member.write()
                 member.read()
-            got: dict[str, list[int]] = {}
-            for document in member.received.documents():
-                got.setdefault(self._channel_of(document), []).append(self._number_of(document))
-            assert got == member.expected
+            assert self._numbers(member) == member.expected
             member.close()
 
     @staticmethod
     def _count(member: Member) -> int:
         return len([document for document in member.received.documents() if document])
 
-    def _channel_of(self, document: bytes) -> str:
-        number = self._number_of(document)
-        return next(
-            channel
-            for member in self.members
-            for channel, numbers in member.expected.items()
-            if number in numbers
-        )
-
-    @staticmethod
-    def _number_of(document: bytes) -> int:
-        return int(document.split(b":")[2].split(b",")[0])
+    def _numbers(self, member: Member) -> dict[str, list[int]]:
+        """What a member has received, by channel."""
+        numbers: dict[str, list[int]] = {}
+        readers: dict[str, ChainReader] = {}
+        for document in member.received.documents():
+            push = orjson.loads(document)["push"]
+            channel, body = push["channel"], push["pub"]
+            if self.key.is_chain:
+                body["data"] = orjson.loads(readers.setdefault(channel, ChainReader()).read(body))
+            numbers.setdefault(channel, []).append(body["data"]["n"])
+        return numbers
 
 
 class IndirectFanOutMachine(FanOutMachine):
@@ -185,9 +187,16 @@ class IndirectFanOutMachine(FanOutMachine):
     key = INDIRECT
 
 
-for machine in (FanOutMachine, IndirectFanOutMachine):
+class ChainFanOutMachine(FanOutMachine):
+    """Each publication is told as a change of the one before, to whoever has got that."""
+
+    key = DIRECT._replace(is_chain=True)
+
+
+for machine in (FanOutMachine, IndirectFanOutMachine, ChainFanOutMachine):
     machine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestFanOut = FanOutMachine.TestCase
+TestChainFanOut = ChainFanOutMachine.TestCase
 TestIndirectFanOut = IndirectFanOutMachine.TestCase
 
 
