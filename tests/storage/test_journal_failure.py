@@ -12,12 +12,14 @@ import pytest
 import trio
 
 from monitor.app import serve
-from monitor.config import Settings, SimulatorSettings
+from monitor.config import Settings
 from monitor.control import Control
 from monitor.health.alerts import Finding
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.report import health_report
 from monitor.health.rules import find_journal_trouble
+from monitor.keyring import Keyring
+from monitor.keys import load_keys
 from monitor.storage import journal as journal_module
 from monitor.storage import journal_file
 from tests.serve.running import KEYS, Server, sign
@@ -215,9 +217,10 @@ async def test_what_waited_goes_out_in_order_when_the_journal_fails(tmp_path: Pa
 
 
 async def test_subscribers_are_made_to_ask_for_the_new_epoch(tmp_path: Path, nursery: trio.Nursery) -> None:
-    quiet = SimulatorSettings(enabled=False)
-    settings, control = Settings(data_dir=tmp_path, port=0, hosts=["lanecast"], simulator=quiet), Control()
-    address = await nursery.start(serve, settings, KEYS, control)
+    keys = {"api_key": KEYS.api, "operator_key": KEYS.operator, "token_key": KEYS.token}
+    quiet = {"port": 0, "hosts": ["lanecast"], "simulator": {"enabled": False}, "data_dir": tmp_path}
+    settings, control = Settings.model_validate(quiet | keys), Control()
+    address = await nursery.start(serve, settings, Keyring(load_keys(settings)), control)
     server = Server(int(address.rpartition(":")[2]), control)
     client = await server.client(sign(sub="ann"))
     first = await client.call("subscribe", channel=CHANNEL, recoverable=True)
