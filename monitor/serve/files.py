@@ -1,17 +1,21 @@
-"""The page's files, read once, compressed once, answered from memory."""
+"""The page's files, read once, compressed once, answered from memory; entry files with what they import."""
 
 import gzip
 import hashlib
 import mimetypes
+import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.errors import ConfigError
+from monitor.serve.bundle import join_modules, join_sheets
 from monitor.serve.http import HttpError, Request, Response
 
 _TYPES = {".js": "text/javascript"}
 """Where a machine's own table is known to say otherwise."""
+_ENTRIES = {"js/main.js": join_modules, "css/main.css": join_sheets}
 _GZIP_FROM_BYTES = 256
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 """In Accept-Encoding, unless it is refused there."""
@@ -42,11 +46,13 @@ class Files:
     """What is below one directory, by its path; nothing else can be reached."""
 
     def __init__(self, directory: Path) -> None:
-        self._files = {
-            path.relative_to(directory).as_posix(): _read(path)
+        bodies = {
+            path.relative_to(directory).as_posix(): path.read_bytes()
             for path in sorted(directory.rglob("*"))
             if path.is_file()
         }
+        bodies |= _entries(bodies)
+        self._files = {name: _pack(name, body) for name, body in bodies.items()}
 
     def answer(self, name: str, request: Request) -> Response:
         """The file, its gzip form where the client takes it, or 304.
@@ -68,11 +74,16 @@ class Files:
         return Response(200, found.body, found.content_type, headers)
 
 
-def _read(path: Path) -> _File:
-    body = path.read_bytes()
+def _entries(bodies: Mapping[str, bytes]) -> dict[str, bytes]:
+    sources = {name: body.decode() for name, body in bodies.items() if name.endswith((".js", ".css"))}
+    return {name: join(name, sources).encode() for name, join in _ENTRIES.items() if name in sources}
+
+
+def _pack(name: str, body: bytes) -> _File:
     packed = gzip.compress(body, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None
     if packed is not None and len(packed) >= len(body):
         packed = None
-    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    suffix = posixpath.splitext(name)[1]
+    kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     content_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
     return _File(body, packed, content_type, hashlib.sha256(body).hexdigest()[:32])

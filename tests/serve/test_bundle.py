@@ -1,0 +1,56 @@
+"""The joined files: what they hold, and what a developer is told who writes another form."""
+
+import pytest
+
+from monitor.serve.bundle import join_modules, join_sheets
+
+MODULES = {
+    "js/main.js": 'import { one } from "./a.js";\nimport {\n  two,\n} from "./b/b.js";\nsay(one, two);\n',
+    "js/a.js": "/** Says\n * one. */\n\n// not here\nexport const one = 1; // kept\nconst own = 0;\n",
+    "js/b/b.js": (
+        'import { one } from "../a.js";\nexport function two() {\n  return one + own;\n}\nconst own = 1;\n'
+    ),
+}
+
+
+def test_modules_stand_behind_what_they_import_each_in_its_own_scope() -> None:
+    assert join_modules("js/main.js", MODULES) == (
+        "const $module0=(()=>{const one = 1; // kept\nconst own = 0;\nreturn{one}})();\n"
+        "const $module1=(()=>{const { one } = $module0;\nfunction two() {\nreturn one + own;\n}\n"
+        "const own = 1;\nreturn{two}})();\n"
+        "const $module2=(()=>{const { one } = $module0;\nconst {\ntwo,\n} = $module1;\n"
+        "say(one, two);\nreturn{}})();\n"
+    )
+
+
+def test_sheets_stand_in_the_order_of_their_imports() -> None:
+    sheets = {
+        "css/main.css": '@import "../vendor/v.css";\n@import "a.css";\n',
+        "css/a.css": "/* The\n   a. */\na {\n  color: red;\n}\n",
+        "vendor/v.css": ".v{}",
+    }
+    assert join_sheets("css/main.css", sheets) == ".v{}a {\ncolor: red;\n}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import "./a.js";',
+        'import a from "./a.js";',
+        "export default 1;",
+        "export { a };",
+        'go(await import("./a.js"));',
+    ],
+)
+def test_a_form_that_is_not_known_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match="can't be joined") as refused:
+        join_modules("js/main.js", {"js/main.js": line, "js/a.js": ""})
+    assert line in str(refused.value)
+
+
+def test_a_missing_module_and_a_circle_are_named() -> None:
+    with pytest.raises(ValueError, match=r"a\.js imports b\.js, which is not there"):
+        join_modules("a.js", {"a.js": 'import { b } from "./b.js";'})
+    circle = {"a.js": 'import { b } from "./b.js";', "b.js": 'import { a } from "./a.js";'}
+    with pytest.raises(ValueError, match=r"a\.js imports itself, by way of b\.js"):
+        join_modules("a.js", circle)
