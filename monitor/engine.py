@@ -24,6 +24,8 @@ from monitor.health.health import Health, run_health
 from monitor.health.report import ops_document
 from monitor.keyring import Keyring
 from monitor.market.state import MarketState, Publication
+from monitor.serve.census import Census
+from monitor.serve.closes import Closes
 from monitor.serve.commands import HANDLERS
 from monitor.serve.operators import RPCS
 from monitor.serve.registry import Registry
@@ -117,6 +119,8 @@ def build_engine(
             hub.outflow, health, is_on=settings.tuning, bytes_per_second=settings.tuning_bytes_per_second
         ),
         registry=Registry(settings.limits.connections, health),
+        closes=Closes(),
+        census=Census(clock_ns),
         timers=Timers(),
         turnstile=Turnstile(),
         public_accounts=public_accounts,

@@ -30,6 +30,7 @@ class Channel:
         "name",
         "namespace",
         "prefix",
+        "published",
         "queued_bytes",
         "subscribers",
         "unsettled",
@@ -48,6 +49,8 @@ class Channel:
         self.history = new_history(namespace, epoch) if namespace.history_size else None
         self.keyed = self._make_keyed(epoch, state_bytes) if namespace.delivery is Delivery.MAP else None
         self._epoch = epoch
+        self.published = 0
+        """Publications so far."""
         self.unsettled = 0
         """Publications that are on their way into the journal."""
         self.gathered_bytes = 0
@@ -93,6 +96,16 @@ class Channel:
         self._epoch = epoch
         if self.history is not None:
             self.history.epoch = epoch
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many publications or keys there are for later subscribers, and their bytes."""
+        if self.keyed is not None:
+            return len(self.keyed), self.keyed.bytes
+        if self.history is not None:
+            return self.history.count, self.history.bytes
+        state = self.state()
+        return (0, 0) if state is None else (1, len(state))
 
     @property
     def is_idle(self) -> bool:

@@ -153,10 +153,22 @@ class Client:
         if ladder.judge(self.pending_bytes / self._outbox_bytes, now):
             self.step_since = now
             self._on_step()
-        if ladder.step is Step.FULL and not self.is_behind:
+        if ladder.step is Step.FULL and ladder.pinned is None and not self.is_behind:
             self._ladder = None
             self._rejoin()
         return True
+
+    @property
+    def pinned(self) -> Step | None:
+        """The step that an operator keeps it on."""
+        return self._ladder.pinned if self._ladder else None
+
+    def pin(self, step: Step | None) -> None:
+        """Keep it on a step from the next `judge` on; with None its backlog leads it again."""
+        self._ladder = self._ladder or Ladder()
+        self._ladder.pinned = step
+        for group in self.groups.values():
+            group.rest(self)
 
     def give_up_streams(self) -> None:
         """Drop what is pending of the market's streams: on the last step the client does without."""

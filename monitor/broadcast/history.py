@@ -36,6 +36,11 @@ class History:
         self.offset = 0
 
     @property
+    def count(self) -> int:
+        """How many are kept."""
+        return len(self._kept)
+
+    @property
     def position(self) -> Position:
         return Position(self.offset, self.epoch)
 

@@ -177,6 +177,7 @@ class Hub:
     def announce(self, channel: Channel, publications: list[Publication]) -> None:
         """Count what is kept now where it is to be kept, and send it to whoever is subscribed."""
         self.health.totals.published += len(publications)
+        channel.published += len(publications)
         for publication in publications:
             self.health.kinds[publication.kind].count += 1
         if channel.subscribers:
@@ -204,6 +205,7 @@ class Hub:
         if found is None or not found.subscribers:
             return
         self.health.totals.published += 1
+        found.published += 1
         self.health.kinds[found.namespace.kind].count += 1
         self.outflow.flush(found)
         self.outflow.fan_out(found, [Publication(data, found.namespace.kind, self._clock_ns())], variant)
@@ -309,6 +311,10 @@ class Hub:
             return found.history
         return new_history(self.namespace(channel), self._epoch)
 
+    def channels(self) -> list[Channel]:
+        """All that have subscribers or keep anything."""
+        return list(self._channels.values())
+
     def channel(self, name: str) -> Channel | None:
         """The channel, if it has subscribers or keeps anything."""
         return self._channels.get(name)
@@ -363,9 +369,13 @@ class Hub:
 
     def attend(self, client: Client) -> None:
         """A client has fallen behind: start its writer, and watch how it fares."""
+        self.watch(client)
+        self._nursery.start_soon(client.catch_up)
+
+    def watch(self, client: Client) -> None:
+        """Judge now and then where a client stands on the ladder, until there is nothing to judge."""
         self._slow.add(client)
         self._fell_behind.set()
-        self._nursery.start_soon(client.catch_up)
 
     async def _run_ladder(self) -> None:
         while True:

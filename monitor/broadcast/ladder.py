@@ -40,10 +40,12 @@ DOWN_SECONDS = 5.0
 class Ladder:
     """Where one client stands."""
 
-    __slots__ = ("_held_since", "step")
+    __slots__ = ("_held_since", "pinned", "step")
 
     def __init__(self) -> None:
         self.step = Step.FULL
+        self.pinned: Step | None = None
+        """Where an operator has put the client, whatever its backlog."""
         self._held_since: dict[int, float] = {}
 
     def judge(self, backlog_share: float, now: float) -> bool:
@@ -51,6 +53,9 @@ class Ladder:
 
         One step at a time, each after its own while, and none while the backlog is in between.
         """
+        if self.pinned is not None:
+            is_new, self.step = self.step is not self.pinned, self.pinned
+            return is_new
         if self._has_held(1, self._is_above(backlog_share), UP_SECONDS, now):
             self.step = Step(self.step + 1)
         elif self._has_held(-1, self._is_below(backlog_share), DOWN_SECONDS, now):

@@ -87,17 +87,21 @@ def feeds_report(health: "Health") -> dict[str, Any]:
     return {"feeds": [feed.row(now_ns) for feed in health.feeds.values()]}
 
 
-def _totals(health: "Health") -> dict[str, int]:
+def _totals(health: "Health") -> dict[str, Any]:
     totals = health.totals
     return {
         "published": totals.published,
+        "offered": totals.offered,
         "sent": totals.sent,
         "merged": totals.merged,
         "dropped": totals.dropped.total(),
+        "pending": sum(lane.depth for lane in health.lanes),
+        "resent": totals.resent,
         "late": health.late(),
         "bytes": totals.bytes,
         "connections": totals.connections,
         "failed": totals.failed,
+        "drops": dict(totals.dropped),
     }
 
 

@@ -5,9 +5,8 @@ publications.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
@@ -19,7 +18,7 @@ from monitor.serve import channels, maps, protocol
 from monitor.serve.access import FOR_OPERATORS, may_call
 from monitor.serve.loading import Phase, take_up
 from monitor.serve.protocol import CommandError, Disconnect
-from monitor.serve.session import Outcome, Session
+from monitor.serve.session import Handler, Outcome, Session
 from monitor.serve.subscription import Subscribed, check_room, expiry, may_read, subscribe, wish_since
 from monitor.serve.tokens import Claims, ExpiredToken, InvalidToken
 
@@ -238,14 +237,23 @@ def _history(session: Session, request: protocol.HistoryRequest) -> Outcome:
     return Outcome(hub.namespace(request.channel).lane, result)
 
 
-def _rpc(session: Session, request: protocol.RpcRequest) -> Outcome:
+def _rpc(session: Session, request: protocol.RpcRequest) -> Outcome | Generator[None, None, Outcome]:
     handler = session.house.rpcs.get(request.method)
     if handler is None:
         is_known_table = request.method.startswith(FOR_OPERATORS)
         raise CommandError(protocol.METHOD_NOT_FOUND if is_known_table else protocol.NOT_AVAILABLE)
     if not may_call(request.method, _claims(session)):
         raise CommandError(protocol.PERMISSION_DENIED)
-    return Outcome(Lane.HIGH, protocol.result(data=msgspec.Raw(handler(session, request.data))))
+    answer = handler(session, request.data)
+    return _rpc_outcome(answer) if isinstance(answer, bytes) else _answer_in_slices(answer)
+
+
+def _answer_in_slices(answer: Generator[None, None, bytes]) -> Generator[None, None, Outcome]:
+    return _rpc_outcome((yield from answer))
+
+
+def _rpc_outcome(answer: bytes) -> Outcome:
+    return Outcome(Lane.HIGH, protocol.result(data=msgspec.Raw(answer)))
 
 
 def _send(session: Session, request: protocol.SendRequest) -> Outcome:
@@ -295,7 +303,7 @@ def _sub_refresh(session: Session, request: protocol.SubRefreshRequest) -> Outco
     return Outcome(namespace.lane, protocol.result(**expiry(claims.expires_at)))
 
 
-HANDLERS: Mapping[str, Callable[[Session, Any], Outcome]] = {
+HANDLERS: Mapping[str, Handler] = {
     "connect": _connect,
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,

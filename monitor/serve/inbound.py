@@ -5,7 +5,7 @@ what a client asks for can't be overtaken. A flood is to cost next to nothing: b
 client is refused by rule and heard seldom, far beyond it closed.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -90,10 +90,10 @@ class Inbound:
         if message.count(b"\n") > self._limit * FLOOD_FACTOR:
             raise self._flood()
         for command in protocol.read_commands(message):
-            self._dispatch(command)
+            yield from self._dispatch(command)
             yield
 
-    def _dispatch(self, command: Command) -> None:
+    def _dispatch(self, command: Command) -> Iterator[None]:
         method = command.method()
         if not method and not command.id:
             self._session.take_pong()
@@ -102,7 +102,8 @@ class Inbound:
         try:
             if not self._count():
                 raise CommandError(protocol.TOO_MANY_REQUESTS)
-            outcome = self._session.house.handlers[method](self._session, getattr(command, method))
+            handled = self._session.house.handlers[method](self._session, getattr(command, method))
+            outcome = (yield from handled) if isinstance(handled, Generator) else handled
         except CommandError as error:
             self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
             if command.subscribe is not None:

@@ -1,37 +1,44 @@
-"""The remote calls behind the console: who is connected and how they fare; and a client's own row."""
+"""The remote calls behind the console: who is connected, what the channels carry, and what to do about it.
 
-from collections.abc import Callable, Mapping
+Whatever an operator does to a client is logged with his name.
+"""
+
+import logging
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from heapq import nlargest, nsmallest
-from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
 import orjson
 
+from monitor.broadcast.ladder import Step
 from monitor.broadcast.pace import Budget
-from monitor.health.latency import NS_PER_MS
 from monitor.health.report import tuning_report
 from monitor.serve import protocol
+from monitor.serve.listing import ListParams
 from monitor.serve.protocol import FORCE_DISCONNECT
+from monitor.serve.rows import CONNECTIONS, channels_listing, connection_row
 from monitor.serve.session import Rpc, Session
 
+_log = logging.getLogger("lanecast.operators")
+
 BUDGET_MAX = 1_000_000_000
-ROWS_MAX = 200
-"""What one call returns at most, however many are connected."""
 
 
-class ConnectionsParams(msgspec.Struct):
-    sort: str = "connected"
-    descending: bool = False
-    filter: str = ""
-    limit: int = ROWS_MAX
+class ChannelsParams(ListParams):
+    ledgers: bool = False
+    """With what became of each channel's publications, over all clients."""
 
 
 class BudgetParams(msgspec.Struct):
     client: str = ""
     messages_per_second: float = 0
     bytes_per_second: float = 0
+
+
+class LadderParams(msgspec.Struct):
+    client: str = ""
+    step: Literal[0, 1, 2, 3, 4, 5] | None = None
 
 
 class TuningParams(msgspec.Struct):
@@ -42,94 +49,34 @@ class ClientParams(msgspec.Struct):
     client: str = ""
 
 
-def _row(session: Session) -> dict[str, Any]:
-    client = session.client
-    depths = client.depths()
-    ledger = client.settle()
-    return {
-        "id": session.id,
-        "user": session.user,
-        "name": session.name,
-        "address": session.address,
-        "state": _state(session),
-        "channels": list(session.subscriptions),
-        "lanes": depths,
-        "outbox_bytes": client.pending_bytes,
-        "sent": ledger.sent,
-        "sent_bytes": ledger.sent_bytes + client.reply_bytes,
-        "merged": ledger.merged,
-        "dropped": ledger.dropped,
-        "resent": ledger.resent,
-        "rtt_ms": session.rtt_ms,
-        **_end_to_end(session),
-        "encoding": client.encoding.name,
-        "connected": session.connected_ms,
-        **session.ladder_report(),
-        "budget": client.budget._asdict(),
-    }
+def _connections(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
+    """The clients that come first by a column."""
+    params = _decode(ListParams, data)
+    return orjson.dumps((yield from CONNECTIONS.report(caller.house.registry, params)))
 
 
-def _end_to_end(session: Session) -> dict[str, float | None]:
-    """How long a publication takes to the client, and how far that may be off; null before a sample."""
-    latency_ns, error_ns = session.end_to_end or (None, None)
-    return {
-        "e2e_ms": None if latency_ns is None else round(latency_ns / NS_PER_MS, 3),
-        "e2e_error_ms": None if error_ns is None else round(error_ns / NS_PER_MS, 3),
-    }
+def _channels(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
+    """The channels that come first by a column."""
+    params = _decode(ChannelsParams, data)
+    house = caller.house
+    channels = house.hub.channels()
+    house.census.read_rates(channels)
+    if params.ledgers:
+        yield from house.census.sum_ledgers(house.registry)
+    return orjson.dumps((yield from channels_listing(house.census).report(channels, params)))
 
 
-def _state(session: Session) -> str:
-    if session.claims is None:
-        return "connecting"
-    return "behind" if session.client.is_behind else "ok"
-
-
-_SORT_KEYS: Mapping[str, Callable[[Session], Any]] = {
-    "depth": lambda session: sum(session.client.depths()),
-    "channels": lambda session: len(session.subscriptions),
-    "id": attrgetter("id"),
-    "user": attrgetter("user"),
-    "name": attrgetter("name"),
-    "address": attrgetter("address"),
-    "state": _state,
-    "step": attrgetter("client.step"),
-    "outbox_bytes": attrgetter("client.pending_bytes"),
-    "sent": lambda session: session.client.settle().sent,
-    "sent_bytes": lambda session: session.client.settle().sent_bytes + session.client.reply_bytes,
-    "merged": lambda session: session.client.settle().merged,
-    "dropped": lambda session: session.client.settle().dropped,
-    "resent": lambda session: session.client.settle().resent,
-    "rtt_ms": lambda session: session.rtt_ms or 0.0,
-    "e2e_ms": lambda session: session.end_to_end or (0, 0),
-    "encoding": attrgetter("client.encoding.name"),
-    "connected": attrgetter("connected_ms"),
-}
-"""Of a session and not of its row: a row is made for those that are shown, whoever else is connected."""
-
-
-def _connections(caller: Session, data: msgspec.Raw) -> bytes:
-    params = _decode(ConnectionsParams, data)
-    if params.sort not in _SORT_KEYS:
-        raise protocol.bad_request(f"sort {params.sort!r}: must be one of {', '.join(_SORT_KEYS)}")
-    found = list(caller.house.registry)
-    if params.filter:
-        found = [session for session in found if _matches(session, params.filter.lower())]
-    pick = nlargest if params.descending else nsmallest
-    shown = pick(min(params.limit, ROWS_MAX), found, key=_SORT_KEYS[params.sort])
-    return orjson.dumps({"total": len(found), "rows": [_row(session) for session in shown]})
-
-
-def _matches(session: Session, text: str) -> bool:
-    texts = (
-        session.id,
-        session.user,
-        session.name,
-        session.address,
-        _state(session),
-        session.client.encoding.name,
-        *session.subscriptions,
-    )
-    return text in "\n".join(texts).lower()
+def _connection(caller: Session, data: msgspec.Raw) -> bytes:
+    """One client with its ledgers, and how its peer's connections have ended; no row once it is gone."""
+    house, client_id = caller.house, _decode(ClientParams, data).client
+    session = house.registry.get(client_id)
+    if session is None:
+        closes = house.closes.among(client_id)
+        return orjson.dumps({"row": None, "ledgers": {}, "closes": [asdict(close) for close in closes]})
+    row = connection_row(session)
+    ledgers = {channel: asdict(ledger) for channel, ledger in session.client.ledgers.items()}
+    closes = house.closes.before(session)
+    return orjson.dumps({"row": row, "ledgers": ledgers, "closes": [asdict(close) for close in closes]})
 
 
 def _limit_own(caller: Session, data: msgspec.Raw) -> bytes:
@@ -139,7 +86,11 @@ def _limit_own(caller: Session, data: msgspec.Raw) -> bytes:
 
 def _limit(caller: Session, data: msgspec.Raw) -> bytes:
     params = _decode(BudgetParams, data)
-    _find(caller, params.client).client.limit(_budget(params))
+    budget = _budget(params)
+    session = _find(caller, params.client)
+    session.client.limit(budget)
+    messages, size_bytes = (f"{most:g}" if most else "any number of" for most in budget)
+    _note(caller, f"allows {messages} messages and {size_bytes} bytes a second to", session)
     return b"{}"
 
 
@@ -160,9 +111,27 @@ def _ledger(caller: Session, data: msgspec.Raw) -> bytes:
     return orjson.dumps({"total": asdict(total), "channels": channels})
 
 
-def _disconnect(caller: Session, data: msgspec.Raw) -> bytes:
-    _find(caller, _decode(ClientParams, data).client).disconnect(FORCE_DISCONNECT)
+def _ladder(caller: Session, data: msgspec.Raw) -> bytes:
+    """Keep a client on a step of the ladder, or let its backlog lead it again."""
+    params = _decode(LadderParams, data)
+    session = _find(caller, params.client)
+    session.client.pin(None if params.step is None else Step(params.step))
+    caller.house.hub.watch(session.client)
+    target = "where its backlog leads" if params.step is None else f"on step {Step(params.step).name.lower()}"
+    _note(caller, f"keeps {target}", session)
     return b"{}"
+
+
+def _disconnect(caller: Session, data: msgspec.Raw) -> bytes:
+    session = _find(caller, _decode(ClientParams, data).client)
+    session.disconnect(FORCE_DISCONNECT)
+    _note(caller, "disconnects", session)
+    return b"{}"
+
+
+def _note(caller: Session, what: str, session: Session) -> None:
+    peer = f"client {session.id} (user {session.user!r}, {session.address})"
+    _log.info("operator %r %s %s", caller.user, what, peer)
 
 
 def _find(caller: Session, client_id: str) -> Session:
@@ -173,7 +142,7 @@ def _find(caller: Session, client_id: str) -> Session:
 
 
 def _me(caller: Session, data: msgspec.Raw) -> bytes:
-    return orjson.dumps(_row(caller))
+    return orjson.dumps(connection_row(caller))
 
 
 def _decode(params: type[Any], data: msgspec.Raw) -> Any:
@@ -201,6 +170,9 @@ RPCS: Mapping[str, Rpc] = {
     "me.limit": _limit_own,
     "ops.limit": _limit,
     "ops.connections": _connections,
+    "ops.connection": _connection,
+    "ops.channels": _channels,
+    "ops.ladder": _ladder,
     "ops.ledger": _ledger,
     "ops.disconnect": _disconnect,
     "ops.tuning": _tune,

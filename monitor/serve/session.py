@@ -7,10 +7,10 @@ with a code that says whether to come back.
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from random import uniform
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import orjson
@@ -28,6 +28,7 @@ from monitor.broadcast.tuning import Tuning
 from monitor.config import Lane, Settings
 from monitor.health.end_to_end import Estimate
 from monitor.serve import protocol
+from monitor.serve.closes import Closes
 from monitor.serve.connection import Connection
 from monitor.serve.inbound import Inbound
 from monitor.serve.loading import Loading
@@ -37,6 +38,9 @@ from monitor.serve.timers import Timer, Timers
 from monitor.serve.tokens import Claims, TokenReader
 from monitor.serve.turn import Turnstile
 from monitor.serve.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from monitor.serve.census import Census
 
 _log = logging.getLogger("lanecast.session")
 
@@ -61,9 +65,9 @@ class Outcome(NamedTuple):
     """It is answered once this publication is on its way."""
 
 
-Handler = Callable[["Session", Any], Outcome]
-"""Carries out one command."""
-Rpc = Callable[["Session", msgspec.Raw], bytes]
+Handler = Callable[["Session", Any], Outcome | Generator[None, None, Outcome]]
+"""Carries out one command; what takes longer than a turn in slices, between which others have theirs."""
+Rpc = Callable[["Session", msgspec.Raw], bytes | Generator[None, None, bytes]]
 """Answers one remote call with JSON."""
 
 
@@ -77,6 +81,8 @@ class House:
     maps: Maps
     tuning: Tuning
     registry: Registry
+    closes: Closes
+    census: "Census"
     timers: Timers
     turnstile: Turnstile
     public_accounts: frozenset[str]
@@ -237,6 +243,7 @@ class Session:
         totals = self.house.hub.health.totals
         totals.closed[self.goodbye.code] += 1
         totals.failed += self.goodbye.code in FAULTS
+        self.house.closes.note(self, self.house.hub.health.wall_ms())
 
     def send(self, lane: Lane, document: bytes, resent: tuple[Resent, ...] = ()) -> None:
         """Send a reply or a push that is this client's alone."""
@@ -334,6 +341,7 @@ class Session:
                 "name": step.name.lower(),
                 "backlog_bytes": self.client.pending_bytes,
                 "since": self.house.hub.health.wall_ms() - int(seconds * 1_000) if step else None,
+                "pinned": self.client.pinned is not None,
             }
         }
 

@@ -99,7 +99,7 @@ async def test_on_the_last_step_market_streams_are_dropped_by_name(simulated: Se
 async def test_a_client_learns_its_own_step(simulated: Server) -> None:
     client = await simulated.subscriber(TRADES)
     mine = (await client.call("rpc", method="me"))["data"]["ladder"]
-    assert mine == {"step": 0, "name": "full", "backlog_bytes": 0, "since": None}
+    assert mine == {"step": 0, "name": "full", "backlog_bytes": 0, "since": None, "pinned": False}
 
 
 async def ledger_of(operator: Client, client: Client) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""How the connections of each user, or of each address without one, have ended lately.
+
+Who looks at a client that keeps coming back wants to know why it went; by then its sessions are gone.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitor.serve.session import Session
+
+PEERS_MAX = 1_000
+"""The one that was heard of longest ago is forgotten."""
+CLOSES_EACH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    client: str
+    address: str
+    connected: int
+    """Like `closed` in ms since 1970."""
+    closed: int
+    code: int
+    reason: str
+
+
+class Closes:
+    def __init__(self) -> None:
+        self._peers: OrderedDict[tuple[str, str], deque[Close]] = OrderedDict()
+
+    def note(self, session: "Session", now_ms: int) -> None:
+        """A session has said goodbye."""
+        assert session.goodbye is not None
+        code, reason = session.goodbye.code, session.goodbye.reason
+        close = Close(session.id, session.address, session.connected_ms, now_ms, code, reason)
+        self._peers.setdefault(_peer(session), deque(maxlen=CLOSES_EACH)).appendleft(close)
+        self._peers.move_to_end(_peer(session))
+        if len(self._peers) > PEERS_MAX:
+            self._peers.popitem(last=False)
+
+    def before(self, session: "Session") -> Sequence[Close]:
+        """How the peer's connections ended before, the last one first."""
+        return self._peers.get(_peer(session), ())
+
+    def among(self, client_id: str) -> Sequence[Close]:
+        """Those of the peer whose client that was, if they are remembered."""
+        for closes in self._peers.values():
+            if any(close.client == client_id for close in closes):
+                return closes
+        return ()
+
+
+def _peer(session: "Session") -> tuple[str, str]:
+    return session.user, "" if session.user else session.address.rpartition(":")[0]
