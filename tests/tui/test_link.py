@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from monitor.broadcast.recovery import RECOVERED_MAX
 from monitor.client import LinkState
 from monitor.serve.tokens import make_token
 from tests.serve.running import KEYS, Server
@@ -14,6 +15,8 @@ from tui.link import Link
 from tui.model import Call, Model
 
 OPERATOR = make_token(KEYS.operator, "console")
+CUT = {"user": "console", "disconnect": {"code": 3011, "reason": "force reconnect"}}
+"""Has the server close the console's connection in a way that lets it come back."""
 
 
 @asynccontextmanager
@@ -107,9 +110,24 @@ async def test_fills_that_were_missed_come_after_a_cut(server: Server) -> None:
         assert not model.gaps
 
 
+@pytest.mark.trio
+async def test_what_is_gone_for_good_is_said(server: Server) -> None:
+    async with linked(server) as (_, model):
+        await until(lambda: model.health)
+        await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f1"})
+        await until(lambda: model.fills)
+        more = {"channel": "orders:paper", "data": {"type": "order_update"}}
+        # In one call: the console can't come back between the cut and what it misses.
+        await server.api("batch", commands=[{"disconnect": CUT}, *[{"publish": more}] * (RECOVERED_MAX + 1)])
+        await until(lambda: model.gaps)
+        (gap,) = model.gaps
+        assert gap.channel == "orders:paper"
+        assert gap.since <= gap.until
+        assert model.gap_to_show(gap.until) is gap
+
+
 async def cut(server: Server, model: Model) -> None:
     """Have the server close the console's connection in a way that lets it come back."""
-    goodbye = {"code": 3011, "reason": "force reconnect"}
     lost_before = model.lost_at
-    await server.api("disconnect", user="console", disconnect=goodbye)
+    await server.api("disconnect", **CUT)
     await until(lambda: model.lost_at != lost_before)
