@@ -36,6 +36,13 @@ delta = true
 delivery = "map"
 publish = true
 history_size = 100
+[namespaces.tape]
+history_size = 100
+tags_filter = true
+[namespaces.tagged]
+delivery = "map"
+history_size = 100
+tags_filter = true
 [namespaces.short]
 delivery = "map"
 history_size = 2

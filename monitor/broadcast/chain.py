@@ -31,7 +31,7 @@ def _document(base: bytes | None, publication: Publication) -> bytes:
 class Link(Item):
     """An item's form in a chain."""
 
-    __slots__ = ("_alone", "_held_bytes", "base")
+    __slots__ = ("_alone", "base")
 
     def __init__(self, item: Item, base: bytes | None) -> None:
         documents = chain_documents(base, item.publications)
@@ -44,13 +44,8 @@ class Link(Item):
             publications=item.publications,
         )
         self.base = base
-        self._held_bytes = item.held_bytes
+        self.held_bytes = item.held_bytes
         self._alone: Link | None = None
-
-    @property
-    def held_bytes(self) -> int:
-        """As its channel has queued it: this form is made when its turn comes."""
-        return self._held_bytes
 
     @property
     def alone(self) -> Item:

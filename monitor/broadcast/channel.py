@@ -12,8 +12,12 @@ from monitor.broadcast.item import Item, Publication, merge_publications
 from monitor.broadcast.keyed import HIDDEN_STREAM, Keyed
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
+from monitor.broadcast.tags import TagsFilter
 from monitor.config import Delivery, Lane, Namespace
 from monitor.health.health import Health
+
+FILTERS_MAX = 256
+"""Different tags filters of one channel's subscribers: each is asked about each publication."""
 
 
 class Channel:
@@ -115,9 +119,16 @@ class Channel:
     def gathered_count(self) -> int:
         return len(self._gathered)
 
-    def add(self, client: Client, info: bytes, variant: Variant, *, is_chain: bool) -> None:
+    def has_room_for(self, only: TagsFilter | None) -> bool:
+        """Whether a subscriber may come with this filter: one that is there costs nothing more."""
+        filters = {key.only for key in self._groups} - {None}
+        return only is None or only in filters or len(filters) < FILTERS_MAX
+
+    def add(
+        self, client: Client, info: bytes, variant: Variant, *, is_chain: bool, only: TagsFilter | None
+    ) -> None:
         self.subscribers[client] = info
-        key = GroupKey(client.encoding, variant, is_chain, client.fileno >= 0)
+        key = GroupKey(client.encoding, variant, is_chain, client.fileno >= 0, only)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = SendGroup(self.name, key, self._health)

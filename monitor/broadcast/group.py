@@ -14,6 +14,7 @@ from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.line import BROKEN, Descriptors, Line, Wires
+from monitor.broadcast.tags import TagsFilter
 from monitor.health.health import Health
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class GroupKey(NamedTuple):
     """They get each publication as a change of the one before."""
     is_direct: bool
     """Frames are written to their descriptors."""
+    only: TagsFilter | None = None
+    """They get only what it accepts."""
 
 
 class SendGroup:
@@ -187,13 +190,13 @@ class SendGroup:
             head = self._queue[0]
             if isinstance(head, Item):
                 item = self._form(head)
-                if not self._has_frame(item):
-                    return False
-                if not self._offer(item, clock_ns, until_ns):
+                if item.payload and not (self._has_frame(item) and self._offer(item, clock_ns, until_ns)):
                     return False
                 self._note_last(item, clock_ns())
                 self._end_item(item)
                 done(item)
+                if not item.payload and clock_ns() >= until_ns:
+                    return self.is_idle
             else:
                 self._queue.popleft()
                 self._admit(head)
@@ -205,7 +208,9 @@ class SendGroup:
         return is_there
 
     def _form(self, item: Item) -> Item:
-        """What the members are sent for an item; made when its turn comes, since a change costs work."""
+        """What the members are sent for an item; made when its turn comes, since it costs work."""
+        if item.publications and self.key.only is not None:
+            return item.wanted_by(self.key.only)
         if not self.key.is_chain or not item.publications:
             return item
         if self._link is None:
@@ -231,6 +236,8 @@ class SendGroup:
         self._due = None
         if self._link is not None:
             self._base, self._link = item.publications[-1].data, None
+        if not item.payload:
+            return
         frame_bytes = len(item.frame(self._encoding))
         self._sent += item.count
         self._sent_bytes += frame_bytes

@@ -13,7 +13,7 @@ from functools import partial
 
 import trio
 
-from monitor.broadcast.channel import Channel, new_history
+from monitor.broadcast.channel import FILTERS_MAX, Channel, new_history
 from monitor.broadcast.client import Client
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Publication
@@ -241,10 +241,12 @@ class Hub:
         limit = found.namespace.subscriber_limit
         if limit and len(found.subscribers) >= limit:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
+        if not found.has_room_for(wish.only):
+            raise TooMany(f"channel {channel!r} has {FILTERS_MAX} tags filters, its limit: use one of them")
         variant = self._variant(found, client.step)
         start = self._find_start(found, client, wish, variant)
         self.outflow.flush(found)
-        found.add(client, info, variant, is_chain=start.is_chain)
+        found.add(client, info, variant, is_chain=start.is_chain, only=wish.only)
         self.health.subscriptions += 1
         self._announce(found, "join", info)
         return start

@@ -5,7 +5,7 @@ channel it is about and never overtakes, nor is overtaken by, that channel's pub
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import msgspec
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.patch import encode_patch, merge, parse_patch
+from monitor.broadcast.tags import TagsFilter
 from monitor.config import Delivery, Lane
 from monitor.health.kind import KindMeter, Stages
 
@@ -59,6 +60,11 @@ class Publication:
         return text + b"}"
 
 
+def select(only: TagsFilter | None, publications: Iterable[Publication]) -> tuple[Publication, ...]:
+    """Those that a filter accepts; all without one."""
+    return tuple(each for each in publications if only is None or only.accepts(each.tags))
+
+
 @dataclass(frozen=True, slots=True)
 class Resent:
     """Publications that a reply holds because its client had missed them."""
@@ -75,11 +81,13 @@ class Item:
     __slots__ = (
         "_deadlines_ns",
         "_frames",
+        "_wanted",
         "begun_ns",
         "channel",
         "count",
         "delivery",
         "encode_ns",
+        "held_bytes",
         "is_control",
         "lane",
         "link",
@@ -111,6 +119,8 @@ class Item:
         self.publications = publications
         self.resent = resent
         self.count = sum(each.count for each in resent) if resent else len(publications)
+        self.held_bytes = len(payload)
+        """What a channel holds while it is queued; its other forms are made when its turn comes."""
         self.begun_ns = 0
         """When the first group began with it; 0 before."""
         self.encode_ns = 0
@@ -119,6 +129,8 @@ class Item:
         """Its form in a chain, once made: it is the same for all encodings."""
         self._frames: dict[Encoding, bytes] = {}
         self._deadlines_ns: list[int] | None = None
+        self._wanted: dict[TagsFilter, Item] = {}
+        """Its forms for those with a filter: the same for all encodings."""
 
     @classmethod
     def of(
@@ -140,14 +152,24 @@ class Item:
         return bool(self.publications) and self.publications[0].kind == kind
 
     @property
-    def held_bytes(self) -> int:
-        """What a channel holds while it is queued."""
-        return len(self.payload)
-
-    @property
     def alone(self) -> "Item":
         """What says the same to a client that has not got what came before."""
         return self
+
+    def wanted_by(self, only: TagsFilter) -> "Item":
+        """What is left of it for those with a filter, an empty one if nothing is; judged once."""
+        form = self._wanted.get(only)
+        if form is None:
+            form = self._wanted[only] = self._filter(only)
+        return form
+
+    def _filter(self, only: TagsFilter) -> "Item":
+        wanted = select(only, self.publications)
+        if len(wanted) == len(self.publications):
+            return self
+        form = Item.of(self.channel, self.prefix, self.lane, self.delivery, wanted)
+        form.held_bytes = self.held_bytes
+        return form
 
     def count_late(self, kinds: Mapping[str, KindMeter], now_ns: int) -> int:
         """How many of its publications are past their kind's threshold."""

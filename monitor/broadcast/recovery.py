@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.history import Position
-from monitor.broadcast.item import Publication
+from monitor.broadcast.item import Publication, select
+from monitor.broadcast.tags import TagsFilter
 from monitor.config import Delivery
 from monitor.errors import LanecastError
 
@@ -30,6 +31,8 @@ class Wish:
     """It would rather be refused than start from the state as it is."""
     wants_chain: bool = False
     """It reads each publication as a change of the one before, where the namespace has that."""
+    only: TagsFilter | None = None
+    """It is told of these publications and no others."""
 
 
 ANEW = Wish()
@@ -62,7 +65,8 @@ def find_start(channel: Channel, wish: Wish, whole: bytes | None, *, now_ns: int
     if wish.since is not None:
         recovered = _recover(channel, wish.since, whole, now_ns, limit_bytes)
         if recovered is not None:
-            return replace(recovered, is_chain=is_chain)
+            missed = select(wish.only, recovered.missed or ())
+            return replace(recovered, missed=missed, is_chain=is_chain)
         if wish.is_strict:
             raise Unrecoverable(f"channel {channel.name!r}: not all after offset {wish.since.offset} is kept")
     return Start(channel.position, whole=whole, is_chain=is_chain)

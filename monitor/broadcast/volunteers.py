@@ -10,6 +10,7 @@ from dataclasses import replace
 from heapq import nsmallest
 
 from monitor.broadcast.client import Client
+from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Publication
 from monitor.broadcast.ladder import Variant
 from monitor.health.end_to_end import CLIENTS_PER_SAMPLE, SAMPLE_SECONDS
@@ -50,7 +51,7 @@ class Volunteers:
 
     def _watching(self, channel: str, variant: Variant | None) -> list[str]:
         groups = ((name, client.groups.get(channel)) for name, client in self._clients.items())
-        return [name for name, group in groups if group and (variant is None or group.key.variant is variant)]
+        return [name for name, group in groups if group and _gets_all(group, variant)]
 
     def _mark(self, publications: list[Publication], candidates: list[str]) -> list[Publication]:
         """Mark one of them, any: the newest alone would have waited least for its tick."""
@@ -63,6 +64,11 @@ class Volunteers:
         self._health.samples.open(salt, meter, chosen.published_ns or chosen.stamp_ns, set(asked))
         marked = replace(chosen, tags=_with_tag(chosen.tags, mark))
         return [*publications[:place], marked, *publications[place + 1 :]]
+
+
+def _gets_all(group: SendGroup, variant: Variant | None) -> bool:
+    """Who filters may never see the mark, and would seem not to answer."""
+    return group.key.only is None and variant in (None, group.key.variant)
 
 
 def _with_tag(tags: bytes, mark: Mark) -> bytes:

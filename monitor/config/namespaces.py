@@ -95,6 +95,8 @@ class Namespace(Section):
     """0 keeps what `history_size` and `history_bytes` allow for as long as the server runs."""
     delta: bool = False
     """Clients that ask for it get publications as Fossil deltas of the ones before, where that is shorter."""
+    tags_filter: bool = False
+    """Subscribers may ask for the publications with certain tags only."""
     journal: bool = False
     """Publications go to the journal before they are sent, and survive the server."""
     key_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 0
@@ -127,6 +129,14 @@ class Namespace(Section):
         if self.delta and self.delivery not in (Delivery.STREAM, Delivery.LATEST):
             raise ValueError(
                 "delta is for delivery stream or latest: the publications of a state or map are changes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_tags_filter(self) -> Self:
+        if self.tags_filter and self.delivery.merges:
+            raise ValueError(
+                "tags_filter is for delivery stream or map: a latest or state publication stands for others"
             )
         return self
 

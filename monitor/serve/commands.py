@@ -12,6 +12,7 @@ import msgspec
 
 from monitor import __version__
 from monitor.broadcast.recovery import Wish
+from monitor.broadcast.tags import TagsFilter, parse_filter
 from monitor.config import ClientKey, Delivery, Lane, Namespace
 from monitor.health.latency import NS_PER_MS
 from monitor.serve import channels, maps, protocol
@@ -91,12 +92,26 @@ def _since(recovery: protocol.Recovery | None) -> protocol.Since | None:
     return recovery if recovery is not None and recovery.recover else None
 
 
-def _wish(request: protocol.SubscribeRequest) -> Wish:
-    return wish_since(
-        _since(request),
+def _wish(namespace: Namespace, request: protocol.SubscribeRequest) -> Wish:
+    if request.delta not in ("", "fossil"):
+        raise protocol.bad_command(f"delta {request.delta!r} is not known")
+    if request.delta and request.tf:
+        raise protocol.bad_request("deltas and a tags filter can't be had together")
+    return replace(
+        wish_since(_since(request)),
         is_strict=bool(request.flag & protocol.REFUSE_UNRECOVERED),
-        wants_chain=request.delta == "fossil",
+        wants_chain=bool(request.delta),
+        only=_filter(namespace, request.tf) if request.tf else None,
     )
+
+
+def _filter(namespace: Namespace, text: msgspec.Raw) -> TagsFilter:
+    if not namespace.tags_filter:
+        raise protocol.bad_request("this namespace allows no tags filter")
+    try:
+        return parse_filter(bytes(text))
+    except ValueError as error:
+        raise protocol.bad_request(str(error)) from None
 
 
 def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
@@ -106,12 +121,13 @@ def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
         subscribed = loading.answer(request)
         return Outcome(session.house.hub.namespace(channel).lane, subscribed.result, subscribed.resent)
     namespace = _check_subscribe(session, request)
+    wish = _wish(namespace, request)
     claims = _subscription_claims(session, request.token, channel) if request.token else None
     bearer, expires_at = (claims, claims.expires_at) if claims else (_claims(session), None)
     if namespace.delivery is Delivery.MAP:
-        subscribed = take_up(session, bearer, request, expires_at)
+        subscribed = take_up(session, bearer, request, wish, expires_at)
     else:
-        subscribed = subscribe(session, channel, bearer, _wish(request), expires_at=expires_at)
+        subscribed = subscribe(session, channel, bearer, wish, expires_at=expires_at)
     return Outcome(namespace.lane, subscribed.result, subscribed.resent)
 
 
@@ -128,10 +144,6 @@ def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Na
         raise protocol.bad_request("a channel name is printable ASCII")
     if request.type != (namespace.delivery is Delivery.MAP):
         raise CommandError(protocol.PERMISSION_DENIED)
-    if request.delta not in ("", "fossil"):
-        raise protocol.bad_command(f"delta {request.delta!r} is not known")
-    if request.tf:
-        raise protocol.bad_request("this namespace allows no tags filter")
     return namespace
 
 

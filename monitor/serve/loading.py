@@ -5,6 +5,7 @@ nothing but a deadline; what changes meanwhile reaches it by the stream, which m
 back to the first page: else it is told so (112) and starts again, never with a part.
 """
 
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,10 @@ import msgspec
 
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
-from monitor.broadcast.item import Publication
+from monitor.broadcast.item import Publication, select
 from monitor.broadcast.keyed import Keyed, StreamLost
 from monitor.broadcast.maps import shown
-from monitor.broadcast.recovery import ANEW
+from monitor.broadcast.recovery import Wish
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, SubscribeRequest
 from monitor.serve.subscription import Subscribed, expiry, info_of, may_read, resent_of
@@ -40,7 +41,7 @@ class Phase(IntEnum):
 
 
 def take_up(
-    session: "Session", bearer: Claims, request: SubscribeRequest, expires_at: int | None
+    session: "Session", bearer: Claims, request: SubscribeRequest, wish: Wish, expires_at: int | None
 ) -> Subscribed:
     """Answer a client's first request for a map that the bearer's claims allow to read.
 
@@ -50,17 +51,22 @@ def take_up(
     channel = request.channel
     if not may_read(session, session.house.hub.namespace(channel), channel, bearer):
         raise CommandError(protocol.PERMISSION_DENIED)
-    return Loading(session, channel, bearer.grants.get(channel, Grant()), expires_at).answer(request)
+    grant = bearer.grants.get(channel, Grant())
+    return Loading(session, channel, grant, wish, expires_at).answer(request)
 
 
 class Loading:
     """One client on its way into one map; `session.loading` holds those that wait for a request."""
 
-    def __init__(self, session: "Session", channel: str, grant: Grant, expires_at: int | None) -> None:
+    def __init__(
+        self, session: "Session", channel: str, grant: Grant, wish: Wish, expires_at: int | None
+    ) -> None:
         self._session = session
         self._channel = channel
         self._namespace = session.house.hub.namespace(channel)
         self._info = info_of(session, self._namespace, grant)
+        # Where it was, is told by its pages.
+        self._wish = replace(wish, since=None)
         self._expires_at = expires_at
         self._is_positioned = bool(self._namespace.history_size)
         self._start: Position | None = None
@@ -145,7 +151,7 @@ class Loading:
         self.stop()
         place = self._place(keyed.stream.position)
         self._session.subscribe(
-            self._channel, self._info, ANEW, is_server_side=False, expires_at=self._expires_at
+            self._channel, self._info, self._wish, is_server_side=False, expires_at=self._expires_at
         )
         missed = self._documents(changes)
         result = protocol.result(
@@ -165,7 +171,8 @@ class Loading:
         return {"offset": position.offset, "epoch": position.epoch} if self._is_positioned else {}
 
     def _documents(self, publications: list[Publication]) -> list[bytes]:
-        return [publication.document() for publication in shown(self._namespace, publications)]
+        wanted = select(self._wish.only, shown(self._namespace, publications))
+        return [publication.document() for publication in wanted]
 
 
 def _list(documents: list[bytes]) -> msgspec.Raw | None:

@@ -82,9 +82,8 @@ def push_server_side(
     )
 
 
-def wish_since(since: Since | None, *, is_strict: bool = False, wants_chain: bool = False) -> Wish:
-    position = Position(since.offset, since.epoch) if since is not None else None
-    return Wish(position, is_strict, wants_chain)
+def wish_since(since: Since | None) -> Wish:
+    return Wish(Position(since.offset, since.epoch) if since is not None else None)
 
 
 def expiry(expires_at: int | None) -> dict[str, Any]:

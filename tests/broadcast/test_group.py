@@ -19,6 +19,7 @@ from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.line import Wires
+from monitor.broadcast.tags import parse_filter
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
@@ -34,7 +35,12 @@ CHANNELS = {"fills": Lane.IMMEDIATE, "trades": Lane.NORMAL}
 def make_item(channel: str, number: int, size: int) -> Item:
     data = b'{"n":%d,"note":"what stays as it is in every publication","pad":"%s"}' % (number, b"x" * size)
     prefix = b'{"push":{"channel":"%s","pub":' % channel.encode()
-    return Item.of(channel, prefix, CHANNELS[channel], Delivery.STREAM, (Publication(data, "message", 0),))
+    publication = Publication(data, "message", 0, tags=tags_of(number))
+    return Item.of(channel, prefix, CHANNELS[channel], Delivery.STREAM, (publication,))
+
+
+def tags_of(number: int) -> bytes:
+    return b'{"third":"%d"}' % (number % 3)
 
 
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
@@ -121,7 +127,11 @@ class FanOutMachine(RuleBasedStateMachine):
         self.groups[channel].push(make_item(channel, self.number, size))
         for member in self.members:
             if channel in member.client.groups:
-                member.expected.setdefault(channel, []).append(self.number)
+                self._expect(member, channel)
+
+    def _expect(self, member: Member, channel: str) -> None:
+        if self.key.only is None or self.key.only.accepts(tags_of(self.number)):
+            member.expected.setdefault(channel, []).append(self.number)
 
     @rule(channel=st.sampled_from(sorted(CHANNELS)))
     def advance_a_slice(self, channel: str) -> None:
@@ -193,10 +203,17 @@ class ChainFanOutMachine(FanOutMachine):
     key = DIRECT._replace(is_chain=True)
 
 
-for machine in (FanOutMachine, IndirectFanOutMachine, ChainFanOutMachine):
+class FilteredFanOutMachine(FanOutMachine):
+    """What a filter does not accept is offered to nobody, and what it does to all."""
+
+    key = DIRECT._replace(only=parse_filter(b'{"key":"third","cmp":"neq","val":"0"}'))
+
+
+for machine in (FanOutMachine, IndirectFanOutMachine, ChainFanOutMachine, FilteredFanOutMachine):
     machine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestFanOut = FanOutMachine.TestCase
 TestChainFanOut = ChainFanOutMachine.TestCase
+TestFilteredFanOut = FilteredFanOutMachine.TestCase
 TestIndirectFanOut = IndirectFanOutMachine.TestCase
 
 

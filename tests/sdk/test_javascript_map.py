@@ -175,3 +175,28 @@ def test_sdk_is_refused_where_the_channel_is_no_map(page: Page, process: Process
         endpoint=process.endpoint,
     )
     assert codes == [103, 103]
+
+
+def test_sdk_holds_the_part_of_a_map_that_its_filter_accepts(page: Page, process: Process) -> None:
+    channel = "tagged:part"
+
+    def put_tagged(key: str, data: int, owner: str) -> None:
+        process.api("map_publish", channel=channel, key=key, data=data, tags={"owner": owner})
+
+    for number in range(4):
+        put_tagged(f"k{number}", number, "ann" if number % 2 else "bob")
+    only_ann = {"key": "owner", "cmp": "eq", "val": "ann"}
+    assert start(page, process, channel, "ann", pageSize=1, tagsFilter=only_ann) == {"k1": 1, "k3": 3}
+    put_tagged("k2", 22, "bob")
+    put_tagged("k1", 11, "ann")
+    process.api("map_remove", channel=channel, key="k3")
+    wait_for(page, {"k1": 11})
+    run(
+        page,
+        """
+        bag.unsubscribe();
+        bag.setTagsFilter({ key: "owner", cmp: "neq", val: "ann" });
+        bag.subscribe();
+        await until(bag, { k0: 0, k2: 22 });
+        """,
+    )

@@ -196,3 +196,31 @@ def test_server_side_subscriptions_are_recovered_and_joins_are_told(page: Page, 
     told = run(page, "client.connect(); return await seen(client.log, 'subscribed')")
     assert (told["wasRecovering"], told["recovered"]) == (True, True)
     assert run(page, "return (await seen(client.log, 'publication')).data.n") == 1
+
+
+def test_filter_lets_through_what_it_accepts_and_so_does_recovery(page: Page, process: Process) -> None:
+    channel = "tape:filtered"
+    start(page, process, channel, {"tagsFilter": {"key": "side", "cmp": "in", "vals": ["buy", "both"]}})
+
+    def publish(*sides: str) -> None:
+        for number, side in enumerate(sides):
+            process.api("publish", channel=channel, data={"n": f"{side}{number}"}, tags={"side": side})
+
+    publish("buy", "sell", "both")
+    assert publications(page, 2) == ["buy0", "both2"]
+    leave(page)
+    publish("sell", "buy", "sell")
+    assert come_back(page)["recovered"]
+    publish("sell", "both")
+    assert publications(page, 2) == ["buy1", "both1"]
+
+
+def test_filter_can_be_changed(page: Page, process: Process) -> None:
+    channel = "tape:changed"
+    start(page, process, channel, {"tagsFilter": {"key": "size", "cmp": "gte", "val": "10"}})
+    leave(page)
+    run(page, "subscription.setTagsFilter({ key: 'size', cmp: 'lt', val: '10' })")
+    come_back(page)
+    for size in ("10", "9.5", "11", "2"):
+        process.api("publish", channel=channel, data={"n": size}, tags={"size": size})
+    assert publications(page, 2) == ["9.5", "2"]
