@@ -43,6 +43,10 @@ tags_filter = true
 delivery = "map"
 history_size = 100
 tags_filter = true
+[namespaces.changing]
+delivery = "map"
+history_size = 100
+delta = true
 [namespaces.short]
 delivery = "map"
 history_size = 2

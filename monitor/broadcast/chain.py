@@ -1,6 +1,7 @@
 """Publications for those who asked for deltas: each payload is a string, in full or as a change.
 
 A change can be read only by who has got the publication before it, so each chain begins in full.
+In a map each key is a chain, and whoever is live has what it held before: nobody is to begin anew.
 """
 
 from collections.abc import Iterable
@@ -16,9 +17,20 @@ def chain_documents(base: bytes | None, publications: Iterable[Publication]) -> 
     """The protocol's publication objects; `base` is the payload before them, None begins a chain."""
     documents = []
     for publication in publications:
-        documents.append(_document(base, publication))
+        documents.append(_document(publication.base if publication.key else base, publication))
         base = publication.data
     return documents
+
+
+def full_documents(publications: Iterable[Publication]) -> list[bytes]:
+    """The protocol's publication objects, none of them a change."""
+    return [_document(None, publication) for publication in publications]
+
+
+def base_after(item: Item) -> bytes | None:
+    """What the item after it is told as a change of."""
+    newest = item.publications[-1]
+    return None if newest.key else newest.data
 
 
 def _document(base: bytes | None, publication: Publication) -> bytes:

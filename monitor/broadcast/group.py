@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.broadcast.chain import Link, link_item
+from monitor.broadcast.chain import Link, base_after, link_item
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import Variant
@@ -86,7 +86,7 @@ class SendGroup:
         self._due: list[Client] | None = None
         """Those of them who are still to be offered the item under way; None before their turn."""
         self._base: bytes | None = None
-        """In a chain, the last payload that was offered."""
+        """In a chain, what the next item is told as a change of."""
         self._link: Link | None = None
         """In a chain, the form of the item under way."""
         self.wanted: Item | None = None
@@ -235,7 +235,7 @@ class SendGroup:
         self._cursor = 0
         self._due = None
         if self._link is not None:
-            self._base, self._link = item.publications[-1].data, None
+            self._base, self._link = base_after(item), None
         if not item.payload:
             return
         frame_bytes = len(item.frame(self._encoding))

@@ -37,6 +37,8 @@ class Publication:
     key: str = ""
     """What it sets or removes, in a `map` channel."""
     removed: bool = False
+    base: bytes | None = None
+    """What its key held before, on its way to subscribers who may be told the change."""
     published_ns: int = 0
     """When it was published, on the clock of `stamp_ns`; 0 if that is its stamp."""
 

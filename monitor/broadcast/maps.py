@@ -71,10 +71,10 @@ class Maps:
             publication = self._hub.compose(found.namespace, data, kind=kind, info=info, tags=tags, key=key)
             self._hub.check_room(found, publication)
             try:
-                placed = keyed.put(publication, version)
+                told = _put(found.namespace, keyed, publication, version)
             except ValueError as error:
                 raise BadPublication(f"channel {channel!r}: {error}") from None
-            self._announce(found, [placed])
+            self._announce(found, [told])
             return Placed(_position(found))
 
     def remove(self, channel: str, key: str) -> Placed:
@@ -113,13 +113,13 @@ class Maps:
         if data == _NULL:
             return keyed.remove(key, namespace.kind, self._hub.now_ns())
         try:
-            placed = keyed.put(self._hub.compose(namespace, data, key=key))
+            told = _put(namespace, keyed, self._hub.compose(namespace, data, key=key))
         except ValueError as error:
             self._hub.health.totals.refused["key"] += 1
             _log.debug("a key of the market was not taken: %s", error)
             return None
         keyed.sourced.add(key)
-        return placed
+        return told
 
     # Subscribers
 
@@ -181,6 +181,19 @@ class Maps:
                 self._announce(channel, channel.keyed.expire(self._hub.now_ns()))
             else:
                 self._aging.discard(channel)
+
+
+def _put(
+    namespace: Namespace, keyed: Keyed, publication: Publication, version: Version | None = None
+) -> Publication:
+    """Set a key; returns what its subscribers are told, with what it held if they may be told the change.
+
+    Raises:
+        ValueError: as `Keyed.put`.
+    """
+    before = keyed.get(publication.key)
+    placed = keyed.put(publication, version)
+    return replace(placed, base=before.data) if before and namespace.delta else placed
 
 
 def shown(namespace: Namespace, publications: list[Publication]) -> list[Publication]:

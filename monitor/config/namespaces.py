@@ -126,10 +126,8 @@ class Namespace(Section):
 
     @model_validator(mode="after")
     def _check_delta(self) -> Self:
-        if self.delta and self.delivery not in (Delivery.STREAM, Delivery.LATEST):
-            raise ValueError(
-                "delta is for delivery stream or latest: the publications of a state or map are changes"
-            )
+        if self.delta and self.delivery is Delivery.STATE:
+            raise ValueError("delta is not for delivery state: its publications are changes already")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from monitor.broadcast.chain import full_documents
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
 from monitor.broadcast.item import Publication, select
@@ -67,6 +68,7 @@ class Loading:
         self._info = info_of(session, self._namespace, grant)
         # Where it was, is told by its pages.
         self._wish = replace(wish, since=None)
+        self._is_chain = wish.wants_chain and self._namespace.delta
         self._expires_at = expires_at
         self._is_positioned = bool(self._namespace.history_size)
         self._start: Position | None = None
@@ -157,6 +159,7 @@ class Loading:
         result = protocol.result(
             type=1,
             recoverable=self._is_positioned,
+            delta=self._is_chain,
             publish_debounce=self._namespace.publish_debounce_ms,
             was_recovering=is_recovering,
             recovered=is_recovering,
@@ -172,6 +175,8 @@ class Loading:
 
     def _documents(self, publications: list[Publication]) -> list[bytes]:
         wanted = select(self._wish.only, shown(self._namespace, publications))
+        if self._is_chain:
+            return full_documents(wanted)
         return [publication.document() for publication in wanted]
 
 

@@ -200,3 +200,29 @@ def test_sdk_holds_the_part_of_a_map_that_its_filter_accepts(page: Page, process
         await until(bag, { k0: 0, k2: 22 });
         """,
     )
+
+
+def test_sdk_reads_a_map_told_in_changes_across_removals_and_a_cut(page: Page, process: Process) -> None:
+    channel = "changing:keys"
+
+    def value(number: int) -> dict[str, Any]:
+        return {"note": 'a "quoted" text, and é', "pad": "x" * 80, "n": number}
+
+    def deltas() -> int:
+        return int(run(page, "return bag.deltaStats().numDeltaPayloads"))
+
+    put(process, channel, a=value(1), b=value(2), c=value(3))
+    started = start(page, process, channel, "changing", pageSize=1, delta="fossil")
+    assert started == {"a": value(1), "b": value(2), "c": value(3)}
+    put(process, channel, b=value(4), a=value(5))
+    process.api("map_remove", channel=channel, key="c")
+    put(process, channel, c=value(6))
+    wait_for(page, {"a": value(5), "b": value(4), "c": value(6)})
+    assert deltas() == 2
+    run(page, "client.disconnect()")
+    put(process, channel, a=value(7))
+    process.api("map_remove", channel=channel, key="b")
+    run(page, "client.connect(); await until(bag, given.state)", state={"a": value(7), "c": value(6)})
+    put(process, channel, c=value(8), a=value(9), b=value(10))
+    wait_for(page, {"a": value(9), "b": value(10), "c": value(8)})
+    assert deltas() == 4
