@@ -74,6 +74,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
 
 
+def is_decimal(text: str) -> bool:
+    """Whether it is a price or a size as the server writes them: `-0.25`."""
+    return text.removeprefix("-").replace(".", "", 1).isdecimal()
+
+
 def _scaled(number: float) -> str:
     for unit in ("k", "M", "G"):
         number /= _KILO

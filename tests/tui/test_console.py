@@ -1,19 +1,16 @@
 """The screen, driven by keys and clicks, with a model that the test fills."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from textual.command import CommandPalette
-from textual.pilot import Pilot
 
 from monitor.client import LinkState, Status
-from tests.tui.reports import alert, connection, feed, fill, health, kind, lane
-from tui.app import VIEWS, Console
+from tests.tui.reports import connection, fill, health, kind, lane
+from tests.tui.screen import Screen, run
+from tui.app import VIEWS
 from tui.help import HelpScreen
-from tui.link import Link
-from tui.model import Call, Model, Query
+from tui.model import Call, Query
 from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.kinds import KindsTable
 from tui.panels.lanes import LanesTable
@@ -22,80 +19,6 @@ from tui.screens.connection import ConnectionScreen
 from tui.screens.connections import ConnectionsTable
 from tui.screens.feeds import FeedsTable
 from tui.screens.fills import FillsTable
-from tui.table import Table
-
-
-class RecordingLink(Link):
-    """Keeps what it was asked instead of asking a server; both sides are one here."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__(model, "")
-        self.asked: list[tuple[Call, ...]] = []
-        self.reconnects = 0
-        self.acts: list[Call] = []
-
-    def run_sync_soon(self, call: Callable[..., object], *arguments: object) -> None:
-        call(*arguments)
-
-    def ask(self, calls: tuple[Call, ...]) -> None:
-        self.asked.append(calls)
-
-    def reconnect(self) -> None:
-        self.reconnects += 1
-
-    def act(self, call: Call) -> None:
-        self.acts.append(call)
-
-
-class Screen:
-    """A running console and what its tables show."""
-
-    def __init__(self, app: Console, link: RecordingLink, pilot: Pilot[None]) -> None:
-        self.app, self.link, self.pilot, self.model = app, link, pilot, app.model
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.draw()
-
-    async def draw(self) -> None:
-        self.app.tick()
-        await self.pilot.pause()
-
-    @property
-    def query(self) -> Query:
-        """What the server was asked for last."""
-        (call,) = self.link.asked[-1]
-        return Query(**call.params)
-
-    def lines(self, table: type[Table]) -> list[str]:
-        """The visible lines of a table, head first."""
-        widget = self.app.screen.query_one(table)
-        return [widget.render_line(y).text.rstrip() for y in range(widget.size.height)]
-
-
-def run(story: Callable[[Screen], Awaitable[None]], size: tuple[int, int] = (160, 50)) -> None:
-    """Tell the story to a fresh console with one server's reports."""
-
-    async def tell() -> None:
-        model = Model("http://127.0.0.1:8000")
-        link = RecordingLink(model)
-        app = Console(model, link)
-        app.trio_token = link  # type: ignore[assignment]
-        async with app.run_test(size=size) as pilot:
-            model.set_link(Status(LinkState.CONNECTED), 0.0)
-            model.set_health(health(), 4e9)
-            model.set_alerts([alert()])
-            model.set_feeds([feed()])
-            model.set_fills("paper", [fill()])
-            model.set_connections({"total": 2, "rows": [connection(), connection(id="c2", user="ada")]})
-            screen = Screen(app, link, pilot)
-            await screen.draw()
-            try:
-                await story(screen)
-            finally:
-                app.exit()  # or its timers would still draw while the pilot takes the screen apart
-
-    asyncio.run(tell())
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])

@@ -34,7 +34,7 @@ def plain(parts: list[tuple[str, str]]) -> str:
 
 def test_lane_is_drawn_against_its_own_peak() -> None:
     row = cells(LanesTable, lane_row(lane(depth=3, bytes=420, peak=40, history=[40, 3])))
-    assert (row["depth"], row["bytes"].content) == (Cell("3", Tone.STRONG), "420 B")
+    assert (row["depth"], row["bytes"].content) == (Cell("3", Tone.STRONG, 3), "420 B")
     assert row["history"].content == Graph((40, 3), 40)
 
 
@@ -82,7 +82,7 @@ def test_active_alert_ages_and_a_cleared_one_does_not() -> None:
 
 def test_feed_in_trouble_says_why_and_how_often() -> None:
     row = cells(FeedsTable, feed_row(feed(state="retrying", gaps=2, error="reset by peer"), False))
-    assert row["gaps"] == Cell("2", Tone.WARNING)
+    assert row["gaps"] == Cell("2", Tone.WARNING, 2)
     assert row["error"] == Cell("reset by peer", Tone.BAD)
     assert row["sign"] == Cell("▲", Tone.WARNING)
 

@@ -57,14 +57,21 @@ def kind_row(kind: KindReport) -> Row:
             Cell(sign, tone),
             Cell(kind["kind"], seen),
             Cell(kind["lane"] or "", Tone.DIM),
-            Cell(count_text(kind["count"]), seen),
-            Cell(rate_text(kind["rate"]), seen),
-            Cell(ms_text(kind["p50_ms"]), seen),
-            Cell(ms_text(p99), Tone.PLAIN if tone is Tone.DIM else tone),
-            Cell(ms_text(kind["worst_ms"]), Tone.DIM),
-            Cell(UNKNOWN if limit is None else f"{limit:g}", Tone.DIM),
-            Cell("" if limit is None or p99 is None else gauge(p99 / limit, GAUGE_CELLS), tone),
-            Cell(count_text(kind["late"]), Tone.WARNING if kind["late"] else Tone.DIM),
+            Cell(count_text(kind["count"]), seen, kind["count"]),
+            Cell(rate_text(kind["rate"]), seen, kind["rate"]),
+            Cell(ms_text(kind["p50_ms"]), seen, kind["p50_ms"]),
+            Cell(ms_text(p99), Tone.PLAIN if tone is Tone.DIM else tone, p99),
+            Cell(ms_text(kind["worst_ms"]), Tone.DIM, kind["worst_ms"]),
+            Cell(UNKNOWN if limit is None else f"{limit:g}", Tone.DIM, limit),
+            _gauge(limit, p99, tone),
+            Cell(count_text(kind["late"]), Tone.WARNING if kind["late"] else Tone.DIM, kind["late"]),
             Cell(word, tone),
         ),
     )
+
+
+def _gauge(limit_ms: float | None, p99_ms: float | None, tone: Tone) -> Cell:
+    if limit_ms is None or p99_ms is None:
+        return Cell("", tone)
+    used = p99_ms / limit_ms
+    return Cell(gauge(used, GAUGE_CELLS), tone, round(used, 3))

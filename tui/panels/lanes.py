@@ -35,10 +35,10 @@ def lane_row(lane: LaneReport) -> Row:
         lane["lane"],
         (
             Cell(lane["lane"]),
-            Cell(count_text(lane["depth"]), waits),
-            Cell(count_text(lane["peak"]), Tone.PLAIN if lane["peak"] else Tone.DIM),
-            Cell(bytes_text(lane["bytes"]), waits),
-            Cell(rate_text(lane["rate"])),
+            Cell(count_text(lane["depth"]), waits, lane["depth"]),
+            Cell(count_text(lane["peak"]), Tone.PLAIN if lane["peak"] else Tone.DIM, lane["peak"]),
+            Cell(bytes_text(lane["bytes"]), waits, lane["bytes"]),
+            Cell(rate_text(lane["rate"]), value=lane["rate"]),
             Cell(Graph(tuple(lane["history"]), max(lane["peak"], HISTORY_TOP_MIN)), Tone.GRAPH),
         ),
     )

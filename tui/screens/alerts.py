@@ -45,9 +45,9 @@ def alert_row(alert: AlertReport, now: float) -> Row:
         str(alert["id"]),
         (
             Cell(sign, tone),
-            Cell(clock_text(alert["raised"])),
-            Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM),
-            Cell(span_text(lasted / 1_000), Tone.DIM),
+            Cell(clock_text(alert["raised"]), value=alert["raised"]),
+            Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM, cleared),
+            Cell(span_text(lasted / 1_000), Tone.DIM, round(lasted)),
             Cell(alert["name"], tone),
             Cell(alert["message"], Tone.DIM if cleared is not None else Tone.PLAIN),
         ),

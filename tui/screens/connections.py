@@ -21,6 +21,7 @@ class ConnectionsTable(Table):
     TITLE = "Connections"
     SHOWS = frozenset({Part.CONNECTIONS, Part.LINK})
     EMPTY = "none that match"
+    IS_SERVED = True
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 1, is_sortable=True),
         Column("address", "address", 21, is_sortable=True),
@@ -56,6 +57,7 @@ class ConnectionsTable(Table):
 def connection_row(entry: ConnectionReport, now: float) -> Row:
     """One line of the table; its key is the client's id."""
     sign, tone = _STATES.get(entry["state"], ("?", Tone.PLAIN))
+    dropped = entry["dropped"]
     waits = Tone.STRONG if any(entry["lanes"]) else Tone.DIM
     return Row(
         entry["id"],
@@ -65,16 +67,16 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
             Cell(entry["user"] or UNKNOWN, Tone.PLAIN if entry["user"] else Tone.DIM),
             Cell(entry["name"], Tone.DIM),
             Cell(entry["ladder"]["name"], Tone.WARNING if entry["ladder"]["step"] else Tone.DIM),
-            Cell(count_text(len(entry["channels"]))),
+            Cell(count_text(len(entry["channels"])), value=len(entry["channels"])),
             Cell("/".join(str(depth) for depth in entry["lanes"]), waits),
-            Cell(bytes_text(entry["outbox_bytes"]), waits),
-            Cell(bytes_text(entry["sent_bytes"])),
-            Cell(count_text(entry["dropped"]), Tone.WARNING if entry["dropped"] else Tone.DIM),
-            Cell(count_text(entry["merged"]), Tone.DIM),
-            Cell(count_text(entry["resent"]), Tone.DIM),
+            Cell(bytes_text(entry["outbox_bytes"]), waits, entry["outbox_bytes"]),
+            Cell(bytes_text(entry["sent_bytes"]), value=entry["sent_bytes"]),
+            Cell(count_text(dropped), Tone.WARNING if dropped else Tone.DIM, dropped),
+            Cell(count_text(entry["merged"]), Tone.DIM, entry["merged"]),
+            Cell(count_text(entry["resent"]), Tone.DIM, entry["resent"]),
             Cell(entry["encoding"], Tone.DIM),
-            Cell(span_text(now - entry["connected"] / 1_000), Tone.DIM),
-            Cell(ms_text(entry["rtt_ms"])),
+            Cell(span_text(now - entry["connected"] / 1_000), Tone.DIM, entry["connected"]),
+            Cell(ms_text(entry["rtt_ms"]), value=entry["rtt_ms"]),
             Cell(" ".join(entry["channels"]), Tone.DIM),
         ),
     )

@@ -61,11 +61,11 @@ def feed_row(feed: FeedReport, is_open: bool) -> Row:
         feed["name"],
         (
             Cell(sign, tone),
-            Cell(f"{arrow} {feed['name']}"),
+            Cell(f"{arrow} {feed['name']}", value=feed["name"]),
             Cell(feed["state"], tone),
-            Cell(rate_text(feed["rate"])),
-            Cell(age_text(feed["age_ms"])),
-            Cell(count_text(feed["messages"])),
+            Cell(rate_text(feed["rate"]), value=feed["rate"]),
+            Cell(age_text(feed["age_ms"]), value=feed["age_ms"]),
+            Cell(count_text(feed["messages"]), value=feed["messages"]),
             _trouble(feed["gaps"]),
             _trouble(feed["reconnects"]),
             _trouble(feed["garbage"]),
@@ -82,21 +82,22 @@ def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
         f"{feed_name}\n{entry['name']}",
         (
             Cell(sign, tone),
-            Cell(f"    {entry['name']}", Tone.DIM),
+            Cell(f"    {entry['name']}", Tone.DIM, entry["name"]),
             Cell(entry["state"], tone),
             nothing,
-            Cell(age_text(entry["age_ms"])),
-            Cell(count_text(entry["messages"]), Tone.DIM),
+            Cell(age_text(entry["age_ms"]), value=entry["age_ms"]),
+            Cell(count_text(entry["messages"]), Tone.DIM, entry["messages"]),
             nothing,
             nothing,
             nothing,
             nothing,
         ),
+        parent=feed_name,
     )
 
 
 def _trouble(count: int) -> Cell:
-    return Cell(count_text(count), Tone.WARNING if count else Tone.DIM)
+    return Cell(count_text(count), Tone.WARNING if count else Tone.DIM, count)
 
 
 def feed_of(key: str) -> str:

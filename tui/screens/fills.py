@@ -12,7 +12,7 @@ from tui.reports import FillReport
 from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
-_SIDES = {"buy": ("▲ buy", Tone.GOOD), "sell": ("▼ sell", Tone.BAD)}
+_SIDES = {"buy": ("▲ buy", Tone.BUY), "sell": ("▼ sell", Tone.SELL)}
 
 
 class FillsTable(Table):
@@ -51,7 +51,7 @@ def fill_row(fill: FillReport) -> Row:
     return Row(
         f"{fill['market']} {fill['fill']}",
         (
-            Cell(clock_text(fill["time"]), Tone.DIM),
+            Cell(clock_text(fill["time"]), Tone.DIM, fill["time"]),
             Cell(fill["market"], Tone.STRONG),
             Cell(side, tone),
             Cell(fill["size"]),

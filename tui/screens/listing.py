@@ -3,13 +3,12 @@
 from dataclasses import asdict, replace
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.model import Call, Model, Query
-from tui.prompt import Prompt
 from tui.screens.view import View
+from tui.sift import Filter
 from tui.table import Table
 
 
@@ -18,11 +17,9 @@ class ListingView(View):
     """The remote call that answers with the rows."""
     SORT_COLUMNS: ClassVar[tuple[str, ...]]
     """In the order in which a key goes through them; the server's names."""
-    FILTER_HINT: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter"),
-        Binding("s", "sort", "Sort"),
-        Binding("S", "reverse", "Reverse", show=False),
+        Binding("s", "sort", "Sort", show=False, id="sort"),
+        Binding("S", "reverse", "Sort the other way", show=False, id="reverse"),
     ]
 
     def compose_table(self) -> Table:
@@ -30,9 +27,8 @@ class ListingView(View):
         raise NotImplementedError
 
     def compose_panels(self) -> ComposeResult:
-        """The list, and the line for its filter."""
+        """The list."""
         yield self.compose_table()
-        yield Prompt(self.FILTER_HINT, id="filter")
 
     @property
     def wanted(self) -> Query:
@@ -53,25 +49,15 @@ class ListingView(View):
         self.console.model.queries[self.METHOD] = query
         self.ask()
 
-    def action_filter(self) -> None:
-        self.query_one("#filter", Prompt).open()
+    @property
+    def filter_text(self) -> str:
+        return self.wanted.filter or super().filter_text
 
-    @on(Prompt.Changed, "#filter")
-    def filter_rows(self, event: Prompt.Changed) -> None:
-        """Let the rows follow what is typed."""
-        self.want(replace(self.wanted, filter=event.value))
-
-    @on(Prompt.Submitted, "#filter")
-    def keep_filter(self) -> None:
-        """Back to the rows."""
-        self.query_one("#filter", Prompt).close()
-
-    def action_back(self) -> None:
-        """Show all rows again; if they are, return to what this was opened from."""
-        if self.wanted.filter:
-            self.query_one("#filter", Prompt).action_leave()
-        else:
-            super().action_back()
+    def filter(self, text: str) -> None:
+        """The server looks for a text in all rows; what else a filter can say is asked of those it gave."""
+        is_plain = Filter(text).is_plain
+        self.want(replace(self.wanted, filter=text if is_plain else ""))
+        super().filter("" if is_plain else text)
 
     def action_sort(self) -> None:
         """Sort by the next column."""

@@ -5,6 +5,8 @@ one is looked at; only the one on top is drawn, and only its calls cost the serv
 """
 
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
@@ -13,10 +15,14 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from monitor.errors import ConfigError
+from tui.export import export_csv, file_name
 from tui.model import Call, Model, Part
 from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.panel import Panel
 from tui.prompt import Prompt
+from tui.question import Question
+from tui.table import Table
 
 if TYPE_CHECKING:
     from tui.app import Console
@@ -27,11 +33,19 @@ class View(Screen[None]):
     """In the bar at the top; also the word that the `:` prompt takes."""
     ALIASES: ClassVar[tuple[str, ...]] = ()
     """Other words for it."""
+    FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("colon", "command", "Go to"),
-        Binding("escape", "back", "Back", show=False),
+        Binding("colon", "command", "Go to", id="command"),
+        Binding("slash", "filter", "Filter", id="filter"),
+        Binding("e", "export", "Export as CSV", show=False, id="export"),
+        Binding("escape", "back", "Back", show=False, id="back"),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._table: Table | None = None
+        """Which one is filtered from the prompt."""
 
     def compose(self) -> ComposeResult:
         """The head, the view's own panels, the foot."""
@@ -39,6 +53,7 @@ class View(Screen[None]):
         yield ViewBar(self.console.MODES)
         yield Banner()
         yield from self.compose_panels()
+        yield Prompt(self.FILTER_HINT, id="filter")
         yield Prompt("a view, or quit, help, reconnect", self.console.commands, id="command")
         yield Footer()
 
@@ -94,7 +109,60 @@ class View(Screen[None]):
         self.query_one("#command", Prompt).action_leave()
         await self.console.obey(event.value)
 
+    def action_filter(self) -> None:
+        self._table = self.table
+        prompt = self.query_one("#filter", Prompt)
+        with prompt.prevent(Prompt.Changed):
+            prompt.value = self.filter_text
+        prompt.open()
+
+    @property
+    def table(self) -> Table:
+        """The one that has the keys, or had them before a prompt; else the first."""
+        if isinstance(self.focused, Table):
+            return self.focused
+        return self._table or self.query(Table).first()
+
+    @property
+    def filter_text(self) -> str:
+        return self.table.filter_text
+
+    def filter(self, text: str) -> None:
+        """Show the rows that match."""
+        self.table.filter(text)
+
+    @on(Prompt.Changed, "#filter")
+    def filter_rows(self, event: Prompt.Changed) -> None:
+        """Let the rows follow what is typed."""
+        self.filter(event.value)
+
+    @on(Prompt.Submitted, "#filter")
+    def keep_filter(self) -> None:
+        """Back to the rows."""
+        self.query_one("#filter", Prompt).close()
+
     def action_back(self) -> None:
-        """Return to what this was opened from."""
-        if len(self.app.screen_stack) > 1:
+        """Show all rows again; if they are, return to what this was opened from."""
+        if self.filter_text:
+            self.filter("")
+            with self.prevent(Prompt.Changed):
+                self.query_one("#filter", Prompt).action_leave()
+        elif len(self.app.screen_stack) > 1:
             self.app.pop_screen()
+
+    def action_export(self) -> None:
+        """Ask for a file's name, and write the table there."""
+        table = self.table
+        name = file_name(table.TITLE.casefold().replace(" ", "-"), self.console.now())
+        self.app.push_screen(Question(f"{table.TITLE} as CSV", name), partial(self._export, table))
+
+    def _export(self, table: Table, name: str | None) -> None:
+        if name is None:
+            return
+        path, records = Path(name).expanduser(), table.records()
+        try:
+            export_csv(path, [column.key for column in table.COLUMNS], records)
+        except ConfigError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            self.notify(f"{len(records):,} rows in {path.absolute()}", markup=False)
