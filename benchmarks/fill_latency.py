@@ -105,7 +105,7 @@ def _open_console(server: Server) -> Iterator[None]:
     fcntl.ioctl(console_side, termios.TIOCSWINSZ, size)
     token = {"LANECAST_OPERATOR_TOKEN": make_token(server.operator_key, "console"), "TERM": "xterm-256color"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tui", server.url],
+        [sys.executable, "-m", "monitor", "console", server.url],
         env=os.environ | token,
         stdin=console_side,
         stdout=console_side,

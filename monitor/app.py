@@ -35,6 +35,8 @@ _log = logging.getLogger("lanecast")
 
 LOG_FILE_BYTES = 10_000_000
 GC_ALLOCATIONS = 50_000
+_PROGRAM = [sys.executable] if hasattr(sys, "frozen") else [sys.executable, "-m", "monitor"]
+"""Starts this program again: the file that `make binary` made is its own interpreter."""
 
 
 def run(settings: Settings, keys: Keys, *, console: bool) -> int:
@@ -95,9 +97,7 @@ async def _run_console(address: str, settings: Settings, keys: Keyring) -> int:
     environment = {**os.environ, "LANECAST_OPERATOR_TOKEN": token}
     if settings.tls:
         environment["LANECAST_CERTIFICATE"] = str(settings.tls.certificate_file.absolute())
-    ended = await trio.run_process(
-        [sys.executable, "-m", "tui", address], env=environment, check=False, stdin=None
-    )
+    ended = await trio.run_process([*_PROGRAM, "console", address], env=environment, check=False, stdin=None)
     return ended.returncode
 
 

@@ -6,15 +6,17 @@ not wait for Trio, Textual and an HTTP client that it does not use.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor import __version__
+from monitor.commands.dictionary import dictionary
+from monitor.commands.journal import journal
 from monitor.errors import ConfigError, LanecastError
 from monitor.options import InReadingOrder, combined, settings_of, source_options
 
@@ -94,10 +96,15 @@ _server_options = combined(
     Every setting is a key of lanecast.toml, a variable (LANECAST_PORT=9000, LANECAST_SIMULATOR__RATE=200)
     and a flag (--port 9000, --set simulator.rate=200); flags go over variables, variables over the file.""",
 )
-@click.version_option(__version__, message="lanecast %(version)s")
+@click.option("--version", is_flag=True, help="Show the version, the commit and the packages inside.")
 @click.pass_context
-def lanecast(ctx: click.Context) -> None:
+def lanecast(ctx: click.Context, version: bool) -> None:
     """Deliver market and trading events to the people watching, in time."""
+    if version:
+        from monitor import provenance
+
+        click.echo(provenance.describe())
+        ctx.exit()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -129,10 +136,13 @@ def console(url: str | None, **given: Any) -> int:
     the one in the data directory). Over TLS the machine's authorities must vouch for the server, or
     LANECAST_CERTIFICATE names a file with its certificate.
     """
+    # Until the console listens to it, Ctrl-C ends us in silence: the next import takes half a second.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from tui.app import run_console
 
-    settings = settings_of(given)
-    return run_console(url or settings.address, _operator_token(settings), _certificate(settings, url))
+    # Who is told all of it, as the console of `lanecast run`, stumbles over no settings of somebody else's.
+    settings = cache(partial(settings_of, given))
+    return run_console(url or settings().address, _operator_token(settings), _certificate(settings, url))
 
 
 @lanecast.command()
@@ -187,7 +197,7 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
 
     settings = settings_of(given)
     text = sys.stdin.read() if json_text == "-" else json_text
-    address, certificate = url or settings.address, _certificate(settings, url)
+    address, certificate = url or settings.address, _certificate(lambda: settings, url)
     click.echo(publish_json(address, load_keys(settings).api, channel, text, certificate))
 
 
@@ -279,96 +289,24 @@ def rotate(name: str, at_once: bool, **given: Any) -> None:
     click.echo(f"{path}: a new key; the old one is taken for {seconds} s")
 
 
-@lanecast.group(cls=InReadingOrder)
-def dictionary() -> None:
-    """Make the dictionary of the zstd subprotocol."""
+lanecast.add_command(dictionary)
+lanecast.add_command(journal)
 
 
-@dictionary.command()
-@click.option(
-    "--seconds",
-    type=click.IntRange(60, 86_400),
-    default=600,
-    show_default=True,
-    help="Of simulated traffic; a minute of it takes some seconds.",
-)
-@click.option("--output", type=click.Path(path_type=Path), default=Path("lanecast.zdict"), show_default=True)
-def train(seconds: int, output: Path) -> None:
-    """Train one from the traffic of a simulated market.
+@lanecast.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands and options.
 
-    A server uses it with --set zstd_dictionary=FILE.
+    \b
+    Example:
+      lanecast completion bash > ~/.local/share/bash-completion/completions/lanecast
     """
-    from monitor.training import record, train_dictionary
+    from click.shell_completion import get_completion_class
 
-    with click.progressbar(length=seconds, label="recording", file=sys.stderr) as bar:
-        samples = record(seconds, on_second=lambda: bar.update(1))
-    trained = train_dictionary(samples)
-    try:
-        output.write_bytes(trained.data)
-    except OSError as error:
-        raise ConfigError(f"--output {output} can't be written: {error.strerror or error}") from None
-    click.echo(f"{output}: {len(trained.data)} bytes, id {trained.id}")
-
-
-@lanecast.group(cls=InReadingOrder)
-def journal() -> None:
-    """Look at what survives the server: orders, fills, bot events.
-
-    Both read the file beside a server that writes it, and change nothing.
-    """
-
-
-_journal_options = combined(
-    click.argument("file", required=False, type=click.Path(path_type=Path)),
-    source_options,
-)
-
-
-@journal.command("check")
-@_journal_options
-def check_journal(file: Path | None, **given: Any) -> int:
-    """Read the whole journal, or another FILE: pages, positions, keys.
-
-    Exit 0 if it holds together, 1 if not.
-    """
-    from monitor.storage.journal_reader import check
-
-    path = file or settings_of(given).journal_file
-    verdict = check(path)
-    for trouble in verdict.troubles:
-        click.echo(f"{path}: {trouble}")
-    state = "damaged" if verdict.troubles else "ok"
-    click.echo(f"{path}: {verdict.publications} publications of {verdict.channels} channels, {state}")
-    return 1 if verdict.troubles else 0
-
-
-@journal.command("export")
-@_journal_options
-@click.option("--channel", default="*", show_default=True, metavar="GLOB", help="As orders:* or bots:ann.")
-@click.option("--since", metavar="TIME", help="From then on, as 2026-11-21 or 2026-11-21T03:00:00Z.")
-@click.option("--until", metavar="TIME", help="Before then.")
-def export_journal(
-    file: Path | None, channel: str, since: str | None, until: str | None, **given: Any
-) -> None:
-    """Write the journal's publications, or another FILE's, as lines of JSON."""
-    from monitor.storage.journal_reader import export
-
-    path = file or settings_of(given).journal_file
-    first_ms, end_ms = _time_ms("--since", since, 0), _time_ms("--until", until, 2**62)
-    for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms):
-        sys.stdout.buffer.write(line)
-
-
-def _time_ms(option: str, text: str | None, default: int) -> int:
-    """Milliseconds since 1970 of a time that is local unless it says otherwise."""
-    if text is None:
-        return default
-    from datetime import datetime
-
-    try:
-        return round(datetime.fromisoformat(text).timestamp() * 1_000)
-    except (ValueError, OverflowError):
-        raise ConfigError(f"{option} {text!r} must be a time, as 2026-11-21T03:00:00Z") from None
+    complete = get_completion_class(shell)
+    assert complete
+    click.echo(complete(lanecast, {}, "lanecast", "_LANECAST_COMPLETE").source())
 
 
 def _serve(given: dict[str, Any], *, console: bool) -> int:
@@ -403,15 +341,16 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-def _operator_token(settings: "Settings") -> str:
+def _operator_token(settings: Callable[[], "Settings"]) -> str:
     from monitor.keys import load_keys
     from monitor.serve.tokens import make_token
 
-    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings).operator, "console")
+    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings()).operator, "console")
 
 
-def _certificate(settings: "Settings", url: str | None) -> Path | None:
+def _certificate(settings: Callable[[], "Settings"], url: str | None) -> Path | None:
     """The file of the certificate that the server must have; without a URL that of the server here."""
     if given := os.environ.get("LANECAST_CERTIFICATE"):
         return Path(given)
-    return settings.tls.certificate_file if settings.tls and url is None else None
+    tls = settings().tls if url is None else None
+    return tls.certificate_file if tls else None

@@ -1,5 +1,6 @@
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -8,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from monitor import __version__, provenance
 from monitor.cli import main
 from monitor.config import Settings
 from monitor.keyring import Keyring
@@ -59,8 +62,24 @@ def test_without_a_command_the_help_is_shown(surroundings: dict[str, str]) -> No
     assert lanecast(surroundings).stdout == lanecast(surroundings, "--help").stdout
 
 
-def test_version_is_told(surroundings: dict[str, str]) -> None:
-    assert lanecast(surroundings, "--version").stdout.startswith("lanecast 0.")
+def test_version_tells_the_commit_and_what_is_inside(surroundings: dict[str, str]) -> None:
+    program, packages = lanecast(surroundings, "--version").stdout.splitlines()
+    assert program == f"lanecast {__version__}, commit {provenance.commit()}"
+    assert packages.startswith(f"Python {platform.python_version()}, trio {metadata.version('trio')}, ")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_the_shells_own(surroundings: dict[str, str], shell: str) -> None:
+    printed = lanecast(surroundings, "completion", shell)
+    assert printed.returncode == 0
+    assert f"_LANECAST_COMPLETE={shell}_complete" in printed.stdout
+
+
+def test_half_a_command_is_completed(surroundings: dict[str, str]) -> None:
+    completed = lanecast(
+        surroundings, _LANECAST_COMPLETE="bash_complete", COMP_WORDS="lanecast journal ex", COMP_CWORD="2"
+    )
+    assert completed.stdout == "plain,export\n"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ rest_url = "{rest_url}"
 @contextmanager
 def console(server: Process) -> Iterator[Terminal]:
     token = make_token(KEYS.operator, "console")
-    with terminal(["tui", server.address], (160, 50), LANECAST_OPERATOR_TOKEN=token) as screen:
+    with terminal(["monitor", "console", server.address], (160, 50), LANECAST_OPERATOR_TOKEN=token) as screen:
         yield screen
 
 

@@ -30,7 +30,7 @@ def open_console(port: int, *, settle_seconds: float) -> Iterator[None]:
     fcntl.ioctl(console_side, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     given = {"LANECAST_OPERATOR_TOKEN": make_token(OPERATOR_KEY, "console"), "TERM": "xterm-256color"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tui", f"http://127.0.0.1:{port}"],
+        [sys.executable, "-m", "monitor", "console", f"http://127.0.0.1:{port}"],
         env=os.environ | given,
         stdin=console_side,
         stdout=console_side,

@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 @contextmanager
 def console(url: str, size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
     token = make_token(KEYS.operator, "console")
-    with terminal(["tui", url], size, LANECAST_OPERATOR_TOKEN=token) as screen:
+    with terminal(["monitor", "console", url], size, LANECAST_OPERATOR_TOKEN=token) as screen:
         yield screen
 
 
@@ -98,16 +98,16 @@ def test_token_is_written_nowhere(server: Process) -> None:
 
 
 def test_wrong_address_is_one_sentence_and_exit_2() -> None:
-    with terminal(["tui", "127.0.0.1:8000"]) as screen:
+    with terminal(["monitor", "console", "127.0.0.1:8000"]) as screen:
         assert screen.wait_for_end() == 2
         assert screen.plain().strip() == (
-            "url is '127.0.0.1:8000', must be an http, https, ws or wss address of a server"
+            "lanecast: url is '127.0.0.1:8000', must be an http, https, ws or wss address of a server"
         )
 
 
 def test_without_a_terminal_it_is_one_sentence_and_exit_2() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tui", "http://127.0.0.1:1"],
+        [sys.executable, "-m", "monitor", "console", "http://127.0.0.1:1"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -115,11 +115,14 @@ def test_without_a_terminal_it_is_one_sentence_and_exit_2() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "the console needs a terminal; without one, /metrics tells how the server is\n"
+    assert (
+        done.stderr
+        == "lanecast: the console needs a terminal; without one, /metrics tells how the server is\n"
+    )
 
 
 def test_ctrl_c_while_the_console_is_imported_leaves_no_traceback() -> None:
-    with terminal(["tui", "http://127.0.0.1:1"], PYTHONPROFILEIMPORTTIME="1") as screen:
+    with terminal(["monitor", "console", "http://127.0.0.1:1"], PYTHONPROFILEIMPORTTIME="1") as screen:
         screen.wait_for(b" rich.")
         screen.press(b"\x03")
         assert screen.wait_for_end() == -signal.SIGINT

@@ -1,0 +1,43 @@
+"""`lanecast dictionary`: makes the dictionary of the zstd subprotocol from simulated traffic.
+
+What trains one is imported when it is called, so that `lanecast --help` does not wait for it.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from monitor.errors import ConfigError
+from monitor.options import InReadingOrder
+
+
+@click.group(cls=InReadingOrder)
+def dictionary() -> None:
+    """Make the dictionary of the zstd subprotocol."""
+
+
+@dictionary.command()
+@click.option(
+    "--seconds",
+    type=click.IntRange(60, 86_400),
+    default=600,
+    show_default=True,
+    help="Of simulated traffic; a minute of it takes some seconds.",
+)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("lanecast.zdict"), show_default=True)
+def train(seconds: int, output: Path) -> None:
+    """Train one from the traffic of a simulated market.
+
+    A server uses it with --set zstd_dictionary=FILE.
+    """
+    from monitor.training import record, train_dictionary
+
+    with click.progressbar(length=seconds, label="recording", file=sys.stderr) as bar:
+        samples = record(seconds, on_second=lambda: bar.update(1))
+    trained = train_dictionary(samples)
+    try:
+        output.write_bytes(trained.data)
+    except OSError as error:
+        raise ConfigError(f"--output {output} can't be written: {error.strerror or error}") from None
+    click.echo(f"{output}: {len(trained.data)} bytes, id {trained.id}")

@@ -1,0 +1,73 @@
+"""`lanecast journal`: what an operator asks of the journal, beside the server that writes it.
+
+Nothing here changes the file; times without a zone are this machine's.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from monitor.errors import ConfigError
+from monitor.options import InReadingOrder, combined, settings_of, source_options
+
+
+@click.group(cls=InReadingOrder)
+def journal() -> None:
+    """Look at what survives the server: orders, fills, bot events.
+
+    Both read the file beside a server that writes it, and change nothing.
+    """
+
+
+_journal_options = combined(
+    click.argument("file", required=False, type=click.Path(path_type=Path)),
+    source_options,
+)
+
+
+@journal.command("check")
+@_journal_options
+def check_journal(file: Path | None, **given: Any) -> int:
+    """Read the whole journal, or another FILE: pages, positions, keys.
+
+    Exit 0 if it holds together, 1 if not.
+    """
+    from monitor.storage.journal_reader import check
+
+    path = file or settings_of(given).journal_file
+    verdict = check(path)
+    for trouble in verdict.troubles:
+        click.echo(f"{path}: {trouble}")
+    state = "damaged" if verdict.troubles else "ok"
+    click.echo(f"{path}: {verdict.publications} publications of {verdict.channels} channels, {state}")
+    return 1 if verdict.troubles else 0
+
+
+@journal.command("export")
+@_journal_options
+@click.option("--channel", default="*", show_default=True, metavar="GLOB", help="As orders:* or bots:ann.")
+@click.option("--since", metavar="TIME", help="From then on, as 2026-11-21 or 2026-11-21T03:00:00Z.")
+@click.option("--until", metavar="TIME", help="Before then.")
+def export_journal(
+    file: Path | None, channel: str, since: str | None, until: str | None, **given: Any
+) -> None:
+    """Write the journal's publications, or another FILE's, as lines of JSON."""
+    from monitor.storage.journal_reader import export
+
+    path = file or settings_of(given).journal_file
+    first_ms, end_ms = _time_ms("--since", since, 0), _time_ms("--until", until, 2**62)
+    for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms):
+        sys.stdout.buffer.write(line)
+
+
+def _time_ms(option: str, text: str | None, default: int) -> int:
+    """Milliseconds since 1970 of a time that is local unless it says otherwise."""
+    if text is None:
+        return default
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{option} {text!r} must be a time, as 2026-11-21T03:00:00Z") from None
