@@ -2,8 +2,8 @@
 
 Forty small files cost headers, waits and what gzip can't see across files; a build step would stand between a
 file and what is served. So an entry file is answered with all that it imports, without comments and
-indentation; every other file is served as it is, and the page would run from those too. Forms of `import` and
-`export` that the page does not use are unknown: they fail the start, and so never the page.
+indentation; every other file is served as it is, and the page would run from those too. Modules so joined
+share a scope: a name that two declare fails the start, not the page, as an unknown form of `import` does.
 """
 
 import posixpath
@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) \w)", re.MULTILINE)
+_DECLARED = re.compile(r"^(?:async function|function|class|const|let) (\w+)", re.MULTILINE)
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|.*\bimport[.(].*", re.MULTILINE)
 _SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOTALL)
+_CSS_GAP = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")
 _LINE_START = re.compile(r"\s*\n\s*")
 
 Sources = Mapping[str, str]
@@ -22,13 +24,14 @@ Sources = Mapping[str, str]
 
 
 def join_modules(entry: str, sources: Sources) -> str:
-    """The ES module `entry` and what it imports as one script, each module in a scope of its own.
+    """The ES module `entry` with what it imports in front of it, as one script.
 
     Raises:
-        ValueError: a module is missing, imports itself on a way round, or imports or exports in another form.
+        ValueError: a module is missing, imports itself on a way round, imports or exports in another form, or
+            declares what another one declares.
     """
-    scopes = {path: f"$module{number}" for number, path in enumerate(_in_order(entry, sources, _imported))}
-    return "".join(_scope(path, sources[path], scopes) for path in scopes)
+    declared: dict[str, str] = {}
+    return "".join(_unwrap(path, sources[path], declared) for path in _in_order(entry, sources, _imported))
 
 
 def join_sheets(entry: str, sources: Sources) -> str:
@@ -38,7 +41,8 @@ def join_sheets(entry: str, sources: Sources) -> str:
         ValueError: a sheet is missing or imports itself on a way round.
     """
     paths = _in_order(entry, sources, _SHEET.findall)
-    return "".join(_shorten(_SHEET.sub("", sources[path])) for path in paths)
+    sheets = (_COMMENT.sub("", _SHEET.sub("", sources[path])) for path in paths)
+    return "".join(_CSS_GAP.sub(r"\1", sheet).strip() for sheet in sheets)
 
 
 def _imported(source: str) -> list[str]:
@@ -69,22 +73,15 @@ def _resolve(importer: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(importer), target))
 
 
-def _scope(path: str, source: str, scopes: Mapping[str, str]) -> str:
-    source = _COMMENT.sub("", source)
-    names = ",".join(_EXPORT.findall(source))
-    body = _EXPORT.sub("", _IMPORT.sub(lambda found: _take(path, found, scopes), source))
+def _unwrap(path: str, source: str, declared: dict[str, str]) -> str:
+    """A module's own part; `declared` says which module declares a name, and learns this one's."""
+    body = _LINE_START.sub("\n", _EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", source)))).lstrip()
     if unknown := _UNKNOWN.search(body):
         raise ValueError(
             f"{path} can't be joined: {unknown[0].strip()!r} is a form that the server does not know"
         )
-    return f"const {scopes[path]}=(()=>{{{_shorten(body)}return{{{names}}}}})();\n"
-
-
-def _take(path: str, found: re.Match[str], scopes: Mapping[str, str]) -> str:
-    names, target = found.groups()
-    return f"const {{{names}}} = {scopes[_resolve(path, target)]};"
-
-
-def _shorten(source: str) -> str:
-    """Without comments that have lines of their own, indentation and empty lines."""
-    return _LINE_START.sub("\n", _COMMENT.sub("", source)).lstrip()
+    for name in _DECLARED.findall(_EXPORT.sub("", source)):
+        if name in declared:
+            raise ValueError(f"{path} can't be joined: {declared[name]} declares {name} too")
+        declared[name] = path
+    return body

@@ -1,5 +1,6 @@
 /** One subscription and the state it feeds, shared by every panel that shows it. */
 import { Book } from "./state/book.js";
+import { Cycles } from "./state/cycles.js";
 import { Entries } from "./state/entries.js";
 import { Fills } from "./state/fills.js";
 import { HotMarkets } from "./state/hot.js";
@@ -26,6 +27,8 @@ function stateFor(name) {
       return new Latest();
     case "book":
       return new Book();
+    case "bots":
+      return new Cycles();
     case "orders":
       return new Fills();
     default:

@@ -11,6 +11,17 @@ export function make(tag, className = "", ...children) {
   return element;
 }
 
+/** Make a table's row, a cell a name, those of `figures` aligned as numbers: `{element, [name]: cell}`. */
+export function makeRow(testid, texts, figures = []) {
+  const cells = Object.fromEntries([
+    ...texts.map((name) => [name, make("td", name)]),
+    ...figures.map((name) => [name, make("td", `number ${name}`)]),
+  ]);
+  const element = make("tr", "", ...Object.values(cells));
+  element.dataset.testid = testid;
+  return { element, ...cells };
+}
+
 /** Set the text of an element that holds nothing else. */
 export function write(element, text) {
   const node = element.firstChild ?? element.appendChild(document.createTextNode(""));

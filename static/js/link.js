@@ -7,7 +7,14 @@ import { answerTo } from "./sampling.js";
 
 /** States kept for channels that nobody watches now, so that coming back finds the rows still there. */
 const IDLE_CHANNELS = 16;
-const PROBE_INTERVAL_MS = 5_000;
+const PROBE_INTERVAL_MS = 1_000;
+/** Probes are as rare as this unless somebody studies them. */
+const PROBE_EVERY = 5;
+/** After a cut: at most so long to the next attempt, each time another part of it, so that not all come at once. */
+const RECONNECT_MS = { minReconnectDelay: 200, maxReconnectDelay: 3_000 };
+const NO_ANSWER = 1;
+const CUTS_KEPT = 20;
+const DELIVERIES_KEPT = 60;
 const AGES_KEPT = 64;
 
 export class Link {
@@ -20,17 +27,32 @@ export class Link {
   delivery = null;
   /** Where this client stands on the server's ladder: `{step, name}`, null while it gets everything. */
   ladder = null;
+  /** What the server says of this connection (RPC `me`), null before its first answer. */
+  row = null;
+  bytesPerSecond = 0;
+  /** The last deliveries' milliseconds as texts, oldest first. */
+  deliveries = [];
+  /** When the connection was lost, newest first: `{sinceMs, untilMs, reason}`, `untilMs` null until it is back. */
+  cuts = [];
   #centrifuge;
   /** What the server calls this connection. */
   #id = "";
   #channels = new Map();
   #ages = [];
   #onChange;
+  #isStudied = false;
+  #probes = 0;
+  #askedMs = 0;
 
   /** `onChange` is called when the connection's state or a measurement has changed. */
   constructor(url, token, onChange) {
     this.#onChange = onChange;
-    this.#centrifuge = new Centrifuge(url, { name: "page", token: token ?? "", data: { latency: true } });
+    this.#centrifuge = new Centrifuge(url, {
+      name: "page",
+      token: token ?? "",
+      data: { latency: true },
+      ...RECONNECT_MS,
+    });
     this.#centrifuge.on("connecting", ({ code, reason }) =>
       this.#become("connecting", code === 0 ? "" : reason),
     );
@@ -43,7 +65,9 @@ export class Link {
       this.#id = client;
       this.delivery = null;
       this.ladder = null;
+      this.row = null;
       this.failedAttempts = 0;
+      if (this.cuts[0]) this.cuts[0].untilMs ??= Date.now();
       this.#become("connected", "");
       this.#probe();
     });
@@ -52,7 +76,11 @@ export class Link {
       this.failedAttempts += 1;
       this.#onChange();
     });
-    setInterval(() => this.#probe(), PROBE_INTERVAL_MS);
+    setInterval(() => {
+      if (this.#probes++ % PROBE_EVERY === 0 || this.#isStudied) this.#probe();
+    }, PROBE_INTERVAL_MS);
+    // After a sleep the line may be dead without anybody having said so.
+    document.addEventListener("visibilitychange", () => this.#probe());
   }
 
   connect() {
@@ -79,8 +107,15 @@ export class Link {
     this.#onChange();
   }
 
-  get watchedNames() {
-    return [...this.#channels.values()].filter((channel) => channel.isWatched).map((channel) => channel.name);
+  /** The channels that somebody watches. */
+  get watched() {
+    return [...this.#channels.values()].filter((channel) => channel.isWatched);
+  }
+
+  /** Ask the server for this connection's row every second, as long as somebody looks at it. */
+  study(isStudied) {
+    this.#isStudied = isStudied;
+    if (isStudied) this.#probe();
   }
 
   /** Median age of the last trades and orders at their arrival, or null. */
@@ -90,6 +125,7 @@ export class Link {
   }
 
   #become(state, reason) {
+    if (this.state === "connected" && state !== "connected") this.#noteCut(reason);
     this.state = state;
     this.reason = reason;
     this.#onChange();
@@ -107,18 +143,39 @@ export class Link {
     if (this.#ages.length > AGES_KEPT) this.#ages.shift();
   }
 
-  /** Any answer measures the way there and back, a refusal too. */
+  #noteCut(reason) {
+    this.cuts.unshift({ sinceMs: Date.now(), untilMs: null, reason });
+    this.cuts.splice(CUTS_KEPT);
+  }
+
+  /** Any answer measures the way there and back, a refusal too; a line on which none comes is dead. */
   async #probe() {
     if (this.state !== "connected" || document.hidden) return;
     const asked = performance.now();
     try {
       const { data } = await this.#centrifuge.rpc("me", {});
-      if (data.e2e_ms !== null) this.delivery = { ms: data.e2e_ms, errorMs: data.e2e_error_ms };
+      this.#noteRow(data, asked);
     } catch (error) {
+      if (error.code === NO_ANSWER) this.#reconnect();
       if (error.code < 100) return;
     }
     this.roundTripMs = performance.now() - asked;
     this.#onChange();
+  }
+
+  #noteRow(row, askedMs) {
+    if (this.row) this.bytesPerSecond = ((row.sent_bytes - this.row.sent_bytes) / (askedMs - this.#askedMs)) * 1_000;
+    this.row = row;
+    this.#askedMs = askedMs;
+    if (row.e2e_ms === null) return;
+    this.delivery = { ms: row.e2e_ms, errorMs: row.e2e_error_ms };
+    this.deliveries.push(String(row.e2e_ms));
+    if (this.deliveries.length > DELIVERIES_KEPT) this.deliveries.shift();
+  }
+
+  #reconnect() {
+    this.#centrifuge.disconnect();
+    this.#centrifuge.connect();
   }
 
   #forgetIdle() {

@@ -6,64 +6,80 @@ import { listen } from "./keyboard.js";
 import { Link } from "./link.js";
 import { AnalyticsPanel } from "./panels/analytics.js";
 import { BookPanel } from "./panels/book.js";
+import { BotPanel } from "./panels/bot.js";
 import { BotsPanel } from "./panels/bots.js";
 import { ConnectionBar } from "./panels/connection.js";
-import { DrawerPanel } from "./panels/drawer.js";
 import { FillsPanel } from "./panels/fills.js";
 import { HotPanel } from "./panels/hot.js";
 import { OrdersPanel } from "./panels/orders.js";
 import { PulsePanel } from "./panels/pulse.js";
+import { QuotePanel } from "./panels/quote.js";
 import { SearchPanel } from "./panels/search.js";
+import { StatusPanel } from "./panels/status.js";
 import { TapePanel } from "./panels/tape.js";
+import { Router, go } from "./route.js";
 import { Screen } from "./screen.js";
 
 const AGE_INTERVAL_MS = 500;
 
 const token = takeToken();
 const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/connection/websocket`;
+const at = (id) => document.getElementById(id);
 const frame = new Frame();
+const router = new Router(at("panels"), () => panels.forEach((panel) => panel.follow()));
 const link = new Link(url, token, () => frame.mark(bar));
 const bar = new ConnectionBar(link);
-const page = { link, frame, screen: new Screen(), account: accountOf(token) };
+const page = { link, frame, router, screen: new Screen(), account: accountOf(token) };
 
-const at = (id) => document.getElementById(id);
 const tape = new TapePanel(at("tape"), page);
 const book = new BookPanel(at("book"), page);
-const drawer = new DrawerPanel(at("drawer"), page);
+const status = new StatusPanel(at("status"), page);
 const search = new SearchPanel(at("search"), page);
-new PulsePanel(at("pulse"), page);
-new HotPanel(at("hot"), page);
-new AnalyticsPanel(at("analytics"), page);
-new BotsPanel(at("bots"), page);
-new FillsPanel(at("fills"), page);
-new OrdersPanel(at("orders"), page);
+const panels = [
+  tape,
+  book,
+  status,
+  new PulsePanel(at("pulse"), page),
+  new QuotePanel(at("quote"), page),
+  new HotPanel(at("hot"), page),
+  new AnalyticsPanel(at("analytics"), page),
+  new BotsPanel(at("bots"), page),
+  new BotPanel(at("bot"), page),
+  new FillsPanel(at("fills"), page),
+  new OrdersPanel(at("orders"), page),
+];
 
-const openMarket = (market) => drawer.open(market);
+const openMarket = (market) => go("market", market);
+const isMarketViewed = () => router.route.view === "market";
 const actions = {
   pause: () => tape.togglePause(),
   search: () => search.open(openMarket),
-  "book-market": () => search.open((market) => book.choose(market)),
+  "book-market": () => search.open(isMarketViewed() ? openMarket : (market) => book.choose(market)),
+  pin: () => book.choose(router.route.subject),
   account: () => askToken(at("account-dialog")),
   theme: () => document.dispatchEvent(new Event("themetoggle")),
   help: () => at("help").showModal(),
 };
 
 document.addEventListener("click", ({ target }) => {
-  const button = target.closest("[data-action]");
-  const row = target.closest("[data-market]");
-  if (button) actions[button.dataset.action]();
-  else if (row) openMarket(row.dataset.market);
+  const found = target.closest("[data-action], [data-bot], [data-market]");
+  if (!found) return;
+  const { action, bot, market } = found.dataset;
+  if (action) actions[action]();
+  else if (bot) go("bots", bot);
+  else openMarket(market);
 });
-drawer.element.querySelector("[data-drawer=pin]").addEventListener("click", () => book.choose(drawer.market));
+const links = [...document.querySelectorAll(".views a")];
 listen({
   p: actions.pause,
   "/": actions.search,
   "?": actions.help,
   t: actions.theme,
-  Escape: () => drawer.close(),
+  Escape: () => go("overview"),
+  ...Object.fromEntries(links.map((link, at) => [String(at + 1), () => link.click()])),
 });
 
 // Ages grow while nothing arrives.
-setInterval(() => [book, drawer, bar].forEach((part) => frame.mark(part)), AGE_INTERVAL_MS);
+setInterval(() => [book, status, bar].forEach((part) => frame.mark(part)), AGE_INTERVAL_MS);
 write(at("account"), page.account);
 link.connect();

@@ -25,6 +25,15 @@ export class Panel {
     });
   }
 
+  /** What the address bar says after `view`; "" while it names another one. */
+  subjectOf(view) {
+    const { route } = this.page.router;
+    return route.view === view ? route.subject : "";
+  }
+
+  /** Whether something of a market belongs here: everything does, but in the view of one market. */
+  concerns = ({ market }) => ["", market].includes(this.subjectOf("market"));
+
   /** Names of the channels that the panel needs while it is shown. */
   get channels() {
     return [];

@@ -43,6 +43,16 @@ export function delayText(durationMs) {
   return durationMs < 1_000 ? `${Math.round(durationMs)} ms` : ageText(durationMs);
 }
 
+/** A measurement, `{ms, errorMs}` or null, with its error: `1.2 ms ± 0.4 ms`. */
+export const errorText = (measured) =>
+  measured ? `${delayText(measured.ms)} ± ${delayText(measured.errorMs)}` : NONE;
+
+/** `812 B`, `4.2 kB`, `1.3 MB`. */
+export const bytesText = known((bytes) => {
+  if (bytes < 1_000) return `${Math.round(bytes)} B`;
+  return bytes < 1e6 ? `${(bytes / 1_000).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+});
+
 /** How long ago: `0.4 s`, `12 s`, `3 min`, `2 h`. */
 export function ageText(durationMs) {
   const seconds = Math.max(0, durationMs) / 1_000;

@@ -114,7 +114,7 @@ def test_bots_show_where_their_cycles_stand(page: Page) -> None:
 
 def test_hot_markets_come_with_their_lines(page: Page) -> None:
     expect(page.get_by_test_id("hot-row")).to_have_count(12)
-    expect(page.locator("#hot path.line").first).to_have_attribute("d", re.compile("^M0.0 .*L100.0 "))
+    expect(page.locator("#hot path").first).to_have_attribute("d", re.compile("^M0.0 .*L100.0 "))
 
 
 def test_chart_shows_the_hour_or_the_day(page: Page, served: Process) -> None:
@@ -172,22 +172,22 @@ def test_scrolled_tape_keeps_its_place_until_it_is_back_on_top(page: Page) -> No
     expect(page.get_by_test_id("newer")).to_be_hidden()
 
 
-def test_drawer_opens_and_closes_by_keyboard(page: Page, served: Process) -> None:
+def test_market_opens_by_keyboard_and_back_leads_to_its_row(page: Page, served: Process) -> None:
     rows = page.get_by_test_id("hot-row")
     expect(rows).to_have_count(12)
     rows.first.focus()
     page.keyboard.press("ArrowDown")
     market = page.evaluate("document.activeElement.dataset.market")
     page.keyboard.press("Enter")
-    drawer = page.get_by_test_id("drawer")
-    expect(drawer.get_by_role("heading", level=2)).to_be_focused()
-    expect(drawer.locator("[data-drawer=market]")).to_have_text(market)
-    expect(page.get_by_test_id("drawer-badge")).to_contain_text("SYNCED")
-    expect(page.get_by_test_id("drawer-tape").get_by_test_id("tape-row").first).to_be_visible()
+    expect(page).to_have_url(f"{served.address}/#/market/{market}")
+    expect(page.locator("#quote-title")).to_have_text(market.removeprefix("sim."))
+    expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
+    expect(page.get_by_test_id("tape-row").locator("visible=true").first).to_be_visible()
+    expect(page.locator("#quote canvas")).to_be_visible()
     own = {f"{kind}:{market}" for kind in ("ticker", "book", "trades")}
-    wait_until(page, lambda: own <= watched(served))
-    page.keyboard.press("Escape")
-    expect(drawer).to_be_hidden()
+    wait_until(page, lambda: own <= watched(served) and "trades:all" not in watched(served))
+    page.go_back()
+    expect(page.get_by_test_id("hot-row").first).to_be_visible()
     wait_until(page, lambda: f"ticker:{market}" not in watched(served))
     assert page.evaluate("document.activeElement.dataset.market") == market
 
@@ -198,9 +198,9 @@ def test_found_market_opens_and_goes_to_the_book(page: Page) -> None:
     page.keyboard.type("solus")
     expect(page.get_by_role("option")).to_have_count(1)
     page.keyboard.press("Enter")
-    expect(page.locator("[data-drawer=market]")).to_have_text("sim.SOLUSDT")
-    page.get_by_role("button", name="Show in book").click()
-    expect(page.get_by_test_id("drawer")).to_be_hidden()
+    expect(page.locator("#quote-title")).to_have_text("SOLUSDT")
+    page.get_by_role("button", name="Keep its book").click()
+    page.keyboard.press("Escape")
     expect(page.get_by_test_id("book-market")).to_have_text("SOLUSDT")
     page.reload()
     expect(page.get_by_test_id("book-market")).to_have_text("SOLUSDT")
@@ -222,14 +222,6 @@ def test_phone_subscribes_to_what_is_scrolled_into_view(open_page: OpenPage, ser
     phone.locator("#orders").scroll_into_view_if_needed()
     wait_until(phone, lambda: "open_orders:paper" in watched(served))
     wait_until(phone, lambda: "orders:paper" not in watched(served))
-
-
-def test_phone_drawer_covers_and_silences_the_panels(open_page: OpenPage, served: Process) -> None:
-    phone = open_page(width=390, height=700)
-    phone.get_by_test_id("fill-row").first.click()
-    expect(phone.get_by_test_id("drawer")).to_be_visible()
-    wait_until(phone, lambda: "orders:paper" not in watched(served))
-    wait_until(phone, lambda: any(name.startswith("ticker:") for name in watched(served)))
 
 
 def test_hidden_tab_receives_nothing_and_comes_back(page: Page, served: Process) -> None:

@@ -7,29 +7,29 @@ from monitor.serve.bundle import join_modules, join_sheets
 MODULES = {
     "js/main.js": 'import { one } from "./a.js";\nimport {\n  two,\n} from "./b/b.js";\nsay(one, two);\n',
     "js/a.js": "/** Says\n * one. */\n\n// not here\nexport const one = 1; // kept\nconst own = 0;\n",
-    "js/b/b.js": (
-        'import { one } from "../a.js";\nexport function two() {\n  return one + own;\n}\nconst own = 1;\n'
-    ),
+    "js/b/b.js": 'import { one } from "../a.js";\nexport function two() {\n  return one + 1;\n}\n',
 }
 
 
-def test_modules_stand_behind_what_they_import_each_in_its_own_scope() -> None:
+def test_modules_stand_once_behind_what_they_import() -> None:
     assert join_modules("js/main.js", MODULES) == (
-        "const $module0=(()=>{const one = 1; // kept\nconst own = 0;\nreturn{one}})();\n"
-        "const $module1=(()=>{const { one } = $module0;\nfunction two() {\nreturn one + own;\n}\n"
-        "const own = 1;\nreturn{two}})();\n"
-        "const $module2=(()=>{const { one } = $module0;\nconst {\ntwo,\n} = $module1;\n"
-        "say(one, two);\nreturn{}})();\n"
+        "const one = 1; // kept\nconst own = 0;\nfunction two() {\nreturn one + 1;\n}\nsay(one, two);\n"
     )
+
+
+def test_name_that_two_modules_declare_is_named() -> None:
+    again = MODULES["js/b/b.js"] + "const own = 1;\n"
+    with pytest.raises(ValueError, match=r"js/b/b\.js can't be joined: js/a\.js declares own too"):
+        join_modules("js/main.js", {**MODULES, "js/b/b.js": again})
 
 
 def test_sheets_stand_in_the_order_of_their_imports() -> None:
     sheets = {
         "css/main.css": '@import "../vendor/v.css";\n@import "a.css";\n',
-        "css/a.css": "/* The\n   a. */\na {\n  color: red;\n}\n",
+        "css/a.css": "/* The\n   a. */\na :is(b, i) {\n  color: red;\n}\n",
         "vendor/v.css": ".v{}",
     }
-    assert join_sheets("css/main.css", sheets) == ".v{}a {\ncolor: red;\n}\n"
+    assert join_sheets("css/main.css", sheets) == ".v{}a :is(b,i){color:red;}"
 
 
 @pytest.mark.parametrize(

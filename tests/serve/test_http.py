@@ -45,7 +45,7 @@ async def test_page_comes_with_a_strict_policy(server: Server) -> None:
     ("path", "content_type"),
     [
         ("/static/vendor/centrifuge.js", "text/javascript; charset=utf-8"),
-        ("/static/vendor/uPlot.min.css", "text/css; charset=utf-8"),
+        ("/static/css/main.css", "text/css; charset=utf-8"),
         ("/static/index.html", "text/html; charset=utf-8"),
         ("/static/vendor/manifest.json", "application/json"),
     ],

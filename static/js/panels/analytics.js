@@ -1,6 +1,7 @@
 /** Trades and volume by minute over an hour, or by hour over a day. */
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
+import { go } from "../route.js";
 import { shortText, wholeText } from "../text.js";
 import { minuteText, openChart } from "../views/chart.js";
 
@@ -8,8 +9,8 @@ const BUCKETS = { hour: 60, day: 24 };
 const SERIES = ["sells", "buys", "volume"];
 
 export class AnalyticsPanel extends Panel {
-  #span = "hour";
-  #buckets = null;
+  #chosen = "hour";
+  #drawnSpan = null;
   #plot = null;
   #columns = [[], [], [], []];
   #box = this.element.querySelector(".chart");
@@ -17,10 +18,15 @@ export class AnalyticsPanel extends Panel {
 
   constructor(element, page) {
     super(element, page);
-    for (const button of this.#buttons)
-      button.addEventListener("click", () => this.#choose(button.dataset.span));
+    for (const button of this.#buttons) button.addEventListener("click", () => this.#choose(button.dataset.span));
     new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect)).observe(this.#box);
     document.addEventListener("themechange", () => this.#repaint());
+  }
+
+  /** The address bar's where it has one. */
+  get #span() {
+    const span = this.subjectOf("analytics");
+    return span in BUCKETS ? span : this.#chosen;
   }
 
   get channels() {
@@ -36,11 +42,12 @@ export class AnalyticsPanel extends Panel {
   }
 
   draw() {
+    if (this.#span !== this.#drawnSpan) this.#turnTo(this.#span);
     const { buckets, bucket_seconds: bucketSeconds } = this.state(this.#channel).sections;
     this.notice(buckets?.size ? "" : "no trades counted yet");
     this.element.classList.toggle("is-empty", !buckets?.size);
     if (!buckets?.size || !this.#size.width) return false;
-    this.#columns = columnsOf(buckets, bucketSeconds * 1_000, BUCKETS[this.#span]);
+    this.#columns = activityOf(buckets, bucketSeconds * 1_000, BUCKETS[this.#span]);
     if (this.#plot) this.#plot.setData(this.#columns);
     else
       this.#plot = openChart(this.#box, this.#size, this.#columns, bucketSeconds, this.#colours(), this.mark);
@@ -49,15 +56,20 @@ export class AnalyticsPanel extends Panel {
   }
 
   #choose(span) {
-    this.#span = span;
+    this.#chosen = span;
+    if (this.page.router.route.view === "analytics") go("analytics", span);
+    else this.follow();
+  }
+
+  #turnTo(span) {
+    this.#drawnSpan = span;
     for (const button of this.#buttons) button.setAttribute("aria-pressed", button.dataset.span === span);
     this.#repaint();
-    this.follow();
   }
 
   #resize({ width, height }) {
     this.#size = { width: Math.floor(width), height: Math.floor(height) };
-    this.#plot?.setSize(this.#size);
+    if (this.#size.width) this.#plot?.setSize(this.#size);
     this.mark();
   }
 
@@ -84,7 +96,7 @@ export class AnalyticsPanel extends Panel {
 }
 
 /** uPlot's columns: start in seconds, all trades (buys are drawn over them), buys, volume. */
-function columnsOf(buckets, bucketMs, count) {
+function activityOf(buckets, bucketMs, count) {
   const newest = Math.max(...[...buckets.keys()].map(Number));
   const starts = Array.from({ length: count }, (_, at) => newest - (count - 1 - at) * bucketMs);
   const counted = starts.map((start) => buckets.get(String(start)));

@@ -1,4 +1,4 @@
-/** The book of one market that the viewer chose; until then of the hottest. */
+/** The book of the market that is viewed, else of the one that the viewer chose; until then of the hottest. */
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { lasting } from "../storage.js";
@@ -9,10 +9,14 @@ const LEVELS = 50;
 const STORED_MARKET = "lanecast.book";
 
 export class BookPanel extends Panel {
-  #market = lasting.get(STORED_MARKET);
+  #chosen = lasting.get(STORED_MARKET);
   #badge = this.element.querySelector(".badge");
   #picker = this.element.querySelector("[data-action=book-market]");
   #ladder = new Ladder(this.element.querySelector("[data-ladder]"), LEVELS);
+
+  get #market() {
+    return this.subjectOf("market") || this.#chosen;
+  }
 
   get channels() {
     return [this.#market ? `book:${this.#market}` : "market:hot"];
@@ -21,13 +25,13 @@ export class BookPanel extends Panel {
   /** Show the book of `market`, now and at the next visit. */
   choose(market) {
     lasting.set(STORED_MARKET, market);
-    this.#follow(market);
+    this.#choose(market);
   }
 
   draw() {
     const state = this.state(this.channels[0]);
     if (this.#market) this.#draw(state);
-    else if (state.ranked.length) this.#follow(state.ranked[0].market);
+    else if (state.ranked.length) this.#choose(state.ranked[0].market);
     return false;
   }
 
@@ -38,8 +42,8 @@ export class BookPanel extends Panel {
     this.notice(book.bids.length + book.asks.length ? "" : "no levels");
   }
 
-  #follow(market) {
-    this.#market = market;
+  #choose(market) {
+    this.#chosen = market;
     this.follow();
   }
 }

@@ -1,6 +1,6 @@
 /** The header's readings: whether the page is connected, why not, and what the way costs in time. */
 import { tag, write } from "../dom.js";
-import { NONE, delayText } from "../text.js";
+import { delayText, errorText } from "../text.js";
 
 /** What each step of the server's ladder leaves, in words. */
 const STEPS = {
@@ -11,6 +11,8 @@ const STEPS = {
   snapshots: "every 5 s, no trades",
 };
 
+export const ladderText = ({ name }) => STEPS[name] ?? name;
+
 export class ConnectionBar {
   isShown = true;
   #link;
@@ -18,7 +20,6 @@ export class ConnectionBar {
   #roundTrip = document.getElementById("round-trip");
   #delivery = document.getElementById("delivery");
   #eventAge = document.getElementById("event-age");
-  #channels = document.getElementById("channels");
   #ladder = document.getElementById("ladder");
 
   constructor(link) {
@@ -27,17 +28,15 @@ export class ConnectionBar {
   }
 
   draw() {
-    const { state, roundTripMs, delivery, eventAgeMs, watchedNames, ladder } = this.#link;
+    const { state, roundTripMs, delivery, eventAgeMs, ladder } = this.#link;
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
-    write(this.#roundTrip, roundTripMs === null ? NONE : delayText(roundTripMs));
-    write(this.#delivery, delivery ? `${delayText(delivery.ms)} ± ${delayText(delivery.errorMs)}` : NONE);
-    write(this.#eventAge, eventAgeMs === null ? NONE : delayText(eventAgeMs));
-    write(this.#channels.querySelector("dd"), String(watchedNames.length));
-    this.#channels.title = watchedNames.join("\n");
+    write(this.#roundTrip, delayText(roundTripMs));
+    write(this.#delivery, errorText(delivery));
+    write(this.#eventAge, delayText(eventAgeMs));
     this.#ladder.hidden = ladder === null;
-    if (ladder) write(this.#ladder.querySelector("dd"), STEPS[ladder.name] ?? ladder.name);
+    if (ladder) write(this.#ladder.querySelector("dd"), ladderText(ladder));
     return false;
   }
 

@@ -1,11 +1,11 @@
 /** The account's fills as they happen, newest first. */
-import { make, tag, write } from "../dom.js";
+import { makeRow, tag, write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { clockText, delayText, marketText, orderText } from "../text.js";
 
 export class FillsPanel extends Panel {
-  #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
+  #rows = new Rows(this.element.querySelector("tbody"), () => makeRow("fill-row", ["time", "order", "market"], ["price", "size", "delay"]), fillFillRow);
   #count = this.element.querySelector("[data-fills=count]");
 
   get channels() {
@@ -14,22 +14,15 @@ export class FillsPanel extends Panel {
 
   draw() {
     const fills = this.state(this.channels[0]);
-    this.#rows.draw(fills.list, (fill) => fill.key);
-    this.notice(fills.list.length ? "" : `no fills of ${this.page.account} yet`);
+    const shown = fills.list.filter(this.concerns);
+    this.#rows.draw(shown, (fill) => fill.key);
+    this.notice(shown.length ? "" : `no fills of ${this.page.account} yet`);
     write(this.#count, fills.liveCount ? `${fills.liveCount} live` : "");
     return false;
   }
 }
 
-function makeRow() {
-  const [time, order, market] = ["time", "order", "market"].map((name) => make("td", name));
-  const [price, size, delay] = ["price", "size", "delay"].map((name) => make("td", `number ${name}`));
-  const element = make("tr", "", time, order, market, price, size, delay);
-  element.dataset.testid = "fill-row";
-  return { element, time, order, market, price, size, delay };
-}
-
-function fillRow(row, fill) {
+function fillFillRow(row, fill) {
   if (row.element.dataset.fillId === fill.fill) return;
   row.element.dataset.fillId = fill.fill;
   row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size}, fee ${fill.fee} ${fill.fee_asset}`;

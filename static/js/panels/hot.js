@@ -1,14 +1,13 @@
 /** The markets where most happens, each with its last prices as a line. */
-import { make, write, writeSigned } from "../dom.js";
+import { makeRow, write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { marketText, percentText, shortText, wholeText } from "../text.js";
-import { changeOf, drawSparkline } from "../views/sparkline.js";
+import { LINE_HEIGHT, changeOf, drawSparkline } from "../views/sparkline.js";
 
-const LINE_HEIGHT = 20;
 
 export class HotPanel extends Panel {
-  #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
+  #rows = new Rows(this.element.querySelector("tbody"), makeHotRow, fillHotRow);
 
   get channels() {
     return ["market:hot"];
@@ -22,7 +21,7 @@ export class HotPanel extends Panel {
   }
 }
 
-function fillRow(row, market) {
+function fillHotRow(row, market) {
   row.element.dataset.market = market.market;
   row.element.title = market.title || market.market;
   writeSigned(row.change, percentText(changeOf(market.points)));
@@ -30,19 +29,14 @@ function fillRow(row, market) {
   write(row.price, market.price);
   write(row.volume, shortText(Number(market.volume)));
   write(row.trades, wholeText(market.trades));
-  drawSparkline(row.sparkline, market.points, LINE_HEIGHT);
+  drawSparkline(row.sparkline, market.points);
 }
 
-function makeRow() {
-  const name = make("th", "name");
-  name.scope = "row";
-  const [price, change, volume, trades] = ["price", "change", "volume", "trades"].map((kind) =>
-    make("td", `number ${kind}`),
-  );
-  const sparkline = makeSparkline();
-  const element = make("tr", "", name, make("td", "trend", sparkline), price, change, volume, trades);
-  element.dataset.testid = "hot-row";
-  return { element, name, price, change, volume, trades, sparkline };
+function makeHotRow() {
+  const row = makeRow("hot-row", ["name", "trend"], ["price", "change", "volume", "trades"]);
+  row.sparkline = makeSparkline();
+  row.trend.append(row.sparkline);
+  return row;
 }
 
 function makeSparkline() {
@@ -53,7 +47,7 @@ function makeSparkline() {
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
   svg.classList.add("sparkline");
-  line.classList.add("line");
+  
   svg.append(line);
   return svg;
 }

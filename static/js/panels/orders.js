@@ -1,11 +1,11 @@
 /** The account's open orders. */
-import { make, tag, write } from "../dom.js";
+import { makeRow, tag, write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { marketText, orderText } from "../text.js";
 
 export class OrdersPanel extends Panel {
-  #rows = new Rows(this.element.querySelector("tbody"), makeRow, fillRow);
+  #rows = new Rows(this.element.querySelector("tbody"), () => makeRow("order-row", ["order", "market"], ["price", "size", "filled"]), fillOrderRow);
   #count = this.element.querySelector("[data-orders=count]");
 
   get channels() {
@@ -13,7 +13,7 @@ export class OrdersPanel extends Panel {
   }
 
   draw() {
-    const orders = [...this.state(this.channels[0]).byKey.values()].reverse();
+    const orders = [...this.state(this.channels[0]).byKey.values()].filter(this.concerns).reverse();
     this.#rows.draw(orders, (order) => order.order);
     this.notice(orders.length ? "" : `no open orders of ${this.page.account}`);
     write(this.#count, orders.length ? String(orders.length) : "");
@@ -21,15 +21,7 @@ export class OrdersPanel extends Panel {
   }
 }
 
-function makeRow() {
-  const [order, market] = ["order", "market"].map((name) => make("td", name));
-  const [price, size, filled] = ["price", "size", "filled"].map((name) => make("td", `number ${name}`));
-  const element = make("tr", "", order, market, price, size, filled);
-  element.dataset.testid = "order-row";
-  return { element, order, market, price, size, filled };
-}
-
-function fillRow(row, order) {
+function fillOrderRow(row, order) {
   row.element.dataset.orderId = order.order;
   row.element.title = `order ${order.order}, ${order.order_type}, ${order.status}`;
   tag(row.element, "market", order.market);

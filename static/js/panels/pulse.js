@@ -36,8 +36,8 @@ export class PulsePanel extends Panel {
 
 function countTrades(buckets) {
   const counted = [...(buckets?.values() ?? [])];
-  const trades = sumOf(counted, "trades");
-  return { trades, buys: trades ? sumOf(counted, "buys") / trades : null, volume: sumOf(counted, "volume") };
+  const trades = totalOf(counted, "trades");
+  return { trades, buys: trades ? totalOf(counted, "buys") / trades : null, volume: totalOf(counted, "volume") };
 }
 
 function activeText(bots) {
@@ -47,9 +47,9 @@ function activeText(bots) {
 
 function countBots(bots) {
   if (!bots.length) return { cycles: null, profit: null };
-  return { cycles: sumOf(bots, "cycles"), profit: sumOf(bots, "profit") };
+  return { cycles: totalOf(bots, "cycles"), profit: totalOf(bots, "profit") };
 }
 
-function sumOf(records, name) {
+function totalOf(records, name) {
   return records.reduce((sum, record) => sum + Number(record[name]), 0);
 }

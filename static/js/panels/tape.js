@@ -1,4 +1,4 @@
-/** Every trade, newest first; the last 10,000 stay. */
+/** Every trade, or those of the market that is viewed, newest first. */
 import { Panel } from "../panel.js";
 import { write } from "../dom.js";
 import { wholeText } from "../text.js";
@@ -13,8 +13,10 @@ export class TapePanel extends Panel {
     this.mark,
   );
 
+  #channel = "";
+
   get channels() {
-    return ["trades:all"];
+    return [`trades:${this.subjectOf("market") || "all"}`];
   }
 
   togglePause() {
@@ -23,7 +25,10 @@ export class TapePanel extends Panel {
   }
 
   draw() {
-    const tape = this.state("trades:all");
+    const [channel] = this.channels;
+    const tape = this.state(channel);
+    if (channel !== this.#channel) this.#list.reset();
+    this.#channel = channel;
     this.#list.draw(tape);
     this.notice(tape.end ? "" : "no trades yet");
     write(this.#count, `${wholeText(tape.end - tape.start)} kept`);

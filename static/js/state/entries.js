@@ -8,6 +8,11 @@ export class Entries {
     this.byKey = new Map(inOrder.map(({ key, data }) => [key, data]));
   }
 
+  /** `[key, data]` in the order of the keys, which no change moves. */
+  get sorted() {
+    return [...this.byKey].sort(([one], [other]) => one.localeCompare(other, "en", { numeric: true }));
+  }
+
   change({ key, data, removed }) {
     if (removed) this.byKey.delete(key);
     else this.byKey.set(key, data);

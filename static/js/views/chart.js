@@ -1,6 +1,6 @@
 /**
- * The chart of activity: bars of trades with the buys drawn over them, and the volume as a line with its
- * own axis.
+ * The charts: of activity, bars of trades with the buys drawn over them and the volume as a line with its own axis;
+ * and of a price.
  */
 import { clockText, shortText } from "../text.js";
 
@@ -29,9 +29,34 @@ export function openChart(box, size, columns, bucketSeconds, colours, onCursor) 
   return new uPlot(options, columns, box);
 }
 
-function axesIn({ ink, line }) {
+/** Draw `columns` (seconds, price) into `box` as steps; `colours` has ink, line and price. */
+export function openPriceChart(box, size, columns, colours) {
+  const axis = axisIn(colours);
+  const grid = { stroke: colours.line, width: 1 };
+  const options = {
+    ...size,
+    padding: [8, 0, 0, 28],
+    legend: { show: false },
+    cursor: { show: false },
+    axes: [
+      { ...axis, size: AXIS_PX.x, space: 72, values: (_, splits) => splits.map((at) => clockText(at * 1_000)) },
+      { ...axis, size: 84, side: 1, space: 40, grid },
+    ],
+    series: [
+      {},
+      { points: { show: false }, stroke: colours.price, width: 1.5, paths: uPlot.paths.stepped({ align: 1 }) },
+    ],
+  };
+  return new uPlot(options, columns, box);
+}
+
+function axisIn({ ink }) {
   const font = `11px ${getComputedStyle(document.body).fontFamily}`;
-  const axis = { stroke: ink, font, ticks: { show: false }, grid: { show: false } };
+  return { stroke: ink, font, ticks: { show: false }, grid: { show: false } };
+}
+
+function axesIn({ ink, line }) {
+  const axis = axisIn({ ink });
   const amounts = { ...axis, size: AXIS_PX.y, space: 32, values: (_, splits) => splits.map(shortText) };
   return [
     { ...axis, size: AXIS_PX.x, space: 56, values: (_, splits) => splits.map(minuteText) },

@@ -1,10 +1,10 @@
-/** The last prices of a market as an SVG line in a box of 100 by `height`, flat when nothing moved. */
+/** The last prices of a market as an SVG line in a box of 100 by 20, flat when nothing moved. */
+export const LINE_HEIGHT = 20;
 
-/** Draw decimal texts `points` into `path.line` and, where there is one, `path.area` of `svg`. */
-export function drawSparkline(svg, points, height) {
-  const line = points.length > 1 ? lineOf(points, height) : "";
-  svg.querySelector(".line").setAttribute("d", line && `M${line}`);
-  svg.querySelector(".area")?.setAttribute("d", line && `M0 ${height}L${line}L100 ${height}Z`);
+/** Draw decimal texts `points` into the path of `svg`. */
+export function drawSparkline(svg, points) {
+  const line = points.length > 1 ? lineOf(points) : "";
+  svg.firstElementChild.setAttribute("d", line && `M${line}`);
   svg.dataset.trend = trendOf(points);
 }
 
@@ -21,11 +21,11 @@ export function changeOf(points) {
   return first ? Number(points.at(-1)) / first - 1 : 0;
 }
 
-function lineOf(points, height) {
+function lineOf(points) {
   const values = points.map(Number);
   const low = Math.min(...values);
   const span = Math.max(...values) - low;
   const step = 100 / (values.length - 1);
-  const yOf = (value) => (span ? height - 1.5 - ((value - low) / span) * (height - 3) : height / 2);
+  const yOf = (value) => (span ? LINE_HEIGHT - 1.5 - ((value - low) / span) * (LINE_HEIGHT - 3) : LINE_HEIGHT / 2);
   return values.map((value, at) => `${(at * step).toFixed(1)} ${yOf(value).toFixed(1)}`).join("L");
 }

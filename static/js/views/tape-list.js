@@ -86,7 +86,7 @@ export class TapeList {
     const count = Math.ceil(height / ROW_PX) + 2 * SPARE_ROWS;
     if (count === this.#rows.length) return;
     for (const row of this.#rows) row.element.remove();
-    this.#rows = Array.from({ length: count }, makeRow);
+    this.#rows = Array.from({ length: count }, makeTapeRow);
     this.#strip.append(...this.#rows.map((row) => row.element));
     this.#onMove();
   }
@@ -122,18 +122,18 @@ export class TapeList {
     if (row.element.hidden) return;
     if (row.seq === seq) return;
     row.element.style.top = `${(this.#base - seq) * ROW_PX}px`;
-    fillRow(row, tape, seq);
+    fillTapeRow(row, tape, seq);
   }
 }
 
-function makeRow() {
+function makeTapeRow() {
   const [time, market, price, size] = ["time", "market", "price", "size"].map((name) => make("span", name));
   const element = make("div", "tape-row", time, market, price, size);
   element.dataset.testid = "tape-row";
   return { element, time, market, price, size, seq: -1 };
 }
 
-function fillRow(row, tape, seq) {
+function fillTapeRow(row, tape, seq) {
   const slot = seq % tape.capacity;
   const side = tape.sides[slot];
   row.seq = seq;

@@ -1,0 +1,135 @@
+/**
+ * One bot: the prices that its cycle waits for and has bought at, from the highest to the lowest, and what it did,
+ * newest first.
+ */
+import { makeRow, tag, write, writeSigned } from "../dom.js";
+import { Panel } from "../panel.js";
+import { Rows } from "../rows.js";
+import { NONE, centsText, clockText, delayText, marketText, percentText, wordsText } from "../text.js";
+import { phaseText } from "./bots.js";
+
+const SHOWN_EVENTS = 100;
+
+export class BotPanel extends Panel {
+  #levels = new Rows(
+    this.element.querySelector(".levels tbody"),
+    () => makeRow("level-row", ["level", "state"], ["price", "size", "distance"]),
+    fillLevel,
+  );
+  #events = new Rows(
+    this.element.querySelector(".timeline tbody"),
+    () => makeRow("event-row", ["time", "turns", "phase"], ["average", "target", "delay", "profit"]),
+    fillEvent,
+  );
+  #market = null;
+
+  get channels() {
+    const { account } = this.page;
+    const own = ["botstate", "bots", "orders", "open_orders"].map((name) => `${name}:${account}`);
+    return this.#market ? [...own, `ticker:${this.#market}`] : own;
+  }
+
+  draw() {
+    const [bots, cycles, orders, open, ticker] = this.channels.map((name) => this.state(name));
+    const [id, bot] = this.#choose(bots);
+    this.element.classList.toggle("is-empty", !bot);
+    this.notice(bot ? "" : `no bot ${this.subjectOf("bots")}`);
+    if (!bot) return false;
+    if (bot.market !== this.#market) this.#turnTo(bot.market);
+    this.#drawTitle(bot);
+    const ofBot = (record) => record.bot === id;
+    const orderLevels = [...open.byKey.values()].filter(ofBot).map(waiting);
+    const bought = boughtIn(orders.list.filter(ofBot));
+    const last = Number(ticker?.value?.last ?? NaN);
+    const levels = [...orderLevels, ...bought, ...marks(bot, ticker?.value?.last)];
+    levels.sort((one, other) => other.price - one.price);
+    this.#levels.draw(levels.map((level) => ({ ...level, last })), (level) => level.key);
+    this.#events.draw(cycles.list.filter(ofBot).slice(0, SHOWN_EVENTS), (event) => event.key);
+    return false;
+  }
+
+  /** `[id, bot]` of the address bar, else the first. */
+  #choose({ byKey, sorted }) {
+    const id = this.subjectOf("bots");
+    return id ? [id, byKey.get(id)] : (sorted[0] ?? []);
+  }
+
+  #turnTo(market) {
+    this.#market = market;
+    queueMicrotask(() => this.follow());
+  }
+
+  #drawTitle(bot) {
+    write(this.element.querySelector("h2"), bot.name);
+    write(this.#part("market"), marketText(bot.market));
+    this.#part("market").dataset.market = bot.market;
+    write(this.#part("phase"), `cycle #${bot.cycle} · ${phaseText(bot)}`);
+    write(this.#part("safety"), `${bot.safety_orders} of ${bot.safety_orders_max}`);
+    write(this.#part("position"), bot.position ?? NONE);
+    write(this.#part("cycles"), String(bot.cycles));
+    writeSigned(this.#part("profit"), centsText(Number(bot.profit)));
+  }
+
+  #part(name) {
+    return this.element.querySelector(`[data-bot-part=${name}]`);
+  }
+}
+
+const waiting = (order) => ({
+  key: order.order,
+  label: order.role,
+  price: order.price,
+  size: order.size,
+  state: "waiting",
+});
+
+/** The purchases of the running cycle; the fills are the newest first, and a sale ended the cycle before. */
+function boughtIn(fills) {
+  const sold = fills.findIndex((fill) => fill.side === "sell");
+  return fills.slice(0, sold < 0 ? fills.length : sold).map((fill) => ({
+    key: fill.key,
+    label: fill.role,
+    price: fill.price,
+    size: fill.size,
+    state: `filled ${clockText(fill.time)}`,
+  }));
+}
+
+function marks(bot, last) {
+  const known = [
+    { key: "average", label: "average", price: bot.average_price, size: bot.position },
+    { key: "last", label: "last price", price: last },
+  ];
+  return known.filter(({ price }) => price).map((mark) => ({ size: "", state: "", ...mark }));
+}
+
+function fillLevel(row, level) {
+  tag(row.element, "level", level.key === "last" || level.key === "average" ? level.key : level.label);
+  tag(row.element, "state", level.state.split(" ")[0]);
+  write(row.level, wordsText(level.label || "order"));
+  write(row.state, level.state);
+  write(row.price, level.price);
+  write(row.size, level.size ?? "");
+  const distance = level.key === "last" ? NaN : Number(level.price) / level.last - 1;
+  writeSigned(row.distance, Number.isFinite(distance) ? percentText(distance) : "");
+}
+
+function fillEvent(row, event) {
+  tag(row.phase, "phase", event.phase ?? null);
+  write(row.time, clockText(event.time));
+  write(row.turns, event.cycle ? `#${event.cycle}` : "");
+  write(row.phase, wordsText(event.phase ?? event.action ?? event.status ?? ""));
+  write(row.average, priceOf(event.average_price));
+  write(row.target, priceOf(event.take_profit_price));
+  write(row.delay, delayOf(event));
+  writeSigned(row.profit, event.phase === "completed" ? centsText(Number(event.profit)) : "");
+}
+
+/** A price that is not known yet comes as 0 or not at all. */
+const priceOf = (text) => (Number(text) ? text : "");
+
+/** How long the order of this phase took to be placed. */
+function delayOf({ phase, safety_order_delay_ms: safety, take_profit_delay_ms: target }) {
+  const delay = phase === "safety_order" ? safety : phase === "take_profit" ? target : null;
+  return Number.isFinite(delay) ? delayText(delay) : "";
+}

@@ -1,0 +1,104 @@
+/** The market that is viewed: its ticker, its line, and the price of its last trades. */
+import { write, writeSigned } from "../dom.js";
+import { Panel } from "../panel.js";
+import { NONE, marketText, percentText, shortText } from "../text.js";
+import { openPriceChart } from "../views/chart.js";
+import { changeOf, drawSparkline } from "../views/sparkline.js";
+import { GAP } from "../state/tape.js";
+
+/** A line of a thousand points in every frame would be most of what the page does. */
+const CHART_INTERVAL_MS = 250;
+
+export class QuotePanel extends Panel {
+  #box = this.element.querySelector(".chart");
+  #size = { width: 0, height: 0 };
+  #plot = null;
+  #drawn = { tape: null, end: 0, ms: 0 };
+
+  constructor(element, page) {
+    super(element, page);
+    new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect)).observe(this.#box);
+    document.addEventListener("themechange", () => this.#repaint());
+  }
+
+  get #market() {
+    return this.subjectOf("market");
+  }
+
+  get channels() {
+    const market = this.#market;
+    return market ? [`ticker:${market}`, "market:sparkline", `trades:${market}`] : [];
+  }
+
+  draw(nowMs) {
+    if (!this.#market) return false;
+    const [ticker, sparklines, trades] = this.channels.map((name) => this.state(name));
+    this.#drawQuote(ticker.value, sparklines.sections.points?.get(this.#market) ?? []);
+    this.notice("");
+    return this.#drawChart(trades, nowMs);
+  }
+
+  /** The line ends in the last price: its own points come only when one has moved far. */
+  #drawQuote(ticker, history) {
+    const points = ticker?.last ? [...history, ticker.last] : history;
+    write(this.element.querySelector("h2"), marketText(this.#market));
+    write(this.#part("last"), points.at(-1) ?? NONE);
+    writeSigned(this.#part("change"), points.length ? percentText(changeOf(points)) : "");
+    write(this.#part("bid"), quoteText(ticker?.bid, ticker?.bid_size));
+    write(this.#part("ask"), quoteText(ticker?.ask, ticker?.ask_size));
+    write(this.#part("volume"), ticker?.volume ? shortText(Number(ticker.volume)) : NONE);
+    drawSparkline(this.#part("sparkline"), points);
+  }
+
+  /** True while there are trades that wait for their turn. */
+  #drawChart(tape, nowMs) {
+    const { tape: drawnTape, end, ms } = this.#drawn;
+    if (!this.#size.width || (tape === drawnTape && tape.end === end)) return false;
+    if (tape === drawnTape && nowMs < ms + CHART_INTERVAL_MS) return true;
+    this.#drawn = { tape, end: tape.end, ms: nowMs };
+    const columns = pricesOf(tape);
+    if (this.#plot) this.#plot.setData(columns);
+    else this.#plot = openPriceChart(this.#box, this.#size, columns, this.#colours());
+    return false;
+  }
+
+  #resize({ width, height }) {
+    this.#size = { width: Math.floor(width), height: Math.floor(height) };
+    if (this.#size.width) this.#plot?.setSize(this.#size);
+    this.mark();
+  }
+
+  #repaint() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#drawn = { tape: null, end: 0, ms: 0 };
+    this.mark();
+  }
+
+  #colours() {
+    const { color, borderTopColor, outlineColor } = getComputedStyle(this.#box);
+    return { ink: color, line: borderTopColor, price: outlineColor };
+  }
+
+  #part(name) {
+    return this.element.querySelector(`[data-quote=${name}]`);
+  }
+}
+
+function quoteText(price, size) {
+  if (!price) return NONE;
+  return size ? `${price} × ${size}` : price;
+}
+
+/** uPlot's columns: each second with trades, and its last price; a trade that came late counts to the last second. */
+function pricesOf(tape) {
+  const [seconds, prices] = [[], []];
+  for (let seq = tape.start; seq < tape.end; seq++) {
+    const slot = seq % tape.capacity;
+    if (tape.sides[slot] === GAP) continue;
+    const second = Math.floor(tape.times[slot] / 1_000);
+    if (!seconds.length || second > seconds.at(-1)) seconds.push(second);
+    prices[seconds.length - 1] = Number(tape.prices[slot]);
+  }
+  return [seconds, prices];
+}

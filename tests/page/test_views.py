@@ -1,0 +1,89 @@
+"""The views: what each shows and subscribes to, by the address bar and by keyboard."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import OpenPage
+from tests.page.test_page import wait_until, watched
+from tests.process import Process
+from tests.serve.running import sign
+
+VIEWS = {
+    "overview": {"trades:all", "market:hot", "market:analytics.hour", "open_orders:paper"},
+    "hot": {"trades:all", "market:hot"},
+    "analytics/day": {"market:analytics.day"},
+    "bots": {"botstate:paper", "bots:paper", "open_orders:paper"},
+    "fills": {"orders:paper", "open_orders:paper"},
+    "status": {"market:analytics.hour", "botstate:paper", "orders:paper"},
+}
+OTHER_VIEWS = {"trades:all", "market:hot", "market:analytics.day", "bots:paper", "open_orders:paper"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_address_names_the_view_which_subscribes_to_no_other(
+    open_page: OpenPage, served: Process, view: str
+) -> None:
+    page = open_page(f"/#/{view}")
+    wait_until(page, lambda: watched(served) >= VIEWS[view])
+    assert not watched(served) & (OTHER_VIEWS - VIEWS[view])
+    expect(page.locator(".views [aria-current=page]")).to_have_count(1)
+
+
+def test_number_keys_change_the_view_and_back_leads_back(page: Page) -> None:
+    page.keyboard.press("4")
+    expect(page.locator("#bot")).to_be_visible()
+    page.keyboard.press("6")
+    expect(page.locator("#status")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#bot")).to_be_visible()
+    page.go_back()
+    expect(page.locator("#tape")).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ["#/nowhere", "#/market", "#/market/%E0%A4%A", '#/"]'])
+def test_address_of_nothing_shows_the_overview(open_page: OpenPage, address: str) -> None:
+    page = open_page(f"/{address}")
+    expect(page.get_by_test_id("hot-row")).to_have_count(12)
+
+
+def test_bot_shows_its_levels_from_the_highest_and_what_it_did(open_page: OpenPage) -> None:
+    page = open_page("/#/bots/bot-2")
+    expect(page.locator("#bot-title")).to_have_text("Ether, steady")
+    expect(page.locator(".levels [data-level=last]")).to_have_count(1)
+    expect(page.locator(".levels [data-level=take_profit]")).not_to_have_count(0)
+    prices = [float(text) for text in page.locator(".levels .price").all_text_contents()]
+    assert prices == sorted(prices, reverse=True)
+    expect(page.get_by_test_id("event-row").first).to_be_visible()
+    page.locator("[data-bot=bot-1]").click()
+    expect(page.locator("#bot-title")).to_have_text("Bitcoin, patient")
+    expect(page.locator(".bots .is-chosen")).to_have_attribute("data-bot", "bot-1")
+
+
+def test_status_shows_this_connection_as_the_server_sees_it(open_page: OpenPage) -> None:
+    page = open_page("/#/status")
+    part = page.locator("[data-status-part=encoding]")
+    expect(part).to_have_text("deflate")
+    expect(page.locator("[data-status-part=delivery]")).to_have_text(re.compile(r"^[\d.]+ m?s ± [\d.]+ m?s$"))
+    expect(page.locator("[data-status-part=rate]")).to_have_text(re.compile(r"^[\d.]+ k?B/s$"))
+    expect(page.locator("[data-status-part=lanes]")).to_have_text(re.compile("^immediate 0 · high 0"))
+    expect(page.locator("[data-status-part=ladder]")).to_have_text("everything")
+    expect(page.get_by_test_id("channel-row")).to_have_count(3)
+
+
+def test_cut_is_kept_with_how_long_it_lasted_and_why(open_page: OpenPage, served: Process) -> None:
+    page = open_page(f"/?#token={sign(sub='cut')}")
+    page.keyboard.press("6")
+    expect(page.locator(".cuts .none")).to_have_text("none since this page was opened")
+    served.api("disconnect", user="cut", disconnect={"code": 3012, "reason": "for a test"})
+    cut = page.get_by_test_id("cut-row")
+    expect(cut.locator(".lasted")).to_have_text(re.compile(r"^back after [0-4]\.\d s$"))
+    expect(cut.locator(".reason")).to_have_text("for a test")
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("view", ["market/sim.BTCUSDT", *VIEWS])
+def test_no_view_scrolls_sideways(open_page: OpenPage, view: str, width: int) -> None:
+    page = open_page(f"/#/{view}", width=width, height=800)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
