@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser
 from trio.testing import MockClock
@@ -12,6 +13,10 @@ from tests.serve.running import Server, running
 
 IDLE_SECONDS = 0.001
 """Of real time without any work: by then what is on its way through the loopback has arrived."""
+
+# A stopwatch is no test: on a busy machine an example takes as long as it takes.
+hypothesis.settings.register_profile("lanecast", deadline=None)
+hypothesis.settings.load_profile("lanecast")
 
 
 @pytest.fixture

@@ -343,7 +343,8 @@ class Client:
         assert self._writer_done is not None
         try:
             with trio.CancelScope() as self._writing:
-                while await self._wait_for_room() and not self._send_pending():
+                # It may have been closed before its writer's first turn.
+                while not self.is_closed and await self._wait_for_room() and not self._send_pending():
                     pass
         finally:
             self._writer_done.set()

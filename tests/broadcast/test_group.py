@@ -210,7 +210,7 @@ class FilteredFanOutMachine(FanOutMachine):
 
 
 for machine in (FanOutMachine, IndirectFanOutMachine, ChainFanOutMachine, FilteredFanOutMachine):
-    machine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+    machine.TestCase.settings = settings(max_examples=20, stateful_step_count=30)
 TestFanOut = FanOutMachine.TestCase
 TestChainFanOut = ChainFanOutMachine.TestCase
 TestFilteredFanOut = FilteredFanOutMachine.TestCase

@@ -208,4 +208,4 @@ class KeyedMachine(RuleBasedStateMachine):
 
 
 TestKeyed = KeyedMachine.TestCase
-TestKeyed.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestKeyed.settings = settings(max_examples=100, stateful_step_count=40)

@@ -116,7 +116,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert self.outbox.depths() == depths
 
 
-OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 TestOutbox = OutboxMachine.TestCase
 
 

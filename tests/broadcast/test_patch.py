@@ -21,7 +21,7 @@ def _apply(whole: bytes, patch: bytes) -> bytes:
     return encode_patch(apply_patch(parse_patch(whole), parse_patch(patch)))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(_patches, _patches, _patches)
 def test_a_merged_patch_has_the_effect_of_both_in_order(whole: object, first: object, second: object) -> None:
     start, older, newer = (orjson.dumps(each) for each in (whole, first, second))

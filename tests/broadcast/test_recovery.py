@@ -289,5 +289,5 @@ class RecoveryMachine(RuleBasedStateMachine):
             assert subscriber.position == Position(stream.offset, stream.epoch)
 
 
-RecoveryMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+RecoveryMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestRecovery = RecoveryMachine.TestCase

@@ -161,7 +161,7 @@ def assert_no_oscillation(changes: list[Timed]) -> None:
         max_size=30,
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_is_measured_no_setting_turns_round_more_than_three_times_in_ten_minutes(
     phases: list[tuple[str, float, float, int]],
 ) -> None:

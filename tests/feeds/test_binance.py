@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import FeedError
@@ -252,13 +252,11 @@ def test_garbage_is_logged_at_most_once_in_5_s_a_cause(caplog: pytest.LogCapture
     assert dialect.health.garbage == 101
 
 
-@settings(deadline=None)
 @given(messages("stream data e u U b a B A p q t T m id result E"))
 def test_no_message_raises(message: str) -> None:
     connected("XUSDT").receive(message, 1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**20), st.integers(0, 8), st.integers(0, 10**12)), max_size=9))
 def test_levels_are_exact_whatever_their_form(numbers: list[tuple[int, int, int]]) -> None:
     """Digits before the point, how many after it, and the size with all eight."""

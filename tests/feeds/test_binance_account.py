@@ -3,7 +3,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from monitor.events import MarketListed, OrderFill, OrderUpdate, Side
 from monitor.feeds.binance_account import BinanceAccountDialect
@@ -128,7 +128,6 @@ def test_ended_stream_is_opened_again() -> None:
     assert isinstance(account.commands.pop(), Reconnect)
 
 
-@settings(deadline=None)
 @given(messages("subscriptionId event e s c S o q p x X r i l z L n N T t I m O C status error data"))
 def test_no_message_raises(message: str) -> None:
     dialect().receive(message, 1)

@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.events import BookDelta, BookSnapshot, BookStatus, BookStatusChanged, Event
@@ -107,7 +107,6 @@ def test_buffer_is_bounded() -> None:
     assert len(deltas(restored)) == 4
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=40),
     st.sets(st.integers(0, 39)),

@@ -7,7 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from hypothesis import given, settings
+from hypothesis import given
 
 from monitor.errors import ConfigError
 from monitor.events import (
@@ -299,7 +299,6 @@ def test_garbage_is_counted_and_the_feed_goes_on(message: str | bytes) -> None:
     assert len(dialect.receive(fill("b"), 1)) == 2
 
 
-@settings(deadline=None)
 @given(
     messages(
         "type sid seq msg market_ticker yes_dollars_fp no_dollars_fp price_dollars delta_fp side ts ts_ms"

@@ -105,7 +105,7 @@ def test_events_are_in_order_of_time_once_it_runs() -> None:
     assert times[0] >= START_MS
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10_000), st.sampled_from([5.0, 200.0, 2_000.0]))
 def test_books_start_with_a_snapshot_and_never_cross(seed: int, rate: float) -> None:
     books: dict[str, tuple[dict[int, int], dict[int, int]]] = {}

@@ -16,7 +16,7 @@ def _top(side: dict[int, int], *, is_bid: bool) -> dict[str, str]:
     return {decimal_text(price, 2): decimal_text(side[price], 3) for price in prices}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(levels, levels, st.booleans(), st.booleans()), max_size=12))
 def test_whole_and_patches_add_up_to_the_best_fifty_of_a_plain_dict(
     steps: list[tuple[list[Level], list[Level], bool, bool]],

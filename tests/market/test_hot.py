@@ -12,7 +12,7 @@ STEP_MS = 15_000
 START_MS = NOW_MS - NOW_MS % STEP_MS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from(MARKETS), st.integers(0, 8)), min_size=1, max_size=80))
 def test_ranking_is_that_of_counting_the_window_anew(arrivals: list[tuple[str, int]]) -> None:
     state = market_state(*MARKETS)

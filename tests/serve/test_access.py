@@ -185,7 +185,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_server_lets_in_whom_the_table_lets_in(steps: list[tuple[int, str, str]]) -> None:
     async def main() -> None:
         async with running(namespaces=NAMESPACES) as server:

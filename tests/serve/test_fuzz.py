@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import TEXT, deflate, frame, request
 
-SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=25, suppress_health_check=list(HealthCheck))
 FRAMES_PER_RUN = 30
 METHODS = ["connect", "subscribe", "unsubscribe", "publish", "presence", "presence_stats", "history"]
 METHODS += ["rpc", "refresh", "sub_refresh", "ping", "send", "nonsense"]

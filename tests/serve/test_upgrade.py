@@ -38,7 +38,7 @@ def test_half_of_a_head_and_other_paths_are_left_to_h11() -> None:
         assert read_upgrade(data) is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(names, values), max_size=4),
     st.lists(st.tuples(st.integers(0, len(HEAD) - 1), st.integers(0, 255)), max_size=2),

@@ -91,7 +91,7 @@ def without_words(heard: list[Message | Pong | Closing]) -> list[object]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(frames, max_size=6).map(b"".join), st.lists(st.integers(0, 2**20), max_size=8))
 def test_frames_mean_what_they_mean_to_wsproto(data: bytes, cuts: list[int]) -> None:
     pieces = chop(data, cuts)

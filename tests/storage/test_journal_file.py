@@ -65,7 +65,7 @@ def test_a_key_is_its_channels_own(tmp_path: Path) -> None:
     file.close()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(texts=st.lists(st.text(), min_size=1, max_size=5))
 def test_payloads_come_back_byte_for_byte(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     payloads = [to_json(text, indent=1) for text in texts]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import given
 from trio_websocket import ConnectionClosed
 
 from monitor.errors import CaptureError, ConfigError
@@ -233,7 +233,6 @@ def conversations() -> list[Conversation]:
     return [conversation for conversation in opened if isinstance(conversation, Conversation)]
 
 
-@settings(deadline=None)
 @given(
     messages(
         "id cmd params channels market_tickers sids action method event pair subscription name type op args"
