@@ -83,6 +83,10 @@ class Engine:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""
+        with self.health.logbook.listening(_log):
+            await self._run(task_status)
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as nursery:
             house = self.house
             for service in (self.hub.run, house.maps.run, house.timers.run, self.views.run, house.tuning.run):
@@ -120,6 +124,7 @@ def build_engine(
         ),
         registry=Registry(settings.limits.connections, health),
         closes=Closes(),
+        books=market.books,
         census=Census(clock_ns),
         timers=Timers(),
         turnstile=Turnstile(),

@@ -23,6 +23,7 @@ from monitor.health.feeds import FeedHealth
 from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
+from monitor.health.logbook import Logbook
 from monitor.health.process import ProcessMeter
 from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
 from monitor.health.tuning import TuningLog
@@ -112,6 +113,7 @@ class Health:
         self.journal = JournalMeter()
         self.process = ProcessMeter()
         self.alerts = Alerts()
+        self.logbook = Logbook()
         self._started_ns = clock_ns()
         self._samples = 0
         self._rates = RateMeter(_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._counters())

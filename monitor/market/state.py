@@ -4,7 +4,7 @@ Pure: no socket, no task, no clock; `now_ms` is an argument. What costs more tha
 microseconds (texts, patches, rankings) is done when somebody looks, not when a venue speaks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import methodcaller
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from monitor.events import (
     Turnover,
 )
 from monitor.market.analytics import Analytics
-from monitor.market.book import DEPTH_SHOWN, NoBook
+from monitor.market.book import DEPTH_SHOWN, Book, NoBook
 from monitor.market.bots import Bots, tell_cycle, tell_lifecycle, tell_status
 from monitor.market.hot import HotMarkets
 from monitor.market.market import Market
@@ -257,6 +257,10 @@ class MarketState:
     def _bot_lifecycle(self, lifecycle: BotLifecycle, now_ms: int) -> list[Publication]:
         told = tell_lifecycle(self._market(lifecycle), lifecycle)
         return [_publication("bots", lifecycle.account, told, self._account(lifecycle.account).bots)]
+
+    def books(self) -> Iterator[tuple[str, Book]]:
+        """Those of which anything was heard, by market as its channel has it: `sim.BTCUSDT`."""
+        return ((key, market.book) for key, market in list(self._markets.items()) if market.book.version)
 
     def last_fill_ms(self, account: str, venue: str) -> int | None:
         """When the account's newest fill at a venue happened, as far as is known."""

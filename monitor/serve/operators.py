@@ -17,7 +17,7 @@ from monitor.health.report import tuning_report
 from monitor.serve import protocol
 from monitor.serve.listing import ListParams
 from monitor.serve.protocol import FORCE_DISCONNECT
-from monitor.serve.rows import CONNECTIONS, channels_listing, connection_row
+from monitor.serve.rows import BOOKS, CONNECTIONS, channels_listing, connection_row
 from monitor.serve.session import Rpc, Session
 
 _log = logging.getLogger("lanecast.operators")
@@ -39,6 +39,10 @@ class BudgetParams(msgspec.Struct):
 class LadderParams(msgspec.Struct):
     client: str = ""
     step: Literal[0, 1, 2, 3, 4, 5] | None = None
+
+
+class LogsParams(msgspec.Struct):
+    after: int = 0
 
 
 class TuningParams(msgspec.Struct):
@@ -165,6 +169,18 @@ def _tune(caller: Session, data: msgspec.Raw) -> bytes:
     return orjson.dumps(tuning_report(caller.house.hub.health))
 
 
+def _books(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
+    """The order books that come first by a column."""
+    params = _decode(ListParams, data)
+    return orjson.dumps((yield from BOOKS.report(caller.house.books(), params)))
+
+
+def _logs(caller: Session, data: msgspec.Raw) -> bytes:
+    """What the server has logged after a line."""
+    lines = caller.house.hub.health.logbook.after(_decode(LogsParams, data).after)
+    return orjson.dumps({"lines": [asdict(line) for line in lines]})
+
+
 RPCS: Mapping[str, Rpc] = {
     "me": _me,
     "me.limit": _limit_own,
@@ -175,5 +191,7 @@ RPCS: Mapping[str, Rpc] = {
     "ops.ladder": _ladder,
     "ops.ledger": _ledger,
     "ops.disconnect": _disconnect,
+    "ops.books": _books,
+    "ops.logs": _logs,
     "ops.tuning": _tune,
 }

@@ -6,7 +6,9 @@ from operator import attrgetter
 from typing import Any
 
 from monitor.broadcast.channel import Channel
+from monitor.events import BookStatus
 from monitor.health.latency import NS_PER_MS
+from monitor.market.book import Book
 from monitor.serve.census import Census
 from monitor.serve.listing import Listing
 from monitor.serve.session import Session
@@ -131,3 +133,20 @@ def channels_listing(census: Census) -> Listing[Channel]:
         **{name: summed(name) for name in _LEDGER_COLUMNS},
     }
     return Listing(keys, lambda channel: (channel.name, channel.lane.name, channel.namespace.delivery), row)
+
+
+_BOOK_COLUMNS: Mapping[str, Callable[[tuple[str, Book]], Any]] = {
+    "market": lambda entry: entry[0],
+    "status": lambda entry: entry[1].status,
+    "since": lambda entry: entry[1].since_ms,
+    "time": lambda entry: entry[1].time_ms,
+    "bids": lambda entry: len(entry[1].bids),
+    "asks": lambda entry: len(entry[1].asks),
+}
+
+BOOKS: Listing[tuple[str, Book]] = Listing(
+    keys={**_BOOK_COLUMNS, "trouble": lambda entry: entry[1].status is not BookStatus.SYNCED},
+    texts=lambda entry: (entry[0], entry[1].status),
+    row=lambda entry: {name: read(entry) for name, read in _BOOK_COLUMNS.items()},
+)
+"""Order books by market: in which state, since when, as of when, and how many prices a side."""

@@ -27,6 +27,7 @@ from monitor.broadcast.recovery import Start, Wish
 from monitor.broadcast.tuning import Tuning
 from monitor.config import Lane, Settings
 from monitor.health.end_to_end import Estimate
+from monitor.market.book import Book
 from monitor.serve import protocol
 from monitor.serve.closes import Closes
 from monitor.serve.connection import Connection
@@ -82,6 +83,8 @@ class House:
     tuning: Tuning
     registry: Registry
     closes: Closes
+    books: Callable[[], Iterable[tuple[str, Book]]]
+    """Those that the market state keeps, by market."""
     census: "Census"
     timers: Timers
     turnstile: Turnstile

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.broadcast.ladder import Step
-from tests.serve.running import KEYS, Server, sign
+from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import Client
 
 BALANCED = ("sent", "merged", "dropped", "pending")
@@ -129,3 +129,35 @@ async def test_what_an_operator_does_is_logged_with_his_name(
     await ask(olga, method, client=client.id, **params)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "lanecast.operators"]
     assert line.startswith(f"operator 'olga' {words} {client.id} (user 'ann', 127.0.0.1")
+
+
+@pytest.mark.trio
+async def test_books_are_listed_with_their_state_and_since_when() -> None:
+    async with running(simulator={"enabled": True}) as market:
+        crowd = await market.subscriber("trades:all")
+        await crowd.document()  # its book is there before a market's first trade
+        olga = await operator(market)
+        rows = (await ask(olga, "ops.books", sort="trouble", descending=True))["rows"]
+    states = {row["market"]: row for row in rows}
+    book = states["sim.BTCUSDT"]
+    assert book["status"] == "SYNCED"
+    assert min(book["since"], book["time"], book["bids"], book["asks"]) > 0
+
+
+@pytest.mark.trio
+async def test_last_log_lines_are_read_on_from_where_one_was(server: Server) -> None:
+    logging.getLogger("lanecast").warning("first")
+    olga = await operator(server)
+    lines = (await ask(olga, "ops.logs"))["lines"]
+    assert (lines[-1]["level"], lines[-1]["message"]) == ("warning", "first")
+    logging.getLogger("lanecast.operators").warning("second")
+    news = (await ask(olga, "ops.logs", after=lines[-1]["id"]))["lines"]
+    assert [(line["logger"], line["message"]) for line in news] == [("lanecast.operators", "second")]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("method", ["ops.books", "ops.logs"])
+async def test_books_and_logs_are_for_operators(server: Server, method: str) -> None:
+    ann = await server.client(sign(sub="ann"))
+    reply = await ann.call("rpc", method=method, data={})
+    assert reply["code"] == 103
