@@ -5,10 +5,9 @@ world's (no server answers). Each command imports what it runs inside itself: `l
 not wait for Trio, Textual and an HTTP client that it does not use.
 """
 
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,19 @@ import click
 
 from monitor.commands.dictionary import dictionary
 from monitor.commands.journal import journal
+from monitor.commands.probe import analyze
 from monitor.errors import ConfigError, LanecastError
-from monitor.options import InReadingOrder, combined, settings_of, source_options
+from monitor.options import (
+    InReadingOrder,
+    certificate_of,
+    combined,
+    operator_token,
+    settings_of,
+    source_options,
+)
 
 if TYPE_CHECKING:
-    from monitor.config import Settings
+    pass
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -142,7 +149,9 @@ def console(url: str | None, **given: Any) -> int:
 
     # Who is told all of it, as the console of `lanecast run`, stumbles over no settings of somebody else's.
     settings = cache(partial(settings_of, given))
-    return run_console(url or settings().address, _operator_token(settings), _certificate(settings, url))
+    return run_console(
+        url or settings().address, operator_token(settings, "console"), certificate_of(settings, url)
+    )
 
 
 @lanecast.command()
@@ -197,7 +206,7 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
 
     settings = settings_of(given)
     text = sys.stdin.read() if json_text == "-" else json_text
-    address, certificate = url or settings.address, _certificate(lambda: settings, url)
+    address, certificate = url or settings.address, certificate_of(lambda: settings, url)
     click.echo(publish_json(address, load_keys(settings).api, channel, text, certificate))
 
 
@@ -289,6 +298,7 @@ def rotate(name: str, at_once: bool, **given: Any) -> None:
     click.echo(f"{path}: a new key; the old one is taken for {seconds} s")
 
 
+lanecast.add_command(analyze)
 lanecast.add_command(dictionary)
 lanecast.add_command(journal)
 
@@ -339,18 +349,3 @@ def _speed(text: str) -> float | None:
     if not 0 < speed <= 1_000_000:
         raise ConfigError(f"--speed {text!r} must be a number above 0 and at most 1000000, or max")
     return speed
-
-
-def _operator_token(settings: Callable[[], "Settings"]) -> str:
-    from monitor.keys import load_keys
-    from monitor.serve.tokens import make_token
-
-    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings()).operator, "console")
-
-
-def _certificate(settings: Callable[[], "Settings"], url: str | None) -> Path | None:
-    """The file of the certificate that the server must have; without a URL that of the server here."""
-    if given := os.environ.get("LANECAST_CERTIFICATE"):
-        return Path(given)
-    tls = settings().tls if url is None else None
-    return tls.certificate_file if tls else None

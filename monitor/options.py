@@ -4,6 +4,7 @@ Decides which flags all commands have that read settings, so that none of them r
 file, another variable or another data directory than the server does.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,3 +70,19 @@ def _assignment(text: str) -> tuple[str, str]:
     if not key or not sign:
         raise ConfigError(f"--set {text!r} must be KEY=VALUE, as in --set limits.connections=500")
     return key, value
+
+
+def operator_token(settings: Callable[[], "Settings"], user: str) -> str:
+    """LANECAST_OPERATOR_TOKEN, or one made with the operator key. Raises ConfigError."""
+    from monitor.keys import load_keys
+    from monitor.serve.tokens import make_token
+
+    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings()).operator, user)
+
+
+def certificate_of(settings: Callable[[], "Settings"], url: str | None) -> Path | None:
+    """The file of the certificate that the server must have; without a URL that of the server here."""
+    if given := os.environ.get("LANECAST_CERTIFICATE"):
+        return Path(given)
+    tls = settings().tls if url is None else None
+    return tls.certificate_file if tls else None

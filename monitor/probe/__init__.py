@@ -1,0 +1,1 @@
+"""The tests that an operator runs, and what they say about a server."""

@@ -1,0 +1,117 @@
+"""What a server says of itself over some seconds: the ground on which it is judged.
+
+Taken through the operator interface like the console's, so any server can be observed, and kept as
+plain data, so that a report read tomorrow is judged by the same rules.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from monitor.client import Client, CommandRejected, Disconnected, Subscription, open_client
+from monitor.errors import PeerError
+
+NAME = "probe"
+"""What all connections of this package call themselves."""
+ROWS = 200
+"""The server's own bound for one look."""
+NEWEST = 1
+
+Row = dict[str, Any]
+OnSecond = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Documents and rows are those of the operator interface."""
+
+    seconds: float
+    health: list[Row]
+    """`ops:health` at the start and then a document a second, oldest first."""
+    feeds: list[Row]
+    """Of `ops:feeds`, at the end."""
+    connections_before: list[Row]
+    connections: list[Row]
+    """The deepest outboxes, at the start and at the end."""
+    channels: list[Row]
+    """Those with the most subscribers, at the end."""
+
+
+async def observe(operator: Client, seconds: int, on_second: OnSecond = lambda: None) -> Observation:
+    """Watch a server for whole seconds. Raises PeerError, also where the client is no operator's."""
+    health = await _follow(operator, "ops:health")
+    feeds = await _follow(operator, "ops:feeds")
+    try:
+        before = await _deepest(operator)
+        await _widest(operator)  # a channel's rate is known from the second look on
+        documents = [health.data]
+        for _ in range(seconds):
+            await trio.sleep(1)
+            on_second()
+            documents.append(await _newest(health))
+        return Observation(
+            seconds,
+            documents,
+            (await _newest(feeds))["feeds"],
+            before,
+            await _deepest(operator),
+            await _widest(operator),
+        )
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await _leave(operator, health, feeds)
+
+
+async def _leave(operator: Client, *subscriptions: Subscription) -> None:
+    try:
+        for subscription in subscriptions:
+            await operator.unsubscribe(subscription.channel)
+    except PeerError:
+        return  # the connection is gone, and the subscriptions with it
+
+
+async def _follow(operator: Client, channel: str) -> Subscription:
+    try:
+        return await operator.subscribe(channel, capacity=NEWEST)
+    except CommandRejected as refusal:
+        raise PeerError(
+            f"{operator.url} does not take this token as an operator's ({refusal.message}); give"
+            " LANECAST_OPERATOR_TOKEN, or the server's --data-dir"
+        ) from None
+
+
+async def _newest(subscription: Subscription) -> Row:
+    """Of a channel that is published at least once a second."""
+    newest: Row = (await anext(subscription)).data
+    return newest
+
+
+async def _deepest(operator: Client) -> list[Row]:
+    return await _rows(operator, "ops.connections", "depth")
+
+
+async def _widest(operator: Client) -> list[Row]:
+    return await _rows(operator, "ops.channels", "subscribers")
+
+
+async def _rows(operator: Client, method: str, sort: str) -> list[Row]:
+    answer = await operator.rpc(method, {"sort": sort, "descending": True, "limit": ROWS})
+    rows: list[Row] = answer["rows"]
+    return rows
+
+
+@asynccontextmanager
+async def open_probe(url: str, token: str, certificate_file: Path | None) -> AsyncIterator[Client]:
+    """A connected client that does not come back once it is cut; raises PeerError where none answers."""
+    async with open_client(
+        url, token, NAME, reconnect=False, zstd=False, certificate_file=certificate_file
+    ) as client:
+        try:
+            await client.rpc("me")
+        except Disconnected as lost:
+            raise PeerError(f"{url} can't be probed: {lost.reason}") from None
+        yield client
