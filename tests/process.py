@@ -36,6 +36,15 @@ delta = true
 delivery = "map"
 publish = true
 history_size = 100
+listed_in = ["here", "people"]
+[namespaces.here]
+delivery = "map"
+lists = "clients"
+history_size = 100
+[namespaces.people]
+delivery = "map"
+lists = "users"
+key_seconds = 2
 [namespaces.tape]
 history_size = 100
 tags_filter = true

@@ -144,6 +144,25 @@ def test_home_is_expanded() -> None:
             "to where they were, or key_seconds, so that keys which nobody writes go",
         ),
         (
+            "[namespaces.ticker]\ntags_filter = true",
+            "namespaces.ticker in given.toml: tags_filter is for delivery stream or map: "
+            "a latest or state publication stands for others",
+        ),
+        (
+            "[namespaces.book]\nlists = 'clients'",
+            'namespaces.book in given.toml: lists needs delivery "map", without publish or listed_in',
+        ),
+        (
+            "[namespaces.botstate]\nlists = 'users'",
+            'namespaces.botstate in given.toml: lists "users" needs key_seconds: '
+            "a user goes by that time, not with a client",
+        ),
+        (
+            "[namespaces.book]\nlisted_in = ['botstate']",
+            "namespaces.book.listed_in in given.toml: "
+            "'botstate' is no namespace with lists, whose name has no colon",
+        ),
+        (
             "[limits]\npong_seconds = 30",
             "limits in given.toml: pong_seconds (30) must be less than ping_seconds (25)",
         ),

@@ -58,7 +58,7 @@ class Page:
 
 
 class Keyed:
-    """The entries of one channel, in the order of their last change and by key.
+    """The entries of one channel, in the order in which they were written or renewed, and by key.
 
     Args of `__init__`:
         stream: gives and keeps positions, also where they are not shown.
@@ -164,6 +164,13 @@ class Keyed:
         if gone is not None:
             self.bytes -= gone.size_bytes
         return gone
+
+    def renew(self, key: str, stamp_ns: int) -> bool:
+        """Let a key live on as if it had been written now; False for an unknown one."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._entries[key] = replace(entry, stamp_ns=stamp_ns)
+        return entry is not None
 
     def expire(self, now_ns: int) -> list[Publication]:
         """Remove what was not written in time; returns the publications that tell of it."""

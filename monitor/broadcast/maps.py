@@ -86,6 +86,16 @@ class Maps:
             self._announce(found, [told])
             return Placed(_position(found))
 
+    def keep(self, channel: str, key: str, info: bytes) -> None:
+        """Set a key that only tells of somebody; if it is there already, have it live on and tell nobody.
+
+        Raises as `put`.
+        """
+        with self._using(channel) as (_, keyed):
+            is_there = keyed.renew(key, self._hub.now_ns())
+        if not is_there:
+            self.put(channel, key, _NULL, info=info)
+
     def clear(self, channel: str) -> None:
         """Take out every key and tell the subscribers. Raises as `put`."""
         with self._using(channel) as (found, keyed):

@@ -8,6 +8,7 @@ from monitor.config.namespaces import (
     Delivery,
     Kind,
     Lane,
+    Lists,
     Namespace,
     Namespaces,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Kind",
     "Lane",
     "Limits",
+    "Lists",
     "Namespace",
     "Namespaces",
     "Preset",

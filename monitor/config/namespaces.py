@@ -58,6 +58,16 @@ class ClientKey(StrEnum):
     USER = "user_id"
 
 
+class Lists(StrEnum):
+    """Whom a map lists, of those who are subscribed to the channel that it is about."""
+
+    NOBODY = ""
+    CLIENTS = "clients"
+    """By client id, while they are there."""
+    USERS = "users"
+    """By user id, and for the time of a key beyond."""
+
+
 def _lane(value: object) -> object:
     if isinstance(value, str):
         try:
@@ -105,6 +115,10 @@ class Namespace(Section):
     """Of a map: keys a channel."""
     client_key: ClientKey = ClientKey.ANY
     """Of a map: the one key that a client may publish to, so that none writes another's."""
+    lists: Lists = Lists.NOBODY
+    """Of a map: it lists who is subscribed to the channel that stands after its colon, if that is listed."""
+    listed_in: tuple[str, ...] = ()
+    """Namespaces of maps with `lists`: who is subscribed to `news:a` is in `here:news:a`, for "here"."""
     publish_debounce_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     """Of a map: clients are asked to publish a key at most once in so long."""
     publish: bool = False
@@ -122,6 +136,19 @@ class Namespace(Section):
                 'delivery "map" needs history_size, so that clients can come back to where they were,'
                 " or key_seconds, so that keys which nobody writes go"
             )
+        return self
+
+    @property
+    def subscription_type(self) -> int:
+        """What the protocol calls it."""
+        return 1 + list(Lists).index(self.lists) if self.delivery is Delivery.MAP else 0
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Self:
+        if self.lists and (self.delivery is not Delivery.MAP or self.publish or self.listed_in):
+            raise ValueError('lists needs delivery "map", without publish or listed_in')
+        if self.lists is Lists.USERS and not self.key_seconds:
+            raise ValueError('lists "users" needs key_seconds: a user goes by that time, not with a client')
         return self
 
     @model_validator(mode="after")

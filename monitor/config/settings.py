@@ -336,6 +336,19 @@ class Settings(BaseSettings):
         return _over(DEFAULT_KINDS | _SAVER_KINDS if is_saver else DEFAULT_KINDS, given)
 
     @model_validator(mode="after")
+    def _lists_exist(self) -> Self:
+        for name, namespace in self.namespaces.items():
+            for roster in namespace.listed_in:
+                found = self.namespaces.get(roster)
+                if ":" in roster or found is None or not found.lists:
+                    raise PydanticCustomError(
+                        "unknown_list",
+                        "'{roster}' is no namespace with lists, whose name has no colon",
+                        {"path": ("namespaces", name, "listed_in"), "roster": roster},
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _kinds_exist(self) -> Self:
         for name, namespace in self.namespaces.items():
             if namespace.kind not in self.kinds:

@@ -142,7 +142,7 @@ def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Na
     namespace = channels.find_namespace(session.house.hub, channel)
     if not (channel.isascii() and channel.isprintable()):
         raise protocol.bad_request("a channel name is printable ASCII")
-    if request.type != (namespace.delivery is Delivery.MAP):
+    if request.type != namespace.subscription_type:
         raise CommandError(protocol.PERMISSION_DENIED)
     return namespace
 

@@ -35,6 +35,7 @@ from monitor.serve.inbound import Inbound
 from monitor.serve.loading import Loading
 from monitor.serve.protocol import Goodbye
 from monitor.serve.registry import Registry
+from monitor.serve.roster import Entry, enter
 from monitor.serve.timers import Timer, Timers
 from monitor.serve.tokens import Claims, TokenReader
 from monitor.serve.turn import Turnstile
@@ -101,7 +102,15 @@ class Subscription:
     info: bytes
     """The protocol's client info, as presence shows it."""
     is_server_side: bool = False
+    entries: tuple[Entry, ...] = ()
+    """In the maps that list who is subscribed."""
     expiry: Timer | None = None
+
+    def end(self) -> None:
+        if self.expiry is not None:
+            self.expiry.cancel()
+        for entry in self.entries:
+            entry.end()
 
 
 class Session:
@@ -220,9 +229,11 @@ class Session:
     def _stop(self) -> None:
         """Take part in nothing more: no data may follow the close frame."""
         self.house.hub.leave(self.client)
-        for timer in (self._timer, self._ping_timer, *(each.expiry for each in self.subscriptions.values())):
+        for timer in (self._timer, self._ping_timer):
             if timer is not None:
                 timer.cancel()
+        for subscription in self.subscriptions.values():
+            subscription.end()
         for channel in list(self.loading):
             self.stop_loading(channel)
 
@@ -359,7 +370,8 @@ class Session:
             UnknownChannel, TooMany, Unrecoverable.
         """
         start = self.house.hub.subscribe(channel, self.client, info, wish)
-        self.subscriptions[channel] = Subscription(info, is_server_side)
+        entries = tuple(enter(self, channel, info))
+        self.subscriptions[channel] = Subscription(info, is_server_side, entries)
         self.renew_subscription(channel, expires_at)
         return start
 
@@ -387,9 +399,8 @@ class Session:
 
     def unsubscribe(self, channel: str) -> None:
         subscription = self.subscriptions.pop(channel)
-        if subscription.expiry is not None:
-            subscription.expiry.cancel()
         self.house.hub.unsubscribe(channel, self.client)
+        subscription.end()
 
     def force_unsubscribe(self, channel: str, code: int, reason: str) -> None:
         """End a subscription and tell the client why; from 2500 on it subscribes again."""

@@ -99,7 +99,8 @@ def resent_of(channel: str, documents: list[bytes]) -> tuple[Resent, ...]:
 
 def info_of(session: "Session", namespace: Namespace, grant: Grant) -> bytes:
     """What others are shown of the client, where the namespace shows it."""
-    return session.info(grant.info) if namespace.presence or namespace.join_leave else b""
+    is_shown = namespace.presence or namespace.join_leave or namespace.listed_in
+    return session.info(grant.info) if is_shown else b""
 
 
 def check_room(session: "Session") -> None:
@@ -109,7 +110,13 @@ def check_room(session: "Session") -> None:
 
 
 def may_read(session: "Session", namespace: Namespace, channel: str, bearer: Claims) -> bool:
-    return allows(namespace, channel, bearer, public_accounts=session.house.public_accounts)
+    """Whether the bearer may read a channel; who is there is shown to those who may be there."""
+    if not allows(namespace, channel, bearer, public_accounts=session.house.public_accounts):
+        return False
+    if not namespace.lists or channel in bearer.grants:
+        return True
+    listed = channel.partition(":")[2]
+    return may_read(session, channels.find_namespace(session.house.hub, listed), listed, bearer)
 
 
 def _start(

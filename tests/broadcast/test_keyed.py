@@ -154,6 +154,12 @@ class KeyedMachine(RuleBasedStateMachine):
         told = self.keyed.remove(key, "kind", self.now_ns)
         assert (told is not None) == (self.model.pop(key, None) is not None)
 
+    @rule(key=keys)
+    def renew(self, key: str) -> None:
+        assert self.keyed.renew(key, self.now_ns) == (key in self.model)
+        if key in self.model:
+            self.model[key] = self.model[key][0], self.now_ns
+
     @rule(seconds=st.integers(1, 15))
     def let_time_pass(self, seconds: int) -> None:
         self.now_ns += seconds * SECOND

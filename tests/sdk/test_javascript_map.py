@@ -226,3 +226,40 @@ def test_sdk_reads_a_map_told_in_changes_across_removals_and_a_cut(page: Page, p
     put(process, channel, c=value(8), a=value(9), b=value(10))
     wait_for(page, {"a": value(9), "b": value(10), "c": value(8)})
     assert deltas() == 4
+
+
+def test_sdk_holds_who_is_there_by_client_and_by_user(page: Page, process: Process) -> None:
+    present = run(
+        page,
+        """
+        window.people = async (count) => {
+          while (clients.entries.size !== count) await new Promise((resolve) => setTimeout(resolve, 5));
+          return [[...clients.entries.values()].sort(), [...users.entries.keys()].sort()];
+        };
+        const watch = (subscription) => {
+          const entries = new Map();
+          const set = ({ key, removed, info }) =>
+            removed ? entries.delete(key) : entries.set(key, info?.user);
+          subscription.on("sync", (context) => context.entries.forEach(set));
+          subscription.on("update", set);
+          subscription.subscribe();
+          return Object.assign(subscription, { entries });
+        };
+        window.client = open_client(given.endpoint, { token: given.token });
+        window.clients = watch(client.newMapClientsSubscription("here:bag:present"));
+        window.users = watch(client.newMapUsersSubscription("people:bag:present"));
+        await clients.ready(); await users.ready();
+        window.bag = hold(client, "bag:present");
+        await seen(bag.log, "subscribed");
+        window.other = open_client(given.endpoint, { token: given.other });
+        hold(other, "bag:present");
+        return await people(2);
+        """,
+        endpoint=process.endpoint,
+        token=sign(sub="ann"),
+        other=sign(sub="bob"),
+    )
+    assert present == [["ann", "bob"], ["ann", "bob"]]
+    assert run(page, "bag.unsubscribe(); return (await people(1))[0]") == ["bob"]
+    assert run(page, "other.disconnect(); return (await people(0))[0]") == []
+    run(page, "while (users.entries.size) await new Promise((resolve) => setTimeout(resolve, 5));")
