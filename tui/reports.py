@@ -95,8 +95,11 @@ class AlertReport(TypedDict):
     message: str
     value: float | None
     limit: float | None
+    since: int
     raised: int
     cleared: int | None
+    acknowledged: bool
+    silenced_until: int | None
 
 
 class FeedSubscriptionReport(TypedDict):

@@ -69,6 +69,7 @@ class Hub:
         self.outflow = Outflow(settings, health, clock_ns)
         self._slow: set[Client] = set()
         """Clients that are behind, or not yet back on the ladder's first step."""
+        health.slow = self._slow
         self._fell_behind = trio.Event()
 
     def namespace(self, channel: str) -> Namespace:

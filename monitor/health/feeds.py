@@ -5,6 +5,7 @@ when the connection is silent, or when a sibling showed something that it owes a
 Feeds write here with plain calls; `row` is what `ops:feeds` shows.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -17,6 +18,7 @@ SILENT_NS = 30_000_000_000
 """Beyond two unanswered keep-alives nothing that was heard before can be called live."""
 RATE_NS = 1_000_000_000
 SPOKEN_NS = 5_000_000_000
+GAPS_SECONDS = 300
 CAUSES_LIMIT = 64
 """Causes are our own words, but some carry a venue's; the rest share one."""
 
@@ -101,6 +103,7 @@ class FeedHealth:
     _rate: float = 0.0
     _rate_since: tuple[int, int] | None = None
     _spoken: dict[str, int] = field(default_factory=dict)
+    _gaps_before: deque[int] = field(default_factory=lambda: deque([0], maxlen=GAPS_SECONDS))
 
     def subscription(self, name: str) -> Subscription:
         """The one of that name, made when it is new."""
@@ -141,6 +144,15 @@ class FeedHealth:
             return False
         self._spoken[cause] = now_ns
         return True
+
+    def end_second(self) -> None:
+        """Remember how many gaps there were by now."""
+        self._gaps_before.append(self.gaps)
+
+    @property
+    def recent_gaps(self) -> int:
+        """Of the last five minutes."""
+        return self.gaps - self._gaps_before[0]
 
     def state(self, now_ns: int) -> FeedState:
         if self._phase is not FeedState.LIVE:

@@ -4,10 +4,12 @@ Writing costs an attribute, never a lock or a dict; all figures, windows and ale
 `sample`, whose cost doesn't depend on how much is sent. So the monitor can't slow what it monitors.
 """
 
+import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import chain
 
 import trio
@@ -15,7 +17,7 @@ import trio
 from monitor.clock import wall_ms
 from monitor.config import Lane, Settings
 from monitor.health import report, rules
-from monitor.health.alerts import Alerts, Finding
+from monitor.health.alerts import Alert, Alerts, Finding, Turn
 from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
 from monitor.health.end_to_end import Samples
@@ -24,9 +26,11 @@ from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter
 from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
 from monitor.health.logbook import Logbook
-from monitor.health.process import ProcessMeter
+from monitor.health.process import DiskMeter, ProcessMeter
 from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
 from monitor.health.tuning import TuningLog
+
+_log = logging.getLogger("lanecast.alerts")
 
 PROBE_SECONDS = 0.05
 """How often the event loop's lag is probed; waking up 20 times a second costs half a percent of a core."""
@@ -112,7 +116,11 @@ class Health:
         """What somebody has to mend, in words, by name; who came upon it takes it out again."""
         self.journal = JournalMeter()
         self.process = ProcessMeter()
+        self.disk = DiskMeter(settings.data_dir)
+        self.slow: Collection[rules.SlowClient] = ()
+        """Clients that are behind, or on the ladder; the hub's own set."""
         self.alerts = Alerts()
+        self.alerts.listeners.append(_log_turn)
         self.logbook = Logbook()
         self._started_ns = clock_ns()
         self._samples = 0
@@ -184,7 +192,12 @@ class Health:
         for lane in self.lanes:
             lane.end_second()
         self._endings.read(now_ns, (self.totals.closed.total(), self.totals.failed))
+        for kind in self.kinds.values():
+            kind.end_second()
+        for feed in self.feeds.values():
+            feed.end_second()
         self.process.read(self.clients)
+        self.disk.read()
 
     def _counters(self) -> Counters:
         totals = self.totals
@@ -203,15 +216,26 @@ class Health:
     def _findings(self, now_ns: int) -> Iterator[Finding]:
         ended, failed = self._endings.gained()
         return chain(
-            rules.find_deep_lanes(self.lanes),
+            rules.find_deep_lanes(self.lanes, self.slow),
+            rules.find_slow_clients(self.slow),
             rules.find_late_kinds(self.kinds.values()),
             rules.find_lag(self.lag.last_10s.summary()),
             rules.find_failures(self.clients + ended, failed),
             rules.find_growth(self.process.growth.bytes),
+            rules.find_full_disk(self.disk.free_bytes),
             rules.find_troubles(self.troubles),
             rules.find_journal_trouble(self.journal),
             rules.find_troubled_feeds(self.feeds.values(), now_ns),
+            rules.find_gaps(self.feeds.values()),
         )
+
+
+def _log_turn(turn: Turn, alert: Alert) -> None:
+    level = logging.INFO if turn is Turn.CLEARED else logging.WARNING
+    since = datetime.fromtimestamp(alert.since / 1_000, UTC)
+    _log.log(
+        level, "%s %s %s, since %s: %s", turn, alert.severity, alert.name, f"{since:%H:%M:%SZ}", alert.message
+    )
 
 
 def _kind_meters(settings: Settings) -> dict[str, KindMeter]:

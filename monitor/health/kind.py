@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from monitor.config import Lane
+from monitor.health.budget import Budget
 from monitor.health.end_to_end import EndToEndMeter
 from monitor.health.latency import LONG_ROTATIONS, NS_PER_MS, SHORT_ROTATIONS, Histogram, LatencyMeter
 
@@ -51,6 +52,8 @@ class Window(NamedTuple):
 
 
 _NO_TIME = Stages(0, 0, 0, 0)
+NEAR_SHARE = 0.8
+"""Of a threshold: beyond it an operator is warned."""
 
 
 class KindMeter:
@@ -60,6 +63,7 @@ class KindMeter:
         "_spent_before",
         "_worst",
         "_worst_ever",
+        "budget",
         "count",
         "end_to_end",
         "lane",
@@ -81,6 +85,8 @@ class KindMeter:
         in the figures: one client's slowness is not the server's."""
         self.latency = LatencyMeter()
         """From when it counts until the last client's socket had it."""
+        self.budget = Budget()
+        """Of what is in those figures; it stays untouched where nothing is promised."""
         self.end_to_end = EndToEndMeter()
         self.worst_ns = 0
         """Of the current quarter second; a client that waited no longer need not be recorded."""
@@ -119,6 +125,13 @@ class KindMeter:
         self._worst_ever = _longest((self._worst_ever, self._worst))
         self._worst, self.worst_ns = None, 0
         self._spent_before.append(Stages(*self._spent))
+
+    def end_second(self) -> None:
+        """Hold what was recorded against the threshold; called once a second, after `rotate`."""
+        if self.threshold_ns is not None:
+            all_time = self.latency.since_start
+            near = all_time.count_above(round(NEAR_SHARE * self.threshold_ns))
+            self.budget.read(all_time.count, near, all_time.count_above(self.threshold_ns))
 
     def last_10s(self) -> Window:
         return self._window(self.latency.last_10s, SHORT_ROTATIONS)

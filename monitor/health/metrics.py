@@ -20,7 +20,6 @@ from prometheus_client.registry import Collector
 
 import monitor
 from monitor.config import Lane
-from monitor.health.alerts import Severity
 from monitor.health.health import Health
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.latency import NS_PER_MS, Histogram
@@ -70,13 +69,19 @@ class _HealthCollector(Collector):
 def _server_metrics(health: Health) -> Iterator[Metric]:
     yield InfoMetricFamily("lanecast_build", "The running version.", {"version": monitor.__version__})
     yield GaugeMetricFamily("lanecast_uptime_seconds", "Since the start.", health.uptime_ns() / NS_PER_SECOND)
-    active = [alert.severity for alert in health.alerts.active()]
-    yield _gauges(
-        "lanecast_alerts",
-        "Alerts raised and not cleared.",
-        "severity",
-        ((severity, active.count(severity)) for severity in Severity),
+    yield _active_alerts(health)
+    yield GaugeMetricFamily(
+        "lanecast_disk_free_bytes", "Where the data directory is.", health.disk.free_bytes
     )
+
+
+def _active_alerts(health: Health) -> Metric:
+    family = GaugeMetricFamily(
+        "lanecast_alert_active", "1 for each alert raised and not cleared.", labels=["name", "severity"]
+    )
+    for alert in health.alerts.active():
+        family.add_metric([alert.name, alert.severity], 1)
+    return family
 
 
 def _message_metrics(health: Health) -> Iterator[Metric]:
@@ -153,6 +158,12 @@ def _latency_metrics(health: Health) -> Iterator[Metric]:
         "The latency promised for a kind.",
         "kind",
         ((kind.name, kind.threshold_ns / NS_PER_SECOND) for kind in kinds if kind.threshold_ns is not None),
+    )
+    yield _gauges(
+        "lanecast_latency_budget_left_ratio",
+        "Of the deliveries that may be late in an hour; below 0 it is overdrawn.",
+        "kind",
+        ((kind.name, left) for kind in kinds if (left := kind.budget.left) is not None),
     )
     yield _counters(
         "lanecast_late",

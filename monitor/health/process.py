@@ -1,11 +1,13 @@
-"""What the server's own process takes, read once a second.
+"""What the server's own process takes, and what room its disk has left, read once a second.
 
 Memory is judged by its growth over ten minutes, less what new clients may take: a crowd that
 arrives is no leak.
 """
 
+import os
 import time
 from collections import deque
+from pathlib import Path
 
 import psutil
 
@@ -57,3 +59,18 @@ class ProcessMeter:
     def _since_start_percent(self) -> float:
         times = self._process.cpu_times()
         return round(100 * (times.user + times.system) / (time.time() - self._process.create_time()), 1)
+
+
+class DiskMeter:
+    """Where a directory is, or will be once it is made."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.read()
+
+    def read(self) -> None:
+        """Look at the disk; called once a second."""
+        there = next(path for path in (self._directory, *self._directory.absolute().parents) if path.exists())
+        found = os.statvfs(there)
+        self.free_bytes = found.f_bavail * found.f_frsize
+        """What a process without privileges may still write."""

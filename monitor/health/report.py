@@ -62,6 +62,7 @@ def health_report(health: "Health") -> dict[str, Any]:
         "tuning": tuning_report(health),
         "loop": {"lag_p99_ms": _ms(lag.p99_ns), "lag_max_ms": _ms(lag.worst_ns)},
         "process": {"memory_bytes": health.process.memory_bytes, "cpu_percent": health.process.cpu_percent},
+        "disk": {"free_bytes": health.disk.free_bytes},
     }
 
 
@@ -78,7 +79,12 @@ def tuning_report(health: "Health") -> dict[str, Any]:
 
 def alerts_report(health: "Health") -> dict[str, Any]:
     """The payload of `ops:alerts`."""
-    return {"alerts": [asdict(alert) for alert in health.alerts.all()]}
+    alerts = health.alerts
+    return {
+        "alerts": [
+            asdict(alert) | {"silenced_until": alerts.silenced_until(alert.name)} for alert in alerts.all()
+        ]
+    }
 
 
 def feeds_report(health: "Health") -> dict[str, Any]:
@@ -102,6 +108,7 @@ def _totals(health: "Health") -> dict[str, Any]:
         "connections": totals.connections,
         "failed": totals.failed,
         "drops": dict(totals.dropped),
+        "refused": dict(totals.refused),
     }
 
 
@@ -155,6 +162,7 @@ def _kind(kind: KindMeter, rate: float) -> dict[str, Any]:
         "count": kind.count,
         "rate": round(rate, 1),
         "late": kind.late,
+        "budget_left": None if (left := kind.budget.left) is None else round(left, 4),
         "state": standing_of(kind.threshold_ns, kind.latency.last_minute.summary().p99_ns),
         "last_10s": _window(kind.last_10s()),
         "since_start": _window(kind.since_start()),

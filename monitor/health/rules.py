@@ -4,16 +4,19 @@ Pure and cheap: a rule that finds nothing builds nothing. How long something mus
 anybody is called is not decided here but in `alerts`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import IntEnum, StrEnum
+from heapq import nlargest
+from itertools import chain, islice
+from typing import Protocol
 
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
 from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
 from monitor.health.journal import JournalMeter, JournalState
-from monitor.health.kind import KindMeter
-from monitor.health.latency import NS_PER_MS, Histogram, Summary
+from monitor.health.kind import NEAR_SHARE, Delay, KindMeter
+from monitor.health.latency import NS_PER_MS, Summary
 from monitor.health.rates import NS_PER_SECOND
 
 DEPTH_LIMIT = 100
@@ -22,10 +25,18 @@ FAILED_LIMIT = 0.05
 """Share of the connections of the last minute; critical at four times that."""
 FAILED_AT_LEAST = 10
 """Connections in the last minute below which a share says nothing."""
-WARNING_SHARE = 0.8
-"""Of a threshold."""
-LATE_AT_LEAST = 2
-"""A single late one among a hundred or fewer is the p99 already, and no reason to call anybody."""
+FAST_BURN = 10.0
+"""Over the last minute and the last 10 s: at this pace an hour's budget is gone in six minutes."""
+SLOW_BURN = 2.0
+"""Over the last 10 min and the last minute: at this pace it is gone in half an hour."""
+LATE_SECONDS_AT_LEAST = 3
+"""In the longer of the two windows: one bad second, however much was late in it, calls nobody."""
+GAPS_LIMIT = 2
+"""Of a feed in five minutes: a snapshot mends one, but who loses messages again and again has a cause."""
+GIVEN_LESS_STEP = 2
+"""Of the ladder: on the first step a client still gets all that it would not have replaced."""
+FREE_LIMIT_BYTES = 1024**3
+"""On the disk of the data directory; critical at a quarter of it."""
 LAG_LIMIT_MS = 10.0
 """p99 over 10 s: all that is promised for an order fill; critical at five times that."""
 LAG_AT_LEAST = 190
@@ -34,7 +45,25 @@ GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
 
 _NAMED_LIMIT = 3
-"""A feed may have a thousand subscriptions; a sentence names the first few."""
+"""A feed may have a thousand subscriptions, a lane a thousand clients; a sentence names the first few."""
+
+
+class SlowClient(Protocol):
+    """A client that is behind, or on the ladder."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def step(self) -> IntEnum: ...
+
+    @property
+    def pinned(self) -> IntEnum | None: ...
+
+    @property
+    def pending_bytes(self) -> int: ...
+
+    def depths(self) -> list[int]: ...
 
 
 class Standing(StrEnum):
@@ -52,47 +81,94 @@ def standing_of(threshold_ns: int | None, p99_ns: int | None) -> Standing:
         return Standing.NONE
     if p99_ns > threshold_ns:
         return Standing.OVER
-    return Standing.WARNING if p99_ns > WARNING_SHARE * threshold_ns else Standing.OK
+    return Standing.WARNING if p99_ns > NEAR_SHARE * threshold_ns else Standing.OK
 
 
-def find_deep_lanes(lanes: list[LaneMeter]) -> Iterator[Finding]:
-    """Lanes in which more messages wait than should."""
+def find_deep_lanes(lanes: list[LaneMeter], slow: Collection[SlowClient]) -> Iterator[Finding]:
+    """Lanes in which more messages wait than should, and for whom most of them."""
     for lane, meter in zip(Lane, lanes, strict=True):
         if meter.depth > DEPTH_LIMIT:
             yield Finding(
                 f"depth:{lane.name.lower()}",
                 _severity(meter.depth > 10 * DEPTH_LIMIT),
-                f"{lane.name.lower()} lane: {meter.depth} messages wait, the limit is {DEPTH_LIMIT}",
+                f"{lane.name.lower()} lane: {meter.depth} messages wait, the limit is {DEPTH_LIMIT}"
+                + _holders(lane, slow),
                 meter.depth,
                 DEPTH_LIMIT,
             )
 
 
+def _holders(lane: Lane, slow: Collection[SlowClient]) -> str:
+    held = [(client.depths()[lane], client.id) for client in slow]
+    named = ", ".join(f"{depth} for client {id}" for depth, id in nlargest(_NAMED_LIMIT, held) if depth)
+    return f"; {named}" if named else ""
+
+
+def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
+    """Clients that the ladder gives less because of their backlog, those furthest up first."""
+    given_less = [client for client in slow if client.step >= GIVEN_LESS_STEP and client.pinned is None]
+    if given_less:
+        worst = nlargest(_NAMED_LIMIT, given_less, key=lambda client: (client.step, client.pending_bytes))
+        named = ", ".join(
+            f"{client.id} is on step {client.step.name.lower()}, {client.pending_bytes / 1_024:.0f} KiB wait"
+            for client in worst
+        )
+        more = ", …" if len(given_less) > len(worst) else ""
+        yield Finding(
+            "ladder",
+            Severity.WARNING,
+            f"{len(given_less)} clients read too slowly and are given less: {named}{more}",
+            len(given_less),
+            0,
+        )
+
+
 def find_late_kinds(kinds: Iterable[KindMeter]) -> Iterator[Finding]:
-    """Kinds whose p99 of the last minute is near or over their threshold."""
+    """Kinds that burn their budget of late deliveries too fast, or come too near to their threshold."""
     for kind in kinds:
         if kind.threshold_ns is not None:
-            yield from _find_late(kind.name, kind.threshold_ns, kind.latency.last_minute)
+            threshold_ms = kind.threshold_ns / NS_PER_MS
+            yield from islice(chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms)), 1)
 
 
-def _find_late(name: str, threshold_ns: int, last_minute: Histogram) -> Iterator[Finding]:
-    p99_ns = last_minute.summary().p99_ns
-    standing = standing_of(threshold_ns, p99_ns)
-    if p99_ns is None or standing is Standing.OK:
-        return
-    is_over = standing is Standing.OVER
-    above = last_minute.count_above(threshold_ns if is_over else round(WARNING_SHARE * threshold_ns))
-    if above >= LATE_AT_LEAST:
-        p99_ms, threshold_ms = p99_ns / NS_PER_MS, threshold_ns / NS_PER_MS
-        limit = f"its {threshold_ms:g} ms" if is_over else f"{WARNING_SHARE:.0%} of its {threshold_ms:g} ms"
-        yield Finding(
-            f"latency:{name}",
-            _severity(is_over),
-            f"{name}: p99 of the last minute is {p99_ms:.1f} ms, more than {limit}; "
-            f"{above} of {last_minute.count} took longer",
-            round(p99_ms, 3),
-            threshold_ms,
+def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
+    minute, recent = kind.budget.last(60), kind.budget.last(10)
+    burn = min(minute.late_burn, recent.late_burn)
+    if minute.late_seconds >= LATE_SECONDS_AT_LEAST and burn >= FAST_BURN:
+        slow = f"{minute.late} of {minute.total} in the last minute took longer than its {threshold_ms:g} ms"
+        yield _latency(kind, Severity.CRITICAL, slow, threshold_ms)
+
+
+def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
+    """Whoever goes on so without any budget left has broken the promise, however slowly."""
+    long, minute = kind.budget.last(600), kind.budget.last(60)
+    burn = min(long.near_burn, minute.near_burn)
+    if long.near_seconds >= LATE_SECONDS_AT_LEAST and burn >= SLOW_BURN:
+        is_spent = (kind.budget.left or 0) <= 0 and minute.late_burn >= SLOW_BURN
+        slow = (
+            f"{long.near} of {long.total} in the last 10 min took longer than {NEAR_SHARE:.0%} "
+            f"of its {threshold_ms:g} ms, {long.late} of them longer than all of it"
         )
+        yield _latency(kind, _severity(is_spent), slow, threshold_ms)
+
+
+def _latency(kind: KindMeter, severity: Severity, slow: str, threshold_ms: float) -> Finding:
+    window = kind.last_minute()
+    p99_ms = (window.latency.summary().p99_ns or 0) / NS_PER_MS
+    left = max(0.0, kind.budget.left or 0)
+    message = (
+        f"{kind.name}: {slow}; p99 of the last minute is {p99_ms:.1f} ms{_longest(window.worst)}; "
+        f"{left:.0%} of the hour's budget is left"
+    )
+    return Finding(f"latency:{kind.name}", severity, message, round(p99_ms, 3), threshold_ms)
+
+
+def _longest(worst: Delay | None) -> str:
+    if worst is None:
+        return ""
+    return (
+        f", the longest {worst.latency_ns / NS_PER_MS:.1f} ms for client {worst.client}, mostly {worst.stage}"
+    )
 
 
 def find_lag(last_10s: Summary) -> Iterator[Finding]:
@@ -157,6 +233,33 @@ def find_troubles(troubles: Mapping[str, str]) -> Iterator[Finding]:
     """What somebody has to mend, said by who came upon it."""
     for name, message in troubles.items():
         yield Finding(name, Severity.CRITICAL, message)
+
+
+def find_full_disk(free_bytes: int) -> Iterator[Finding]:
+    """Too little room for the journal, tapes and logs."""
+    if free_bytes < FREE_LIMIT_BYTES:
+        yield Finding(
+            "disk",
+            _severity(free_bytes < FREE_LIMIT_BYTES / 4),
+            f"{free_bytes / 2**20:.0f} MiB are free on the disk of data_dir, "
+            f"the limit is {FREE_LIMIT_BYTES / 2**20:.0f} MiB",
+            FREE_LIMIT_BYTES - free_bytes,
+            0,
+        )
+
+
+def find_gaps(feeds: Iterable[FeedHealth]) -> Iterator[Finding]:
+    """Feeds in which something is found missing again and again."""
+    for feed in feeds:
+        if feed.recent_gaps > GAPS_LIMIT:
+            yield Finding(
+                f"gaps:{feed.name}",
+                Severity.WARNING,
+                f"{feed.name}: messages were missing {feed.recent_gaps} times in the last 5 min, "
+                f"the limit is {GAPS_LIMIT}; {feed.gaps} since the start",
+                feed.recent_gaps,
+                GAPS_LIMIT,
+            )
 
 
 def find_troubled_feeds(feeds: Iterable[FeedHealth], now_ns: int) -> Iterator[Finding]:

@@ -6,13 +6,14 @@ Whatever an operator does to a client is logged with his name.
 import logging
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
 
 from monitor.broadcast.ladder import Step
 from monitor.broadcast.pace import Budget
+from monitor.health.alerts import SILENCE_SECONDS_MAX, UnknownAlert
 from monitor.health.report import tuning_report
 from monitor.serve import protocol
 from monitor.serve.listing import ListParams
@@ -43,6 +44,16 @@ class LadderParams(msgspec.Struct):
 
 class LogsParams(msgspec.Struct):
     after: int = 0
+
+
+class AcknowledgeParams(msgspec.Struct):
+    id: int
+
+
+class SilenceParams(msgspec.Struct):
+    name: str
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=SILENCE_SECONDS_MAX)]
+    """0 ends the silence."""
 
 
 class TuningParams(msgspec.Struct):
@@ -145,6 +156,30 @@ def _find(caller: Session, client_id: str) -> Session:
     return session
 
 
+def _acknowledge(caller: Session, data: msgspec.Raw) -> bytes:
+    """Let the others know that somebody has seen an alert."""
+    params = _decode(AcknowledgeParams, data)
+    try:
+        alert = caller.house.hub.health.alerts.acknowledge(params.id)
+    except UnknownAlert as error:
+        raise protocol.bad_request(str(error)) from None
+    _log.info("operator %r acknowledges alert %d, %s", caller.user, alert.id, alert.name)
+    return b"{}"
+
+
+def _silence(caller: Session, data: msgspec.Raw) -> bytes:
+    """Have an alert call nobody for a time, however often it is raised."""
+    params = _decode(SilenceParams, data)
+    health = caller.house.hub.health
+    until_ms = health.wall_ms() + round(params.seconds * 1_000) if params.seconds else None
+    try:
+        health.alerts.silence(params.name, until_ms)
+    except UnknownAlert as error:
+        raise protocol.bad_request(str(error)) from None
+    _log.info("operator %r silences alert %s for %g s", caller.user, params.name, params.seconds)
+    return b"{}"
+
+
 def _me(caller: Session, data: msgspec.Raw) -> bytes:
     return orjson.dumps(connection_row(caller))
 
@@ -193,5 +228,7 @@ RPCS: Mapping[str, Rpc] = {
     "ops.disconnect": _disconnect,
     "ops.books": _books,
     "ops.logs": _logs,
+    "ops.alerts.ack": _acknowledge,
+    "ops.alerts.silence": _silence,
     "ops.tuning": _tune,
 }

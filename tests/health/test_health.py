@@ -1,3 +1,5 @@
+import logging
+
 import orjson
 import pytest
 import trio
@@ -62,6 +64,7 @@ def test_a_new_servers_report_knows_nothing_that_was_not_measured(health: Health
         **nothing,
         "rate": 0,
         "late": 0,
+        "budget_left": None,
         "state": "none",
         "last_10s": nothing,
         "since_start": nothing,
@@ -89,6 +92,7 @@ def test_the_report_is_json_with_the_promised_fields(health: Health) -> None:
         "tuning",
         "loop",
         "process",
+        "disk",
     ]
     assert [lane["lane"] for lane in report["lanes"]] == ["immediate", "high", "normal", "low"]
     assert [len(lane["history"]) for lane in report["lanes"]] == [60] * 4
@@ -159,35 +163,66 @@ def test_every_configured_kind_has_a_meter_with_the_lane_of_its_namespace() -> N
 
 def test_a_deep_lane_is_raised_and_cleared(health: Health, clock: Clock) -> None:
     health.lanes[Lane.NORMAL].add(500, 50_000)
-    run_seconds(health, clock, 1.25)
+    run_seconds(health, clock, 5)
     (alert,) = health.alerts.active()
     assert (alert.name, alert.value) == ("depth:normal", 500)
     health.lanes[Lane.NORMAL].remove(500, 50_000)
-    run_seconds(health, clock, 10.25)
+    run_seconds(health, clock, 30)
     assert health.alerts.active() == []
     assert alert.raised < (health.alerts.all()[0].cleared or 0) <= clock.wall_ms()
+
+
+def test_a_silence_shows_in_the_rows_of_its_name(health: Health, clock: Clock) -> None:
+    health.lanes[Lane.NORMAL].add(500, 50_000)
+    run_seconds(health, clock, 5)
+    health.alerts.silence("depth:normal", clock.wall_ms() + 60_000)
+    (row,) = alerts_report(health)["alerts"]
+    assert (row["silenced_until"], row["acknowledged"]) == (clock.wall_ms() + 60_000, False)
+    assert row["since"] < row["raised"]
+
+
+def test_a_kind_is_reported_with_what_is_left_of_its_budget(health: Health, clock: Clock) -> None:
+    for latency_ms in [1] * 199 + [12]:
+        health.kinds["order_fill"].record(Stages(0, 0, 0, latency_ms * NS_PER_MS))
+    run_seconds(health, clock, 1)
+    assert health_report(health)["kinds"][0]["budget_left"] == 0.5
+
+
+def test_a_turn_of_an_alert_is_logged_with_its_cause_and_since_when(
+    health: Health, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    health.lanes[Lane.LOW].add(101, 1)
+    run_seconds(health, clock, 5)
+    health.lanes[Lane.LOW].remove(101, 1)
+    run_seconds(health, clock, 30)
+    assert [(record.levelname, record.getMessage().split(", since ")[0]) for record in caplog.records] == [
+        ("WARNING", "raised warning depth:low"),
+        ("INFO", "cleared warning depth:low"),
+    ]
+    assert "101 messages wait" in caplog.text
 
 
 def test_failed_connections_are_those_of_the_last_minute(health: Health, clock: Clock) -> None:
     health.clients = 40
     health.totals.closed[1006] = health.totals.failed = 10
-    run_seconds(health, clock, 3)
+    run_seconds(health, clock, 7)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
     assert "10 of 50 connections" in health.alerts.active()[0].message
     health.clients = 10_000
-    run_seconds(health, clock, 12)
+    run_seconds(health, clock, 30)
     assert health.alerts.active() == []
     run_seconds(health, clock, 60)
     health.clients = 20
     health.totals.closed[1006] = health.totals.failed = 15
-    run_seconds(health, clock, 3)
+    run_seconds(health, clock, 7)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
 
 
 def test_feeds_are_reported_by_their_rows_and_raised_when_in_trouble(health: Health, clock: Clock) -> None:
     feed = health.feeds["binance"] = FeedHealth("binance", "binance")
     feed.retrying("no route to host")
-    run_seconds(health, clock, 1.25)
+    run_seconds(health, clock, 5)
     (row,) = feeds_report(health)["feeds"]
     assert (row["name"], row["state"], row["error"]) == ("binance", "retrying", "no route to host")
     (alert,) = alerts_report(health)["alerts"]

@@ -51,6 +51,13 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
     assert samples["lanecast_lane_bytes", (("lane", "high"),)] == 400
 
 
+def test_each_active_alert_is_a_gauge(health: Health) -> None:
+    health.troubles["keys"] = "api.key is open to others"
+    for _ in range(20):
+        health.sample()
+    assert scrape(health)["lanecast_alert_active", (("name", "keys"), ("severity", "critical"))] == 1
+
+
 def test_latency_is_a_histogram_in_seconds(health: Health) -> None:
     for latency_ns in (3_000_000, 8_000_000, 40_000_000):
         health.kinds["order_fill"].record(Stages(0, 0, 0, latency_ns))

@@ -1,5 +1,12 @@
-import pytest
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.broadcast.ladder import Step
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
@@ -7,13 +14,18 @@ from monitor.health.feeds import SILENT_NS, FeedHealth
 from monitor.health.kind import KindMeter, Stages
 from monitor.health.latency import Summary
 from monitor.health.rules import (
+    FREE_LIMIT_BYTES,
+    GAPS_LIMIT,
     GROWTH_LIMIT_BYTES,
     Standing,
     find_deep_lanes,
     find_failures,
+    find_full_disk,
+    find_gaps,
     find_growth,
     find_lag,
     find_late_kinds,
+    find_slow_clients,
     find_troubled_feeds,
     find_troubles,
     standing_of,
@@ -22,12 +34,38 @@ from monitor.health.rules import (
 MS = 1_000_000
 
 
-def fills(*latencies_ms: float, threshold_ms: float | None = 10) -> KindMeter:
+def fills(*seconds: Sequence[float], threshold_ms: float | None = 10) -> KindMeter:
+    """A kind with so many latencies in each second."""
     kind = KindMeter("order_fill", Lane.IMMEDIATE, threshold_ms)
-    for latency_ms in latencies_ms:
-        kind.record(Stages(0, 0, 0, round(latency_ms * MS)))
-    kind.rotate()
+    for latencies_ms in seconds:
+        for latency_ms in latencies_ms:
+            kind.record(Stages(0, 0, 0, round(latency_ms * MS)))
+        kind.rotate()
+        kind.end_second()
     return kind
+
+
+def burning(*late: tuple[int, int]) -> KindMeter:
+    """A kind with so many deliveries in each second, and of those so many late ones."""
+    kind = fills()
+    totals = accumulate(total for total, _ in late)
+    for total, bad in zip(totals, accumulate(bad for _, bad in late), strict=True):
+        kind.budget.read(total, bad, bad)
+    return kind
+
+
+@dataclass
+class Slow:
+    """A client as the rules see it."""
+
+    id: str
+    step: Step = Step.FULL
+    pinned: Step | None = None
+    pending_bytes: int = 0
+    normal: int = 0
+
+    def depths(self) -> list[int]:
+        return [0, 0, self.normal, 0]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +91,7 @@ def test_a_lane_is_deep_over_a_hundred_messages() -> None:
     lanes[Lane.HIGH].add(100, 1)
     lanes[Lane.NORMAL].add(101, 1)
     lanes[Lane.LOW].add(1_001, 1)
-    assert list(find_deep_lanes(lanes)) == [
+    assert list(find_deep_lanes(lanes, [])) == [
         Finding(
             "depth:normal", Severity.WARNING, "normal lane: 101 messages wait, the limit is 100", 101, 100
         ),
@@ -61,41 +99,106 @@ def test_a_lane_is_deep_over_a_hundred_messages() -> None:
     ]
 
 
-def test_a_kind_over_its_threshold_is_critical_and_says_by_how_much() -> None:
-    (finding,) = find_late_kinds([fills(*[1] * 118, 12, 24)])
+def test_a_deep_lane_names_the_three_clients_that_hold_most_of_it() -> None:
+    lanes = [LaneMeter() for _ in Lane]
+    lanes[Lane.NORMAL].add(300, 1)
+    held = {"ann": 20, "bob": 200, "eve": 0, "joe": 10, "kim": 70}
+    (finding,) = find_deep_lanes(lanes, [Slow(name, normal=depth) for name, depth in held.items()])
+    assert finding.message.endswith("100; 200 for client bob, 70 for client kim, 20 for client ann")
+
+
+def test_clients_that_are_given_less_are_told_with_their_step_and_backlog() -> None:
+    slow = [
+        Slow("ann", Step.BOOK_20, pending_bytes=200 * 1_024),
+        Slow("bob", Step.SNAPSHOTS, pending_bytes=600 * 1_024),
+        Slow("eve", Step.MERGE, pending_bytes=100 * 1_024),
+        Slow("joe", Step.SLOW, pinned=Step.SLOW),
+    ]
+    (finding,) = find_slow_clients(slow)
+    assert finding == Finding(
+        "ladder",
+        Severity.WARNING,
+        "2 clients read too slowly and are given less: bob is on step snapshots, 600 KiB wait, "
+        "ann is on step book_20, 200 KiB wait",
+        2,
+        0,
+    )
+
+
+def test_clients_that_still_get_everything_or_were_put_on_a_step_call_nobody() -> None:
+    assert list(find_slow_clients([Slow("eve", Step.MERGE), Slow("joe", Step.SLOW, pinned=Step.SLOW)])) == []
+
+
+def test_a_kind_that_is_late_again_and_again_is_critical_and_says_who_waited_longest_and_where() -> None:
+    kind = fills(*[[1] * 8 + [12] * 2] * 5)
+    kind.record_client("ann", Stages(0, 3 * MS, 0, 21 * MS))
+    kind.rotate()
+    (finding,) = find_late_kinds([kind])
     assert (finding.name, finding.severity) == ("latency:order_fill", Severity.CRITICAL)
     assert finding.message == (
-        "order_fill: p99 of the last minute is 11.9 ms, more than its 10 ms; 2 of 120 took longer"
+        "order_fill: 10 of 50 in the last minute took longer than its 10 ms; "
+        "p99 of the last minute is 11.9 ms, the longest 24.0 ms for client ann, mostly write; "
+        "0% of the hour's budget is left"
     )
     assert finding.value == pytest.approx(12, rel=1 / 64)
     assert finding.limit == 10
 
 
+def test_a_slow_burn_is_a_warning_that_becomes_critical_once_the_budget_is_spent() -> None:
+    burn = [(10, 1), (10, 0), (10, 0)]
+    (early,) = find_late_kinds([burning(*[(10, 0)] * 3_000, *burn * 150)])
+    (late,) = find_late_kinds([burning(*[(10, 0)] * 2_400, *burn * 400)])
+    assert (early.severity, late.severity) == (Severity.WARNING, Severity.CRITICAL)
+    assert "150 of 6000 in the last 10 min" in early.message
+    assert "57% of the hour's budget is left" in early.message
+    assert "0% of the hour's budget is left" in late.message
+
+
 def test_a_kind_over_four_fifths_of_its_threshold_is_a_warning() -> None:
-    (finding,) = find_late_kinds([fills(1, 9, 9)])
+    (finding,) = find_late_kinds([fills([9], [1], [9], [9])])
     assert finding.severity is Severity.WARNING
-    assert "more than 80% of its 10 ms; 2 of 3 took longer" in finding.message
+    assert "3 of 4 in the last 10 min took longer than 80% of its 10 ms, 0 of them longer" in finding.message
 
 
 @pytest.mark.parametrize(
     "kind",
     [
         fills(),
-        fills(1, 1, 1, 24),
-        fills(*[1] * 1_000, 24, 24),
-        fills(7.8, 7.8, 7.8),
-        fills(5_000, 5_000, threshold_ms=None),
+        fills([1], [24] * 1_000, [24], [1]),
+        fills(*[[1] * 1_000 + [24]] * 60),
+        fills([7.8], [7.8], [7.8]),
+        fills(*[[24]] * 5, *[[1]] * 600),
+        fills(*[[5_000]] * 10, threshold_ms=None),
     ],
     ids=[
         "nothing measured",
-        "a single late one",
-        "under one in a hundred",
+        "two bad seconds",
+        "within the budget",
         "fast enough",
+        "over long since",
         "nothing promised",
     ],
 )
 def test_these_latencies_call_nobody(kind: KindMeter) -> None:
     assert list(find_late_kinds([kind])) == []
+
+
+QUIET = st.integers(0, 500).map(lambda total: (total, 0))
+
+
+@given(st.lists(QUIET, max_size=60), st.integers(1, 10_000), st.lists(QUIET, max_size=60))
+def test_one_bad_second_calls_nobody_whatever_the_traffic(
+    before: list[tuple[int, int]], bad: int, after: list[tuple[int, int]]
+) -> None:
+    assert list(find_late_kinds([burning(*before, (bad, bad), *after)])) == []
+
+
+@given(st.integers(1, 500), st.integers(0, 29))
+def test_a_burn_at_three_times_the_budget_is_found_within_ten_minutes(rate: int, offset: int) -> None:
+    """However thin the traffic: one late in every thirty."""
+    due = [(rate * second + offset) // 30 for second in range(601)]
+    late = [after - before for before, after in pairwise(due)]
+    assert len(list(find_late_kinds([burning(*((rate, bad) for bad in late))]))) == 1
 
 
 def test_a_late_loop_is_found() -> None:
@@ -189,3 +292,25 @@ def test_what_somebody_has_to_mend_is_critical_in_its_own_words() -> None:
     (finding,) = find_troubles({"keys": "api.key is open to others"})
     assert (finding.name, finding.severity) == ("keys", Severity.CRITICAL)
     assert finding.message == "api.key is open to others"
+
+
+def test_a_feed_that_loses_messages_again_and_again_is_found_for_five_minutes() -> None:
+    feed = connected_feed()
+    feed.gaps = GAPS_LIMIT
+    assert list(find_gaps([feed])) == []
+    feed.gaps += 1
+    (finding,) = find_gaps([feed])
+    assert finding.message == (
+        "binance: messages were missing 3 times in the last 5 min, the limit is 2; 3 since the start"
+    )
+    for _ in range(300):
+        feed.end_second()
+    assert list(find_gaps([feed])) == []
+
+
+def test_a_disk_that_fills_up_is_found_and_critical_at_a_quarter_of_the_limit() -> None:
+    assert list(find_full_disk(FREE_LIMIT_BYTES)) == []
+    (warning,) = find_full_disk(FREE_LIMIT_BYTES - 2**20)
+    (critical,) = find_full_disk(FREE_LIMIT_BYTES // 4 - 1)
+    assert warning.message == "1023 MiB are free on the disk of data_dir, the limit is 1024 MiB"
+    assert (warning.severity, critical.severity) == (Severity.WARNING, Severity.CRITICAL)

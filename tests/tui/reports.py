@@ -84,8 +84,11 @@ def alert(**changes: Any) -> AlertReport:
         "message": "order_fill is late",
         "value": 12.0,
         "limit": 10.0,
+        "since": NOON_MS,
         "raised": NOON_MS,
         "cleared": None,
+        "acknowledged": False,
+        "silenced_until": None,
     }
     return base | changes  # type: ignore[return-value]
 

@@ -1,0 +1,65 @@
+"""How much of a kind's promise is used up: 99 of 100 deliveries within its threshold, over an hour.
+
+Late ones are counted by the second, so a window tells how fast the budget burns, and whether one bad
+second or many did it. Prevents both alarms over a hiccup and silence over a slow decay.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+BUDGET_SHARE = 0.01
+"""Of the deliveries of the last hour: so many may be late."""
+BUDGET_SECONDS = 3_600
+
+
+class Tally(NamedTuple):
+    """What a stretch of time saw."""
+
+    total: int
+    near: int
+    """Over four fifths of the threshold, the late ones among them."""
+    late: int
+    near_seconds: int
+    """Seconds that had any of them."""
+    late_seconds: int
+
+    @property
+    def near_burn(self) -> float:
+        """Like `late_burn`, if the threshold were a fifth lower."""
+        return _burn(self.near, self.total)
+
+    @property
+    def late_burn(self) -> float:
+        """How many times faster than allowed the budget is spent; at 1 an hour spends all of it."""
+        return _burn(self.late, self.total)
+
+
+def _burn(bad: int, total: int) -> float:
+    return bad / total / BUDGET_SHARE if total else 0.0
+
+
+class Budget:
+    """The last hour of one kind, read once a second."""
+
+    __slots__ = ("_readings",)
+
+    def __init__(self) -> None:
+        self._readings: deque[Tally] = deque([Tally(0, 0, 0, 0, 0)], maxlen=BUDGET_SECONDS + 1)
+
+    def read(self, total: int, near: int, late: int) -> None:
+        """Take in the counts since the start; called once a second."""
+        before = self._readings[-1]
+        near_seconds = before.near_seconds + (near > before.near)
+        late_seconds = before.late_seconds + (late > before.late)
+        self._readings.append(Tally(total, near, late, near_seconds, late_seconds))
+
+    def last(self, seconds: int) -> Tally:
+        """What the last so many seconds saw, or all of it where there are fewer."""
+        before = self._readings[max(0, len(self._readings) - 1 - seconds)]
+        return Tally(*(new - old for old, new in zip(before, self._readings[-1], strict=True)))
+
+    @property
+    def left(self) -> float | None:
+        """Of the hour's budget: 1 is all of it, below 0 it is overdrawn; None where nothing was delivered."""
+        hour = self.last(BUDGET_SECONDS)
+        return 1 - hour.late_burn if hour.total else None
