@@ -135,8 +135,9 @@ def serve(**given: Any) -> int:
 
 @lanecast.command()
 @click.argument("url", required=False, envvar="LANECAST_URL")
+@click.option("--read-only", is_flag=True, help="Offer nothing that does something to a client.")
 @source_options
-def console(url: str | None, **given: Any) -> int:
+def console(url: str | None, read_only: bool, **given: Any) -> int:
     """Attach the operator console to the server at URL.
 
     The token is LANECAST_OPERATOR_TOKEN, or is made with the operator key (LANECAST_OPERATOR_KEY, or
@@ -149,9 +150,8 @@ def console(url: str | None, **given: Any) -> int:
 
     # Who is told all of it, as the console of `lanecast run`, stumbles over no settings of somebody else's.
     settings = cache(partial(settings_of, given))
-    return run_console(
-        url or settings().address, operator_token(settings, "console"), certificate_of(settings, url)
-    )
+    token, certificate = operator_token(settings, "console"), certificate_of(settings, url)
+    return run_console(url or settings().address, token, certificate, is_read_only=read_only)
 
 
 @lanecast.command()

@@ -26,9 +26,11 @@ from tui.link import Link
 from tui.model import Call, Model, Part
 from tui.panels.header import ViewBar
 from tui.screens.alerts import AlertsView
+from tui.screens.channels import ChannelsView
 from tui.screens.connections import ConnectionsView
 from tui.screens.feeds import FeedsView
 from tui.screens.fills import FillsView
+from tui.screens.ledger import LedgerView
 from tui.screens.overview import OverviewView
 from tui.screens.view import View
 from tui.terminal import Terminal
@@ -37,7 +39,15 @@ DRAW_SECONDS = 0.25
 CLOCK_SECONDS = 1.0
 """How often ages are written anew."""
 
-VIEWS: tuple[type[View], ...] = (OverviewView, ConnectionsView, FeedsView, AlertsView, FillsView)
+VIEWS: tuple[type[View], ...] = (
+    OverviewView,
+    ConnectionsView,
+    ChannelsView,
+    FeedsView,
+    FillsView,
+    AlertsView,
+    LedgerView,
+)
 """In the order of their number keys."""
 
 
@@ -65,8 +75,9 @@ class Console(App[None]):
     }
     """What the `:` prompt takes, and what is done then."""
 
-    def __init__(self, model: Model, link: Link) -> None:
+    def __init__(self, model: Model, link: Link, *, is_read_only: bool = False) -> None:
         super().__init__(driver_class=Terminal)
+        self.is_read_only = is_read_only
         self.model = model
         self._link = link
         self._asked: tuple[Call, ...] = ()
@@ -90,7 +101,13 @@ class Console(App[None]):
         """Draw what changed since the last time."""
         if changes := self.model.take_changes():
             self.set_class(self.model.is_stale(self.now()), "-stale")
+            self._show_notices()
             self.view.show(changes)
+
+    def _show_notices(self) -> None:
+        while self.model.notices:
+            text, is_bad = self.model.notices.popleft()
+            self.notify(text, severity="error" if is_bad else "information", markup=False)
 
     def tick(self) -> None:
         """Draw what ages."""
@@ -103,9 +120,9 @@ class Console(App[None]):
             self._asked = calls
             self._tell(self._link.ask, calls)
 
-    def act(self, call: Call) -> None:
-        """Have the server do this."""
-        self._tell(self._link.act, call)
+    def act(self, call: Call, words: str) -> None:
+        """Have the server do this; the operator is told of it in these words."""
+        self._tell(self._link.act, call, words)
 
     def _tell(self, call: Callable[..., None], *arguments: object) -> None:
         if self.trio_token is not None:
@@ -147,9 +164,12 @@ class Console(App[None]):
         yield SystemCommand("Quit", "Leave at once", self.exit)
 
 
-def run_console(url: str, token: str, certificate_file: Path | None = None) -> int:
+def run_console(
+    url: str, token: str, certificate_file: Path | None = None, *, is_read_only: bool = False
+) -> int:
     """Run the console until the operator quits; returns the exit code.
 
+    One that is for reading only offers nothing that does something to a client.
     With the file of a certificate the server must have that one, whatever names are in it.
     The terminal is left as it was, also on SIGTERM, SIGHUP and SIGINT. Raises ConfigError
     when `url` is no server's address, or when there is no terminal.
@@ -158,13 +178,13 @@ def run_console(url: str, token: str, certificate_file: Path | None = None) -> i
     # Textual draws on standard error and would wait for keys for ever.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the console needs a terminal; without one, /metrics tells how the server is")
-    return asyncio.run(_run(url, token, certificate_file))
+    return asyncio.run(_run(url, token, certificate_file, is_read_only=is_read_only))
 
 
-async def _run(url: str, token: str, certificate_file: Path | None) -> int:
+async def _run(url: str, token: str, certificate_file: Path | None, *, is_read_only: bool) -> int:
     model = Model(url)
     link = Link(model, token, certificate_file)
-    app = Console(model, link)
+    app = Console(model, link, is_read_only=is_read_only)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         loop.add_signal_handler(number, app.exit)

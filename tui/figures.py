@@ -25,6 +25,11 @@ def rate_text(rate: float) -> str:
     return f"{rate:,.0f}" if rate < 9_999.5 else _scaled(rate)
 
 
+def share_text(part: float, whole: float) -> str:
+    """`12.3 %`; a dash where there is no whole."""
+    return f"{100 * part / whole:.1f} %" if whole else UNKNOWN
+
+
 def bytes_text(size: float) -> str:
     """Decimal units: `0 B`, `1.2 kB`, `66.1 MB`."""
     if size < _KILO:

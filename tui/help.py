@@ -9,13 +9,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 _KEYS = (
-    ("1 … 5", "overview, connections, feeds, alerts, fills"),
-    (":", "the same by name, as :conn; :q quits"),
+    ("1 … 7", "the views in the line at the top"),
+    (":", "a view by its name, as :conn; :q quits"),
     ("Tab, ⇧Tab", "next, previous list"),
     ("↑ ↓ j k g G", "move; Page Up, Page Down, Home, End too"),
-    ("Enter", "open a connection; unfold a feed"),
-    ("/", "filter connections; Esc clears it"),
-    ("s, S", "sort connections: next column, other way"),
+    ("Enter, Esc", "open a connection, unfold a feed; go back"),
+    ("x, m, b", "of a connection: disconnect, ladder, budget"),
+    ("t", "ledger: by channel, by client"),
+    ("/", "filter the list; Esc clears it"),
+    ("s, S", "sort the list: next column, other way"),
     ("r", "reconnect now"),
     ("Ctrl-P", "command palette"),
     ("q, Ctrl-C", "quit"),

@@ -66,10 +66,10 @@ class Link:
         self._calls = calls
         self._asked.set()
 
-    def act(self, call: Call) -> None:
-        """Have the server do something, once."""
+    def act(self, call: Call, words: str) -> None:
+        """Have the server do something, once; the operator is told what became of it, in these words."""
         if self._client is not None and self._nursery is not None:
-            self._nursery.start_soon(self._call, self._client, call)
+            self._nursery.start_soon(self._act, self._client, call, words)
 
     def _follow_all(self, client: Client, nursery: trio.Nursery) -> None:
         self._accounts.clear()
@@ -136,23 +136,30 @@ class Link:
         while True:
             self._asked = trio.Event()
             for call in self._calls:
-                await self._call(client, call)
+                await self._look(client, call)
             with trio.move_on_after(POLL_SECONDS if self._calls else math.inf):
                 await self._asked.wait()
 
-    async def _call(self, client: Client, call: Call) -> None:
+    async def _look(self, client: Client, call: Call) -> None:
         try:
-            answer = await client.rpc(call.method, call.params)
+            _TAKE[call.method](self._model, await client.rpc(call.method, call.params))
         except Disconnected:
             return
         except PeerError as error:
             self._model.refuse(call.method, str(error))
+
+    async def _act(self, client: Client, call: Call, words: str) -> None:
+        try:
+            await client.rpc(call.method, call.params)
+        except PeerError as error:
+            self._model.tell(f"{words}: {error}", is_bad=True)
         else:
-            if (take := _TAKE.get(call.method)) is not None:
-                take(self._model, answer)
+            self._model.tell(f"{words}: done")
 
 
 _TAKE: Mapping[str, Callable[[Model, Any], None]] = {
     "ops.connections": Model.set_connections,
+    "ops.connection": Model.set_connection,
+    "ops.channels": Model.set_channels,
 }
 """Where the answers to what is asked every second go."""

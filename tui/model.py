@@ -5,18 +5,30 @@ and nothing queues between them.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from monitor.client import LinkState, Status
-from tui.reports import AlertReport, ConnectionsReport, FeedReport, FillReport, HealthReport
+from tui.reports import (
+    AlertReport,
+    ChannelsReport,
+    CloseReport,
+    ConnectionPageReport,
+    ConnectionReport,
+    ConnectionsReport,
+    FeedReport,
+    FillReport,
+    HealthReport,
+    LedgerReport,
+)
 
 FILLS_KEPT = 200
 GAPS_KEPT = 20
 GAP_SHOWN_SECONDS = 60.0
 """Above all views; among the fills it stays."""
+NOTICES_KEPT = 10
 ROWS_ASKED = 200
 HEALTH_LATE_SECONDS = 3.0
 """A dozen reports missed: the server hangs although its socket is open."""
@@ -31,6 +43,8 @@ class Part(StrEnum):
     FEEDS = "feeds"
     FILLS = "fills"
     CONNECTIONS = "connections"
+    CONNECTION = "connection"
+    CHANNELS = "channels"
     TIME = "time"
     """A second has gone by: what ages is older."""
 
@@ -42,11 +56,16 @@ class Call(NamedTuple):
     params: Mapping[str, Any]
 
 
+class Notice(NamedTuple):
+    text: str
+    is_bad: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Which rows are asked for, in the server's words."""
 
-    sort: str = "depth"
+    sort: str
     descending: bool = True
     filter: str = ""
     limit: int = ROWS_ASKED
@@ -58,7 +77,9 @@ class Query:
         return replace(self, sort=column, descending=column not in TEXT_COLUMNS)
 
 
-TEXT_COLUMNS = frozenset({"id", "user", "name", "address", "state", "encoding"})
+TEXT_COLUMNS = frozenset(
+    {"id", "user", "name", "address", "state", "encoding", "channel", "lane", "delivery"}
+)
 """Sorted from A on at first; numbers from the largest."""
 
 
@@ -69,6 +90,17 @@ class Gap:
     channel: str
     since: float
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPage:
+    """What is known of one client; once it is gone, what was known last."""
+
+    client: str
+    row: ConnectionReport | None = None
+    ledgers: Mapping[str, LedgerReport] = field(default_factory=dict)
+    closes: Sequence[CloseReport] = ()
+    is_gone: bool = False
 
 
 @dataclass(slots=True)
@@ -86,11 +118,16 @@ class Model:
     feeds: list[FeedReport] = field(default_factory=list)
     expanded_feeds: set[str] = field(default_factory=set)
     connections: ConnectionsReport | None = None
-    queries: dict[str, Query] = field(default_factory=lambda: {"ops.connections": Query()})
-    """By method, what is asked for of the lists that the server sorts."""
+    connection: ConnectionPage | None = None
+    """The one that is open."""
+    channels: ChannelsReport | None = None
+    queries: dict[str, Query] = field(default_factory=dict)
+    """By list, what the operator wants of those that the server sorts."""
     fills: dict[tuple[str, str, str], FillReport] = field(default_factory=dict)
     """By account, market and the venue's fill id, in the order in which they came."""
     gaps: deque[Gap] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
+    notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=NOTICES_KEPT))
+    """Not yet shown."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Why a channel or method is not shown, by its name."""
     changed: set[Part] = field(default_factory=set)
@@ -127,6 +164,31 @@ class Model:
     def set_connections(self, report: ConnectionsReport) -> None:
         self.connections = report
         self.changed.add(Part.CONNECTIONS)
+
+    def open_connection(self, client_id: str) -> None:
+        """From now on this client's page is asked for."""
+        if self.connection is None or self.connection.client != client_id:
+            self.connection = ConnectionPage(client_id)
+
+    def set_connection(self, report: ConnectionPageReport) -> None:
+        """Take in a page; that of another client than the open one came too late."""
+        page = self.connection
+        if page is None or page.client != report["client"]:
+            return
+        if report["row"] is None:
+            self.connection = replace(page, closes=report["closes"], is_gone=True)
+        else:
+            self.connection = ConnectionPage(page.client, report["row"], report["ledgers"], report["closes"])
+        self.changed.add(Part.CONNECTION)
+
+    def set_channels(self, report: ChannelsReport) -> None:
+        self.channels = report
+        self.changed.add(Part.CHANNELS)
+
+    def tell(self, notice: str, *, is_bad: bool = False) -> None:
+        """Leave the operator a word about what he had done."""
+        self.notices.append(Notice(notice, is_bad))
+        self.changed.add(Part.LINK)
 
     def set_fills(self, account: str, fills: Iterable[FillReport]) -> None:
         """All that the server has of an account, oldest first."""

@@ -21,10 +21,15 @@ class RatesReport(TypedDict):
 
 class TotalsReport(TypedDict):
     published: int
+    offered: int
     sent: int
     merged: int
     dropped: int
+    pending: int
+    resent: int
     late: int
+    drops: dict[str, int]
+    """Of those dropped, how many for each reason."""
     bytes: int
     connections: int
     failed: int
@@ -130,9 +135,30 @@ class LadderReport(TypedDict):
     name: str
     backlog_bytes: int
     since: int | None
+    pinned: bool
 
 
-class ConnectionReport(TypedDict):
+class BudgetReport(TypedDict):
+    """The most a second; 0 is any number."""
+
+    messages_per_second: float
+    bytes_per_second: float
+
+
+class LedgerReport(TypedDict):
+    """In messages; offered = sent + merged + dropped + pending."""
+
+    offered: int
+    sent: int
+    sent_bytes: int
+    merged: int
+    dropped: int
+    late: int
+    pending: int
+    resent: int
+
+
+class ConnectionReport(LedgerReport):
     id: str
     user: str
     name: str
@@ -141,22 +167,54 @@ class ConnectionReport(TypedDict):
     channels: list[str]
     lanes: list[int]
     outbox_bytes: int
-    sent: int
-    sent_bytes: int
-    merged: int
-    dropped: int
-    resent: int
     rtt_ms: float | None
     e2e_ms: float | None
     e2e_error_ms: float | None
     encoding: str
     connected: int
     ladder: LadderReport
+    budget: BudgetReport
+
+
+class CloseReport(TypedDict):
+    client: str
+    address: str
+    connected: int
+    closed: int
+    code: int
+    reason: str
+
+
+class ConnectionPageReport(TypedDict):
+    client: str
+    row: ConnectionReport | None
+    ledgers: dict[str, LedgerReport]
+    closes: list[CloseReport]
+
+
+class ChannelReport(TypedDict):
+    channel: str
+    lane: Lane
+    delivery: str
+    subscribers: int
+    published: int
+    kept: int
+    kept_bytes: int
+    queued_bytes: int
+    offset: int | None
+    epoch: str | None
+    rate: float | None
+    ledger: LedgerReport | None
 
 
 class ConnectionsReport(TypedDict):
     total: int
     rows: list[ConnectionReport]
+
+
+class ChannelsReport(TypedDict):
+    total: int
+    rows: list[ChannelReport]
 
 
 class FillReport(TypedDict):

@@ -86,12 +86,17 @@ def _connection(caller: Session, data: msgspec.Raw) -> bytes:
     house, client_id = caller.house, _decode(ClientParams, data).client
     session = house.registry.get(client_id)
     if session is None:
-        closes = house.closes.among(client_id)
-        return orjson.dumps({"row": None, "ledgers": {}, "closes": [asdict(close) for close in closes]})
-    row = connection_row(session)
-    ledgers = {channel: asdict(ledger) for channel, ledger in session.client.ledgers.items()}
-    closes = house.closes.before(session)
-    return orjson.dumps({"row": row, "ledgers": ledgers, "closes": [asdict(close) for close in closes]})
+        row, ledgers, closes = None, {}, house.closes.among(client_id)
+    else:
+        row, ledgers, closes = connection_row(session), session.client.ledgers, house.closes.before(session)
+    return orjson.dumps(
+        {
+            "client": client_id,
+            "row": row,
+            "ledgers": {channel: asdict(ledger) for channel, ledger in ledgers.items()},
+            "closes": [asdict(close) for close in closes],
+        }
+    )
 
 
 def _limit_own(caller: Session, data: msgspec.Raw) -> bytes:

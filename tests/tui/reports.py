@@ -4,12 +4,15 @@ from typing import Any
 
 from tui.reports import (
     AlertReport,
+    ChannelReport,
+    CloseReport,
     ConnectionReport,
     FeedReport,
     FillReport,
     HealthReport,
     KindReport,
     LaneReport,
+    LedgerReport,
 )
 
 NOON_MS = 1_795_176_000_000
@@ -57,10 +60,14 @@ def health(**changes: Any) -> HealthReport:
         "rates": {"published": 220.0, "sent": 12_300.0, "merged": 0.0, "dropped": 0.0, "bytes": 1.2e6},
         "totals": {
             "published": 1,
+            "offered": 2,
             "sent": 1,
             "merged": 0,
-            "dropped": 0,
+            "dropped": 1,
+            "pending": 0,
+            "resent": 0,
             "late": 0,
+            "drops": {"left": 1},
             "bytes": 1,
             "connections": 1,
             "failed": 0,
@@ -112,6 +119,50 @@ def feed(**changes: Any) -> FeedReport:
     return base | changes  # type: ignore[return-value]
 
 
+def ledger(**changes: Any) -> LedgerReport:
+    base: LedgerReport = {
+        "offered": 10,
+        "sent": 10,
+        "sent_bytes": 1_400,
+        "merged": 0,
+        "dropped": 0,
+        "late": 0,
+        "pending": 0,
+        "resent": 0,
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def close(**changes: Any) -> CloseReport:
+    base: CloseReport = {
+        "client": "c0",
+        "address": "127.0.0.1:40000",
+        "connected": NOON_MS - 75_000,
+        "closed": NOON_MS,
+        "code": 3008,
+        "reason": "slow",
+    }
+    return base | changes  # type: ignore[return-value]
+
+
+def channel(**changes: Any) -> ChannelReport:
+    base: ChannelReport = {
+        "channel": "trades:all",
+        "lane": "normal",
+        "delivery": "stream",
+        "subscribers": 1_203,
+        "published": 81_000,
+        "kept": 300,
+        "kept_bytes": 42_000,
+        "queued_bytes": 0,
+        "offset": 81_000,
+        "epoch": "a1b2c3d4",
+        "rate": 20.1,
+        "ledger": ledger(),
+    }
+    return base | changes  # type: ignore[return-value]
+
+
 def connection(**changes: Any) -> ConnectionReport:
     base: ConnectionReport = {
         "id": "c1",
@@ -122,17 +173,14 @@ def connection(**changes: Any) -> ConnectionReport:
         "channels": ["trades:all"],
         "lanes": [0, 0, 0, 0],
         "outbox_bytes": 0,
-        "sent": 10,
-        "sent_bytes": 1_400,
-        "merged": 0,
-        "dropped": 0,
-        "resent": 0,
+        **ledger(),
         "rtt_ms": 0.4,
         "e2e_ms": 1.5,
         "e2e_error_ms": 0.2,
         "encoding": "plain",
         "connected": NOON_MS,
-        "ladder": {"step": 0, "name": "full", "backlog_bytes": 0, "since": None},
+        "ladder": {"step": 0, "name": "full", "backlog_bytes": 0, "since": None, "pinned": False},
+        "budget": {"messages_per_second": 0, "bytes_per_second": 0},
     }
     return base | changes  # type: ignore[return-value]
 

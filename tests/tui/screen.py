@@ -31,7 +31,7 @@ class RecordingLink(Link):
     def reconnect(self) -> None:
         self.reconnects += 1
 
-    def act(self, call: Call) -> None:
+    def act(self, call: Call, words: str) -> None:
         self.acts.append(call)
 
 

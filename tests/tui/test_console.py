@@ -1,24 +1,29 @@
 """The screen, driven by keys and clicks, with a model that the test fills."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.command import CommandPalette
 
 from monitor.client import LinkState, Status
-from tests.tui.reports import connection, fill, health, kind, lane
+from tests.tui.reports import channel, close, connection, fill, health, kind, lane, ledger
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
+from tui.confirm import ConfirmScreen
 from tui.help import HelpScreen
 from tui.model import Call, Query
 from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.kinds import KindsTable
 from tui.panels.lanes import LanesTable
+from tui.question import Question
+from tui.reports import ConnectionPageReport
 from tui.screens.alerts import AlertsTable
-from tui.screens.connection import ConnectionScreen
+from tui.screens.channels import ChannelsTable
+from tui.screens.connection import ClosesTable, ConnectionFacts, ConnectionView, LedgersTable
 from tui.screens.connections import ConnectionsTable
 from tui.screens.feeds import FeedsTable
 from tui.screens.fills import FillsTable
+from tui.screens.ledger import LedgerTable
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -51,7 +56,7 @@ def test_number_keys_change_the_view() -> None:
 
 def test_connections_are_asked_for_only_while_they_are_shown() -> None:
     async def story(screen: Screen) -> None:
-        await screen.press("2", "3")
+        await screen.press("2", "1")
         methods = [[call.method for call in calls] for calls in screen.link.asked]
         assert methods == [["ops.connections"], []]
 
@@ -84,21 +89,150 @@ def test_filter_follows_what_is_typed_and_escape_clears_it() -> None:
     run(story, (80, 24))
 
 
-def test_enter_opens_a_connection_and_x_disconnects_it() -> None:
+PAGE: Any = {
+    "client": "c2",
+    "row": connection(id="c2"),
+    "ledgers": {"trades:all": ledger()},
+    "closes": [close()],
+}
+
+
+async def open_page(screen: Screen) -> None:
+    """The page of the second client, as the server answers."""
+    await screen.press("2", "j", "enter")
+    screen.model.set_connection(PAGE)
+    await screen.draw()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_enter_opens_a_connection_and_escape_leads_back(size: tuple[int, int]) -> None:
     async def story(screen: Screen) -> None:
-        await screen.press("2", "j", "enter")
-        assert isinstance(screen.app.screen, ConnectionScreen)
-        await screen.press("x")
-        assert screen.link.acts == [Call("ops.disconnect", {"client": "c2"})]
-        await screen.press("enter", "escape")
-        assert len(screen.link.acts) == 1
+        await open_page(screen)
+        assert isinstance(screen.app.screen, ConnectionView)
+        assert screen.link.asked[-1] == (Call("ops.connection", {"client": "c2"}),)
+        assert "trades:all" in screen.lines(LedgersTable)[1]
+        assert "slow" in screen.lines(ClosesTable)[1]
+        assert "2 connections ▸ ada 127.0.0.1:40001" in str(screen.app.screen.query_one(ViewBar).content)
+        await screen.press("escape")
+        assert screen.query == Query("depth")
+
+    run(story, size)
+
+
+def test_page_stays_open_while_another_view_is_looked_at() -> None:
+    async def story(screen: Screen) -> None:
+        await open_page(screen)
+        await screen.press("1", "2")
+        assert isinstance(screen.app.screen, ConnectionView)
+        await screen.press("2")
+        assert screen.app.screen.query_one(ConnectionsTable)
+
+    run(story)
+
+
+ACTS: list[tuple[str, str, Call]] = [
+    ("x", "", Call("ops.disconnect", {"client": "c2"})),
+    ("m", "3", Call("ops.ladder", {"client": "c2", "step": 3})),
+    ("m", "auto", Call("ops.ladder", {"client": "c2", "step": None})),
+    (
+        "b",
+        "100 5000",
+        Call("ops.limit", {"client": "c2", "messages_per_second": 100, "bytes_per_second": 5000}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "typed", "call"), ACTS)
+def test_what_is_done_to_a_client_is_confirmed_first(key: str, typed: str, call: Call) -> None:
+    async def story(screen: Screen) -> None:
+        await open_page(screen)
+        for answer in ("n", "y"):
+            assert screen.link.acts == []
+            await screen.press(key)
+            if typed:
+                await screen.press(*("space" if letter == " " else letter for letter in typed), "enter")
+            assert isinstance(screen.app.screen, ConfirmScreen)
+            await screen.press(answer)
+        assert screen.link.acts == [call]
+        screen.model.tell("Disconnect desk: done")
+        await screen.draw()
+        assert [notice.message for notice in screen.app._notifications] == ["Disconnect desk: done"]
+
+    run(story)
+
+
+@pytest.mark.parametrize(("key", "typed"), [("m", "6"), ("m", "x"), ("b", "100"), ("b", "1 -1")])
+def test_value_that_makes_no_sense_is_not_taken(key: str, typed: str) -> None:
+    async def story(screen: Screen) -> None:
+        await open_page(screen)
+        await screen.press(key, *("space" if letter == " " else letter for letter in typed), "enter")
+        assert isinstance(screen.app.screen, Question)
+        assert [notice.severity for notice in screen.app._notifications] == ["error"]
+        await screen.press("escape")
+        assert isinstance(screen.app.screen, ConnectionView)
+
+    run(story)
+
+
+def test_console_for_reading_offers_nothing_that_does_something() -> None:
+    async def story(screen: Screen) -> None:
+        screen.app.is_read_only = True
+        await open_page(screen)
+        await screen.press("x", "m", "b")
+        assert isinstance(screen.app.screen, ConnectionView)
+        offered = {binding.binding.action for binding in screen.app.screen.active_bindings.values()}
+        assert offered.isdisjoint({"disconnect", "move", "limit"})
+
+    run(story)
+
+
+def test_client_that_has_gone_is_shown_as_it_was() -> None:
+    async def story(screen: Screen) -> None:
+        await open_page(screen)
+        screen.model.set_connection(
+            {"client": "c2", "row": None, "ledgers": {}, "closes": [close(code=3001)]}
+        )
+        screen.model.set_connection(cast(ConnectionPageReport, {**PAGE, "client": "c1"}))
+        await screen.draw()
+        assert "gone" in str(screen.app.screen.query_one(ConnectionFacts).content)
+        assert "trades:all" in screen.lines(LedgersTable)[1]
+        assert "3001" in screen.lines(ClosesTable)[1]
+
+    run(story)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_channels_are_listed_as_the_server_sorts_them(size: tuple[int, int]) -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("3")
+        assert screen.link.asked[-1][0].method == "ops.channels"
+        rows = [channel(), channel(channel="market:hot", offset=None, rate=None)]
+        screen.model.set_channels({"total": 2, "rows": rows})
+        await screen.draw()
+        assert screen.lines(ChannelsTable)[1].split()[0] == "trades:all"
+        await screen.press("s")
+        assert screen.query.sort == "rate"
+
+    run(story, size)
+
+
+def test_ledger_is_shown_by_channel_and_by_client() -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.set_channels({"total": 1, "rows": [channel(ledger=ledger(dropped=7))]})
+        await screen.press("colon", *"ledger", "enter")
+        (call,) = screen.link.asked[-1]
+        assert (call.method, call.params["ledgers"]) == ("ops.channels", True)
+        assert screen.lines(LedgerTable)[1].split()[0] == "trades:all"
+        await screen.press("t")
+        assert screen.link.asked[-1][0].method == "ops.connections"
+        assert screen.lines(LedgerTable)[1].split()[:2] == ["desk", "127.0.0.1:40001"]
 
     run(story)
 
 
 def test_enter_unfolds_a_feed() -> None:
     async def story(screen: Screen) -> None:
-        await screen.press("3", "enter")
+        await screen.press("4", "enter")
         assert "btcusdt@trade" in screen.lines(FeedsTable)[2]
         await screen.press("enter")
         assert "btcusdt@trade" not in screen.lines(FeedsTable)[2]
@@ -259,10 +393,10 @@ def test_bar_names_all_views_where_they_fit_and_the_current_one_always() -> None
     async def story(screen: Screen) -> None:
         bar = screen.app.screen.query_one(ViewBar)
         await screen.draw()
-        assert str(bar.content) == "1 overview 2 connections 3 feeds 4 alerts 1 5 fills"
+        assert str(bar.content) == "1 overview 2 connections 3 channels 4 feeds 5 fills 6 alerts 1 7 ledger"
         await screen.pilot.resize_terminal(40, 24)
         await screen.draw()
-        assert str(bar.content) == "1 overview 2 3 4 alerts 1 5"
+        assert str(bar.content) == "1 overview 2 3 4 5 6 alerts 1 7"
         await screen.pilot.click(ViewBar, offset=(12, 0))
         assert screen.app.current_mode == "connections"
 

@@ -76,7 +76,7 @@ async def test_operator_can_disconnect_a_client(server: Server) -> None:
         link.ask((Call("ops.connections", {}),))
         await until(lambda: model.connections)
         assert model.connections is not None
-        link.act(Call("ops.disconnect", {"client": model.connections["rows"][0]["id"]}))
+        link.act(Call("ops.disconnect", {"client": model.connections["rows"][0]["id"]}), "Disconnect me")
         await until(lambda: model.link.reason)
         assert model.link.state is LinkState.DISCONNECTED
         link.reconnect()

@@ -113,7 +113,7 @@ def test_refusals_last_until_the_next_connection() -> None:
 
 
 def test_numbers_sort_from_the_largest_texts_from_a_and_the_same_column_turns_round() -> None:
-    query = Query()
+    query = Query("depth")
     assert (query.sort, query.descending) == ("depth", True)
     assert query.by("depth") == Query("depth", False)
     assert query.by("rtt_ms") == Query("rtt_ms", True)

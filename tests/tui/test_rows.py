@@ -1,20 +1,24 @@
 """What a line of each table says, cell by cell."""
 
+from typing import Any
+
 import pytest
 
 from monitor.client import LinkState, Status
 from tests.tui.reports import NOON_MS, alert, connection, feed, fill, health, kind, lane
 from tui.figures import clock_text
 from tui.graph import Graph
-from tui.model import HEALTH_LATE_SECONDS, Model
+from tui.model import HEALTH_LATE_SECONDS, ConnectionPage, Model
+from tui.panels.facts import Fact, arrange
 from tui.panels.header import banner_text, identity, vitals
 from tui.panels.kinds import KindsTable, kind_row
 from tui.panels.lanes import LanesTable, lane_row
 from tui.screens.alerts import AlertsTable, alert_row
-from tui.screens.connection import details
-from tui.screens.connections import ConnectionsTable, ConnectionsView, connection_row
+from tui.screens.connection import connection_facts, connection_notes
+from tui.screens.connections import CONNECTIONS, ConnectionsTable, connection_row
 from tui.screens.feeds import FeedsTable, feed_of, feed_row, subscription_row
 from tui.screens.fills import FillsTable, fill_row
+from tui.screens.ledger import totals_notes
 from tui.table import Cell, Row, Table, Tone
 
 NOON = NOON_MS / 1_000
@@ -116,9 +120,38 @@ def test_connection_shows_all_four_lanes() -> None:
     assert (row["depth"], row["user"], row["connected"]) == ("1/0/12/3", "-", "1m00s")
 
 
-def test_details_leave_nothing_of_a_connection_out() -> None:
-    shown = dict(details(connection(channels=["a:b", "c:d"], rtt_ms=None)))
-    assert (shown["channels"], shown["round trip"]) == ("a:b, c:d", "-")
+def test_facts_of_a_connection_say_why_it_stands_on_its_step() -> None:
+    standing: Any = {"step": 3, "name": "book_5", "backlog_bytes": 520_000, "since": NOON_MS, "pinned": False}
+    page = ConnectionPage("c1", connection(ladder=standing, rtt_ms=None, lanes=[1, 0, 12, 3]))
+    facts = {fact.name: fact.text for fact in connection_facts(page, NOON)}
+    assert (facts["round trip"], facts["end to end"]) == ("-", "1.5 ± 0.20 ms")
+    notes = {fact.name: fact.text for fact in connection_notes(page, NOON + 8)}
+    assert notes["ladder"] == "3 book of 5, for 8s: backlog 520.0 kB"
+    assert notes["waiting"] == "immediate 1 · high 0 · normal 12 · low 3 · 0 B"
+    assert notes["budget"] == "any number of messages, any number of bytes"
+    standing["pinned"] = True
+    assert (
+        "kept there by an operator"
+        in {fact.name: fact.text for fact in connection_notes(page, NOON)}["ladder"]
+    )
+
+
+def test_ledger_that_does_not_balance_says_by_how_much() -> None:
+    totals = health()["totals"]
+    assert totals_notes(totals)[0].tone is Tone.GOOD
+    totals["sent"] += 3
+    assert "-3 off" in totals_notes(totals)[0].text
+
+
+def test_facts_stand_in_as_many_columns_as_fit() -> None:
+    facts = [Fact(str(number), f"text {number}") for number in range(4)]
+    wide, narrow = (arrange(facts, [Fact("note", "x" * 99)], width).plain.splitlines() for width in (80, 40))
+    assert [line.split() for line in wide[:2]] == [
+        ["0", "text", "0", "2", "text", "2"],
+        ["1", "text", "1", "3", "text", "3"],
+    ]
+    assert (len(wide), len(narrow)) == (3, 5)
+    assert wide[2].rstrip().endswith("…")
 
 
 def test_title_says_how_many_connections_match() -> None:
@@ -130,7 +163,7 @@ def test_title_says_how_many_connections_match() -> None:
 
 def test_columns_that_sort_are_the_servers_names() -> None:
     sortable = {column.key for column in ConnectionsTable.COLUMNS if column.is_sortable}
-    assert set(ConnectionsView.SORT_COLUMNS) <= sortable
+    assert set(CONNECTIONS.sort_columns) <= sortable
 
 
 def test_head_names_server_and_figures() -> None:

@@ -56,7 +56,7 @@ def test_slash_filters_and_escape_shows_all_again() -> None:
 
 def test_filter_of_one_view_leaves_another_alone() -> None:
     async def story(screen: Screen) -> None:
-        await screen.press(FILLS, "slash", *"nothing", "enter", "3")
+        await screen.press(FILLS, "slash", *"nothing", "enter", "4")
         assert "binance" in screen.lines(FeedsTable)[1]
         await screen.press(FILLS)
         assert screen.lines(FillsTable)[1] == " none that match"
@@ -182,7 +182,7 @@ def test_export_that_is_called_off_writes_nothing(tmp_path: Path, monkeypatch: p
 def test_subscriptions_stay_below_their_feed_when_it_is_sorted() -> None:
     async def story(screen: Screen) -> None:
         screen.model.set_feeds([feed(name="a"), feed(name="b")])
-        await screen.press("3", "enter", "s")
+        await screen.press("4", "enter", "s")
         await screen.pilot.click(FeedsTable, offset=(5, 1))
         names = [line.split()[1] for line in screen.lines(FeedsTable)[1:4]]
         assert names == ["▸", "▾", "btcusdt@trade"]

@@ -3,17 +3,15 @@
 Enter opens one of them, with what can be done about it.
 """
 
-from functools import partial
 from typing import ClassVar
 
 from tui.figures import UNKNOWN, bytes_text, count_text, ms_text, span_text
-from tui.model import Call, Model, Part
+from tui.model import Model, Part
 from tui.reports import ConnectionReport
-from tui.screens.connection import ConnectionScreen
-from tui.screens.listing import ListingView
+from tui.screens.connection import ConnectionView
+from tui.screens.listing import Listing, ListingView
 from tui.table import Cell, Column, Row, Table, Tone
 
-METHOD = "ops.connections"
 _STATES = {"ok": ("●", Tone.GOOD), "behind": ("▲", Tone.BAD), "connecting": ("◌", Tone.WARNING)}
 
 
@@ -38,7 +36,8 @@ class ConnectionsTable(Table):
         Column("encoding", "coding", 7, from_width=120, is_sortable=True),
         Column("connected", "since", 7, is_number=True, from_width=104, is_sortable=True),
         Column("rtt_ms", "rtt ms", 7, is_number=True, is_sortable=True),
-        Column("names", "channels", 0, from_width=140),
+        Column("e2e_ms", "e2e ms", 7, is_number=True, from_width=128, is_sortable=True),
+        Column("names", "channels", 0, from_width=150),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
@@ -47,11 +46,7 @@ class ConnectionsTable(Table):
         return [connection_row(entry, now) for entry in model.connections["rows"]]
 
     def title(self, model: Model) -> str:
-        if (refusal := model.refusals.get(METHOD)) is not None:
-            return f"Connections · {refusal}"
-        report, wanted = model.connections, model.queries[METHOD].filter
-        shown = f" · {len(report['rows']):,} of {report['total']:,}" if report else ""
-        return self.TITLE + shown + (f" · matching {wanted!r}" if wanted else "")
+        return CONNECTIONS.title(self.TITLE, model, model.connections)
 
 
 def connection_row(entry: ConnectionReport, now: float) -> Row:
@@ -77,28 +72,40 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
             Cell(entry["encoding"], Tone.DIM),
             Cell(span_text(now - entry["connected"] / 1_000), Tone.DIM, entry["connected"]),
             Cell(ms_text(entry["rtt_ms"]), value=entry["rtt_ms"]),
+            Cell(ms_text(entry["e2e_ms"]), value=entry["e2e_ms"]),
             Cell(" ".join(entry["channels"]), Tone.DIM),
         ),
     )
 
 
-class ConnectionsView(ListingView):
-    NAME = "connections"
-    ALIASES = ("conn", "co")
-    METHOD = METHOD
-    SORT_COLUMNS = (
+CONNECTIONS = Listing(
+    key="connections",
+    method="ops.connections",
+    sort_columns=(
         "depth",
         "outbox_bytes",
+        "step",
         "rtt_ms",
+        "e2e_ms",
         "sent_bytes",
+        "dropped",
         "channels",
         "address",
         "user",
         "state",
         "connected",
-        "step",
-    )
-    FILTER_HINT = "part of an address, user, client or channel"
+    ),
+)
+
+
+class ConnectionsView(ListingView):
+    NAME = "connections"
+    ALIASES = ("conn", "co")
+    FILTER_HINT = "part of an address, user, client or channel; ~ and ! among those shown"
+
+    @property
+    def listing(self) -> Listing:
+        return CONNECTIONS
 
     def compose_table(self) -> Table:
         return ConnectionsTable()
@@ -106,11 +113,7 @@ class ConnectionsView(ListingView):
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Open the connection."""
         report = self.console.model.connections
-        rows = report["rows"] if report else []
-        for entry in rows:
+        for entry in report["rows"] if report else []:
             if entry["id"] == event.key:
-                self.app.push_screen(ConnectionScreen(entry), partial(self._close, event.key))
-
-    def _close(self, client_id: str, is_wanted: bool | None) -> None:
-        if is_wanted:
-            self.console.act(Call("ops.disconnect", {"client": client_id}))
+                called = f"{entry['user'] or 'anonymous'} {entry['address']}"
+                self.app.push_screen(ConnectionView(entry["id"], called))

@@ -1,26 +1,55 @@
-"""A view of one list that the server sorts and filters: it knows all of them, the console some hundreds."""
+"""A view of a list that the server sorts and filters: it knows all of it, the console some hundred rows."""
 
-from dataclasses import asdict, replace
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.model import Call, Model, Query
+from tui.reports import ChannelsReport, ConnectionsReport
 from tui.screens.view import View
 from tui.sift import Filter
 from tui.table import Table
 
 
-class ListingView(View):
-    METHOD: ClassVar[str]
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is asked for, and how it can be sorted."""
+
+    key: str
+    """Under which the model has what the operator wants of it."""
+    method: str
     """The remote call that answers with the rows."""
-    SORT_COLUMNS: ClassVar[tuple[str, ...]]
-    """In the order in which a key goes through them; the server's names."""
+    sort_columns: tuple[str, ...]
+    """In the order in which a key goes through them, the first one at first; the server's names."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Of the call, besides."""
+
+    def query(self, model: Model) -> Query:
+        """What is asked for now."""
+        return model.queries.get(self.key) or Query(self.sort_columns[0])
+
+    def title(self, text: str, model: Model, report: ConnectionsReport | ChannelsReport | None) -> str:
+        """A table's title, with how many rows there are, or why there are none."""
+        if (refusal := model.refusals.get(self.method)) is not None:
+            return f"{text} · {refusal}"
+        wanted = self.query(model).filter
+        shown = f" · {len(report['rows']):,} of {report['total']:,}" if report else ""
+        return text + shown + (f" · matching {wanted!r}" if wanted else "")
+
+
+class ListingView(View):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sort", "Sort", show=False, id="sort"),
         Binding("S", "reverse", "Sort the other way", show=False, id="reverse"),
     ]
+
+    @property
+    def listing(self) -> Listing:
+        """The one on the screen."""
+        raise NotImplementedError
 
     def compose_table(self) -> Table:
         """The list."""
@@ -33,20 +62,20 @@ class ListingView(View):
     @property
     def wanted(self) -> Query:
         """What is asked for now."""
-        return self.console.model.queries[self.METHOD]
+        return self.listing.query(self.console.model)
 
     def calls(self, model: Model) -> tuple[Call, ...]:
         """The rows."""
-        return (Call(self.METHOD, asdict(model.queries[self.METHOD])),)
+        return (Call(self.listing.method, {**asdict(self.wanted), **self.listing.params}),)
 
     def ask(self) -> None:
         """Ask, and show by what the rows will be sorted."""
-        self.query_one(Table).mark_sorted(self.wanted.sort, self.wanted.descending)
+        self.table.mark_sorted(self.wanted.sort, self.wanted.descending)
         super().ask()
 
     def want(self, query: Query) -> None:
         """Ask for other rows, or in another order."""
-        self.console.model.queries[self.METHOD] = query
+        self.console.model.queries[self.listing.key] = query
         self.ask()
 
     @property
@@ -61,7 +90,7 @@ class ListingView(View):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        columns, sort = self.SORT_COLUMNS, self.wanted.sort
+        columns, sort = self.listing.sort_columns, self.wanted.sort
         place = columns.index(sort) if sort in columns else -1
         self.want(self.wanted.by(columns[(place + 1) % len(columns)]))
 
