@@ -121,8 +121,10 @@ class Channel:
 
     def has_room_for(self, only: TagsFilter | None) -> bool:
         """Whether a subscriber may come with this filter: one that is there costs nothing more."""
+        if only is None:
+            return True
         filters = {key.only for key in self._groups} - {None}
-        return only is None or only in filters or len(filters) < FILTERS_MAX
+        return only in filters or len(filters) < FILTERS_MAX
 
     def add(
         self, client: Client, info: bytes, variant: Variant, *, is_chain: bool, only: TagsFilter | None

@@ -113,9 +113,11 @@ def may_read(session: "Session", namespace: Namespace, channel: str, bearer: Cla
     """Whether the bearer may read a channel; who is there is shown to those who may be there."""
     if not allows(namespace, channel, bearer, public_accounts=session.house.public_accounts):
         return False
-    if not namespace.lists or channel in bearer.grants:
+    if not namespace.lists:
         return True
     listed = channel.partition(":")[2]
+    if channel in bearer.grants:
+        bearer = replace(bearer, grants={listed: bearer.grants[channel]})
     return may_read(session, channels.find_namespace(session.house.hub, listed), listed, bearer)
 
 

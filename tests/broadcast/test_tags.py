@@ -5,6 +5,8 @@ from typing import Any
 import orjson
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.broadcast.channel import FILTERS_MAX
 from monitor.broadcast.hub import TooMany
@@ -103,6 +105,22 @@ def test_a_publication_without_tags_has_none_of_them() -> None:
 def test_what_is_no_filter_is_refused(node: Any) -> None:
     with pytest.raises(ValueError, match="a tags filter"):
         parse_filter(orjson.dumps(node))
+
+
+texts = st.sampled_from(["", "a", "eq", "in", "ex", "lt", "and", "not", "1", "1e999999999", "NaN", "-0_1"])
+nodes = st.recursive(
+    st.fixed_dictionaries({}, optional={"key": texts, "cmp": texts, "val": texts, "vals": st.lists(texts)}),
+    lambda inner: st.fixed_dictionaries({"op": texts, "nodes": st.lists(inner, max_size=3)}),
+)
+
+
+@given(nodes, st.dictionaries(texts, texts))
+def test_whatever_comes_is_refused_or_judges_every_publication(node: Any, tags: dict[str, str]) -> None:
+    try:
+        found = parse_filter(orjson.dumps(node))
+    except ValueError:
+        return
+    assert found.accepts(orjson.dumps(tags)) in (True, False)
 
 
 def test_a_filter_is_as_deep_as_its_text_allows() -> None:

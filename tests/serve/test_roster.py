@@ -25,6 +25,7 @@ NAMESPACES: dict[str, Any] = {
     "here": {"delivery": "map", "lists": "clients", "history_size": 50},
     "people": {"delivery": "map", "lists": "users", "key_seconds": 1, "history_size": 50},
     "plain": {"delivery": "map", "history_size": 9},
+    "vault": {"access": "operator", "listed_in": ["here"]},
 }
 
 
@@ -181,4 +182,7 @@ async def test_who_is_there_is_shown_to_those_who_may_be_there() -> None:
         granted = await server.client(sign(sub="eve", channels=["here:desk:ann"]))
         await Watcher(granted, "here:desk:ann").watch()
         operator = await server.client(sign(KEYS.operator, sub="root"))
-        await Watcher(operator, "here:desk:ann").watch()
+        for channel in ("here:desk:ann", "here:vault:a"):
+            await Watcher(operator, channel).watch()
+        bold = await server.client(sign(sub="bob", channels=["here:vault:a"]))
+        assert await bold.refusal("subscribe", channel="here:vault:a", type=2, phase=2) == 103
