@@ -1,0 +1,54 @@
+"""What axe finds in each view, dark on a desk and light on a phone; and what other eyes are given."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.page.conftest import OpenPage
+
+PLACES = {
+    "overview": "[data-testid=hot-row]",
+    "market/sim.BTCUSDT": "#quote canvas",
+    "hot": "[data-testid=hot-row]",
+    "analytics": "#analytics canvas",
+    "bots": "[data-testid=event-row]",
+    "fills": "[data-testid=fill-row]",
+    "status": "[data-testid=channel-row]",
+}
+
+
+def findings(page: Page) -> list[tuple[str, str]]:
+    """Each rule that is broken, with the element that breaks it."""
+    response = Axe().run(page).response
+    return [(rule["id"], node["html"]) for rule in response["violations"] for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 1440), ("light", 390)])
+def test_axe_finds_nothing_in_any_view(open_page: OpenPage, scheme: str, width: int) -> None:
+    page = open_page(width=width, color_scheme=scheme, reduced_motion="reduce")
+    for view, content in PLACES.items():
+        page.evaluate("(hash) => { location.hash = hash; }", f"#/{view}")
+        expect(page.locator(content).first).to_be_attached()
+        assert findings(page) == [], view
+
+
+def test_axe_finds_nothing_in_the_dialogs(page: Page) -> None:
+    for key, dialog in (("?", "#help"), ("/", "#search")):
+        page.keyboard.press(key)
+        expect(page.locator(dialog)).to_be_visible()
+        assert findings(page) == []
+        page.keyboard.press("Escape")
+        expect(page.locator(dialog)).to_be_hidden()
+
+
+def test_nothing_moves_for_who_asked_for_it(open_page: OpenPage) -> None:
+    page = open_page(reduced_motion="reduce")
+    expect(page.get_by_test_id("fill-row").first).to_be_visible()
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_state_is_seen_in_forced_colours(open_page: OpenPage) -> None:
+    page = open_page("/#/bots/bot-1", forced_colors="active")
+    for chosen in ("[aria-current=page]", ".bots .is-chosen"):
+        style = page.locator(chosen).evaluate("(element) => getComputedStyle(element).outlineStyle")
+        assert style == "solid"
