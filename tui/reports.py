@@ -44,6 +44,19 @@ class LaneReport(TypedDict):
     rate: float
 
 
+class EndToEndReport(TypedDict):
+    p99_ms: float | None
+    error_ms: float | None
+
+
+class StagesReport(TypedDict):
+    """Of the mean latency."""
+
+    wait_ms: float
+    encode_ms: float
+    write_ms: float
+
+
 class KindReport(TypedDict):
     kind: str
     lane: Lane | None
@@ -54,6 +67,8 @@ class KindReport(TypedDict):
     p99_ms: float | None
     worst_ms: float | None
     late: int
+    stages: StagesReport | None
+    end_to_end: EndToEndReport | None
     state: Literal["ok", "warning", "over", "none"]
 
 
@@ -75,6 +90,20 @@ class ProcessReport(TypedDict):
     cpu_percent: float
 
 
+class JournalReport(TypedDict):
+    state: str
+    commit_p99_ms: float | None
+
+
+class CadenceReport(TypedDict):
+    tick_ms: float
+
+
+class TuningReport(TypedDict):
+    on: bool
+    cadence: CadenceReport
+
+
 class HealthReport(TypedDict):
     time: int
     uptime_seconds: float
@@ -89,6 +118,8 @@ class HealthReport(TypedDict):
     lanes: list[LaneReport]
     kinds: list[KindReport]
     encodings: list[EncodingReport]
+    journal: JournalReport
+    tuning: TuningReport
     loop: LoopReport
     process: ProcessReport
 

@@ -42,6 +42,8 @@ def kind(**changes: Any) -> KindReport:
         "p99_ms": 3.0,
         "worst_ms": 4.0,
         "late": 0,
+        "stages": {"wait_ms": 0.1, "encode_ms": 0.02, "write_ms": 0.3},
+        "end_to_end": {"p99_ms": 3.1, "error_ms": 0.4},
         "state": "ok",
     }
     return base | changes  # type: ignore[return-value]
@@ -77,6 +79,8 @@ def health(**changes: Any) -> HealthReport:
         "encodings": [
             {"encoding": "zstd", "clients": 4, "payload_bytes": 900, "frame_bytes": 300, "ratio": 3.0}
         ],
+        "journal": {"state": "ok", "commit_p99_ms": 0.4},
+        "tuning": {"on": False, "cadence": {"tick_ms": 20.0}},
         "loop": {"lag_p99_ms": 0.4, "lag_max_ms": 2.1},
         "process": {"memory_bytes": 66_000_000, "cpu_percent": 12.3},
     }

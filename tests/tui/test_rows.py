@@ -13,6 +13,7 @@ from tui.panels.facts import Fact, arrange
 from tui.panels.header import banner_text, identity, vitals
 from tui.panels.kinds import KindsTable, kind_row
 from tui.panels.lanes import LanesTable, lane_row
+from tui.panels.load import load_facts
 from tui.screens.alerts import AlertsTable, alert_row
 from tui.screens.connection import connection_facts, connection_notes
 from tui.screens.connections import CONNECTIONS, ConnectionsTable, connection_row
@@ -211,3 +212,16 @@ def test_banner_says_what_an_operator_may_not_see() -> None:
     assert banner_text(model, NOON) == ""
     model.refuse("ops:health", "subscribe ops:health was refused: permission denied (code 103)")
     assert "ops:health was refused" in banner_text(model, NOON)
+
+
+def test_error_budget_is_what_is_left_of_one_late_in_a_hundred() -> None:
+    assert texts(KindsTable, kind_row(kind(count=1_000, late=4)))["budget"] == "60%"
+    spent = cells(KindsTable, kind_row(kind(count=100, late=7)))["budget"]
+    assert (spent.content, spent.tone) == ("0%", Tone.BAD)
+    assert texts(KindsTable, kind_row(kind(threshold_ms=None)))["budget"] == ""
+
+
+def test_load_tells_what_goes_through_and_what_it_costs() -> None:
+    facts = {fact.name: fact.text for fact in load_facts(health())}
+    assert (facts["in, out"], facts["bytes"]) == ("220/s, 12.3k/s", "1.2 MB/s, zstd 3.0x")
+    assert (facts["journal"], facts["tuning"]) == ("ok, commit p99 0.40 ms", "off, tick 20 ms")

@@ -3,15 +3,17 @@
 The state is told by a sign and a word as well as by colour.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from tui.figures import UNKNOWN, count_text, ms_text, rate_text
 from tui.graph import gauge
 from tui.model import Model, Part
-from tui.reports import KindReport
+from tui.reports import EndToEndReport, KindReport, StagesReport
 from tui.table import Cell, Column, Row, Table, Tone
 
 GAUGE_CELLS = 8
+LATE_SHARE = 0.01
+STAGES: tuple[Literal["wait_ms", "encode_ms", "write_ms"], ...] = ("wait_ms", "encode_ms", "write_ms")
 
 _STATES = {
     "ok": ("●", "ok", Tone.GOOD),
@@ -36,6 +38,9 @@ class KindsTable(Table):
         Column("limit", "limit", 5, is_number=True),
         Column("used", "of limit", GAUGE_CELLS, from_width=92),
         Column("late", "late", 6, is_number=True),
+        Column("budget", "left", 5, is_number=True),
+        Column("e2e", "to client", 13, is_number=True, from_width=124),
+        Column("stages", "wait/encode/write", 17, is_number=True, from_width=140),
         Column("state", "state", 5),
     )
 
@@ -65,9 +70,36 @@ def kind_row(kind: KindReport) -> Row:
             Cell(UNKNOWN if limit is None else f"{limit:g}", Tone.DIM, limit),
             _gauge(limit, p99, tone),
             Cell(count_text(kind["late"]), Tone.WARNING if kind["late"] else Tone.DIM, kind["late"]),
+            _budget(kind),
+            _end_to_end(kind["end_to_end"]),
+            _stages(kind["stages"]),
             Cell(word, tone),
         ),
     )
+
+
+def _budget(kind: KindReport) -> Cell:
+    """How much is left of what may be late: the promise is a p99, so one in a hundred."""
+    if kind["threshold_ms"] is None or not kind["count"]:
+        return Cell("")
+    left = 1 - kind["late"] / kind["count"] / LATE_SHARE
+    return Cell(
+        f"{max(0, left):.0%}", Tone.BAD if left <= 0 else Tone.WARNING if left < 0.5 else Tone.DIM, left
+    )
+
+
+def _end_to_end(report: EndToEndReport | None) -> Cell:
+    """To the clients' hands, with its error."""
+    if report is None or report["p99_ms"] is None:
+        return Cell("")
+    return Cell(f"{ms_text(report['p99_ms'])} ± {ms_text(report['error_ms'])}", Tone.PLAIN, report["p99_ms"])
+
+
+def _stages(report: StagesReport | None) -> Cell:
+    """Where the mean latency went."""
+    if report is None:
+        return Cell("")
+    return Cell("/".join(ms_text(report[stage]) for stage in STAGES), Tone.DIM)
 
 
 def _gauge(limit_ms: float | None, p99_ms: float | None, tone: Tone) -> Cell:

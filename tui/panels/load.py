@@ -1,0 +1,54 @@
+"""What goes through the server and what that costs it."""
+
+from collections.abc import Sequence
+
+from tui.figures import UNKNOWN, bytes_text, count_text, ms_text, rate_text
+from tui.model import Model, Part
+from tui.panels.facts import Fact, Facts
+from tui.reports import HealthReport
+from tui.table import Tone
+
+
+class LoadFacts(Facts):
+    TITLE = "Load"
+    SHOWS = frozenset({Part.HEALTH})
+
+    def facts(self, model: Model, now: float) -> Sequence[Fact]:
+        return load_facts(model.health) if model.health else ()
+
+
+def load_facts(health: HealthReport) -> list[Fact]:
+    """Throughput, then what it costs."""
+    rates, totals, loop, process = health["rates"], health["totals"], health["loop"], health["process"]
+
+    def loss(rate: float, total: int, tone: Tone) -> tuple[str, Tone]:
+        return f"{rate_text(rate)}/s, {count_text(total)} in all", tone if rate else Tone.DIM
+
+    return [
+        Fact("in, out", f"{rate_text(rates['published'])}/s, {rate_text(rates['sent'])}/s", Tone.STRONG),
+        Fact("bytes", f"{bytes_text(rates['bytes'])}/s, {_ratios(health)}"),
+        Fact("merged", *loss(rates["merged"], totals["merged"], Tone.PLAIN)),
+        Fact("dropped", *loss(rates["dropped"], totals["dropped"], Tone.WARNING)),
+        Fact("failed", f"{count_text(totals['failed'])} of {count_text(totals['connections'])} connections"),
+        Fact("loop lag", f"{ms_text(loop['lag_p99_ms'])} ms, at most {ms_text(loop['lag_max_ms'])}"),
+        Fact("cpu", f"{process['cpu_percent']:.0f} %"),
+        Fact("memory", bytes_text(process["memory_bytes"])),
+        Fact("journal", _journal_text(health)),
+        Fact("tuning", _tuning_text(health)),
+    ]
+
+
+def _ratios(health: HealthReport) -> str:
+    """How many times shorter each encoding in use makes what it carries."""
+    used = [f"{entry['encoding']} {entry['ratio']:.1f}x" for entry in health["encodings"] if entry["ratio"]]
+    return ", ".join(used) or UNKNOWN
+
+
+def _journal_text(health: HealthReport) -> str:
+    journal = health["journal"]
+    return f"{journal['state']}, commit p99 {ms_text(journal['commit_p99_ms'])} ms"
+
+
+def _tuning_text(health: HealthReport) -> str:
+    tuning = health["tuning"]
+    return f"{'on' if tuning['on'] else 'off'}, tick {tuning['cadence']['tick_ms']:g} ms"
