@@ -10,15 +10,16 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from monitor.address import local_url
-from monitor.config import DEMO_ACCOUNT, Settings
+from monitor.config import DEMO_ACCOUNT, AlertsSettings, Settings
 from monitor.control import Control, heed_signals
 from monitor.engine import Engine, build_engine
 from monitor.health.feeds import FeedHealth
+from monitor.health.health import Health
 from monitor.health.metrics import CONTENT_TYPE, exposition
 from monitor.keyring import KeyFiles, Keyring
 from monitor.keys import Keys
@@ -30,6 +31,9 @@ from monitor.serve.files import Files, static_directory
 from monitor.serve.front import FrontDoor, open_listeners
 from monitor.serve.tls import Certificate
 from monitor.serve.tokens import make_token
+
+if TYPE_CHECKING:
+    from monitor.webhook import Webhook
 
 _log = logging.getLogger("lanecast")
 
@@ -124,6 +128,7 @@ async def serve(
         certificate.accept if certificate else Connection,
     )
     reloaded = (KeyFiles(settings, keys), certificate, engine.house.tokens.jwks)
+    webhook = _webhook(settings.alerts, health)
     reloads = Reloads(health.troubles, [thing for thing in reloaded if thing])
     journal = await take_over(engine, settings)
     # Last of what may fail: a wrong setting leaves no socket behind.
@@ -134,6 +139,8 @@ async def serve(
             await core.start(journal.run)
         await core.start(engine.run)
         core.start_soon(reloads.run, control)
+        if webhook is not None:
+            core.start_soon(webhook.run)
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)
@@ -145,6 +152,15 @@ async def serve(
                 task_status.started(health.address)
             edges.cancel_scope.cancel()
         core.cancel_scope.cancel()
+
+
+def _webhook(settings: AlertsSettings, health: Health) -> "Webhook | None":
+    """What it is made with is imported for its users alone."""
+    if settings.webhook_url is None or settings.webhook_secret is None:
+        return None
+    from monitor.webhook import Webhook
+
+    return Webhook(settings.webhook_url, settings.webhook_secret.get_secret_value(), health)
 
 
 def _settle_memory() -> None:

@@ -335,3 +335,20 @@ def test_example_file_tells_every_setting() -> None:
     ]
     for section, keys in sections:
         assert keys.keys() == type(section).model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("alerts", "sentence"),
+    [
+        ('webhook_url = "https://example.com/a"', "webhook_url and webhook_secret belong together"),
+        (
+            'webhook_url = "https://example.com/a"\nwebhook_secret = "too short"',
+            "webhook_secret must have at least 16 characters",
+        ),
+    ],
+)
+def test_a_webhook_needs_a_secret_that_can_not_be_guessed(alerts: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(f"[alerts]\n{alerts}")
+    assert sentence in str(error.value)
+    assert "too short" not in str(error.value)

@@ -15,6 +15,7 @@ from monitor.config.namespaces import (
 from monitor.config.settings import (
     CADENCES,
     DEMO_ACCOUNT,
+    AlertsSettings,
     BinanceAccountSettings,
     BinanceSettings,
     Cadence,
@@ -35,6 +36,7 @@ __all__ = [
     "DEFAULT_NAMESPACES",
     "DEMO_ACCOUNT",
     "Access",
+    "AlertsSettings",
     "BinanceAccountSettings",
     "BinanceSettings",
     "Cadence",

@@ -49,6 +49,9 @@ from monitor.errors import ConfigError
 DEMO_ACCOUNT = "paper"
 """The simulator's: its orders and bots are demonstration data, readable without a token."""
 
+WEBHOOK_SECRET_LENGTH = 16
+"""Characters, at least; what is shorter can be found by trying."""
+
 Item = TypeVar("Item")
 
 
@@ -183,6 +186,21 @@ class JournalSettings(Section):
     """What may wait for its commit; beyond it a publisher gets error 111."""
 
 
+class AlertsSettings(Section):
+    webhook_url: HttpUrl | None = None
+    """Where alerts are posted when they are raised, worsen and clear; None posts none."""
+    webhook_secret: SecretStr | None = None
+    """Signs what is posted (HMAC-SHA256), so that the receiver knows whose it is."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("webhook_url and webhook_secret belong together: set both or neither")
+        if self.webhook_secret and len(self.webhook_secret) < WEBHOOK_SECRET_LENGTH:
+            raise ValueError(f"webhook_secret must have at least {WEBHOOK_SECRET_LENGTH} characters")
+        return self
+
+
 class SimulatorSettings(Section):
     enabled: bool | None = None
     """None: on unless a venue is configured."""
@@ -284,6 +302,7 @@ class Settings(BaseSettings):
     """Merged over the defaults, kind by kind and key by key."""
     limits: Limits = Limits()
     journal: JournalSettings = JournalSettings()
+    alerts: AlertsSettings = AlertsSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     feeds: FeedsSettings = FeedsSettings()
 

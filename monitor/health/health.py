@@ -29,6 +29,7 @@ from monitor.health.logbook import Logbook
 from monitor.health.process import DiskMeter, ProcessMeter
 from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
 from monitor.health.tuning import TuningLog
+from monitor.health.webhook import WebhookMeter
 
 _log = logging.getLogger("lanecast.alerts")
 
@@ -121,6 +122,7 @@ class Health:
         """Clients that are behind, or on the ladder; the hub's own set."""
         self.alerts = Alerts()
         self.alerts.listeners.append(_log_turn)
+        self.webhook = WebhookMeter()
         self.logbook = Logbook()
         self._started_ns = clock_ns()
         self._samples = 0

@@ -70,6 +70,10 @@ def _server_metrics(health: Health) -> Iterator[Metric]:
     yield InfoMetricFamily("lanecast_build", "The running version.", {"version": monitor.__version__})
     yield GaugeMetricFamily("lanecast_uptime_seconds", "Since the start.", health.uptime_ns() / NS_PER_SECOND)
     yield _active_alerts(health)
+    webhook = health.webhook
+    yield CounterMetricFamily("lanecast_webhook_sent", "Turns of alerts that were posted.", webhook.sent)
+    yield CounterMetricFamily("lanecast_webhook_failed", "Attempts to post one that failed.", webhook.failed)
+    yield CounterMetricFamily("lanecast_webhook_dropped", "Those that were given up.", webhook.dropped)
     yield GaugeMetricFamily(
         "lanecast_disk_free_bytes", "Where the data directory is.", health.disk.free_bytes
     )
