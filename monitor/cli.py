@@ -16,7 +16,7 @@ import click
 
 from monitor.commands.dictionary import dictionary
 from monitor.commands.journal import journal
-from monitor.commands.probe import analyze
+from monitor.commands.probe import analyze, probe
 from monitor.errors import ConfigError, LanecastError
 from monitor.options import (
     InReadingOrder,
@@ -298,6 +298,7 @@ def rotate(name: str, at_once: bool, **given: Any) -> None:
     click.echo(f"{path}: a new key; the old one is taken for {seconds} s")
 
 
+lanecast.add_command(probe)
 lanecast.add_command(analyze)
 lanecast.add_command(dictionary)
 lanecast.add_command(journal)

@@ -16,6 +16,7 @@ from monitor.options import certificate_of, operator_token, settings_of, source_
 
 if TYPE_CHECKING:
     from monitor.probe.observation import Observation, OnSecond
+    from monitor.probe.trial import Target
 
 
 @contextmanager
@@ -26,6 +27,46 @@ def _progress(label: str, seconds: int) -> Iterator["OnSecond"]:
 
 
 _seconds = click.IntRange(2, 600)
+
+
+@click.command()
+@click.argument("url", required=False, envvar="LANECAST_URL")
+@click.option("--seconds", type=_seconds, default=15, show_default=True, help="How long to publish.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, for lanecast analyze.")
+@source_options
+def probe(url: str | None, seconds: int, as_json: bool, **given: Any) -> int:
+    """Test whether the server at URL is healthy, by default the one here.
+
+    Publishes marked events of every kind in channels of its own (orders:probe-…), and checks that each
+    reaches its subscribers, nobody else, and in time. Needs the API key and an operator's token: those
+    of the data directory, or LANECAST_API_KEY and LANECAST_OPERATOR_TOKEN. Exit 0 if healthy, 1 if not.
+    """
+    import msgspec
+    import trio
+
+    from monitor.probe.text import report_text
+    from monitor.probe.trial import run_trial
+
+    target = _target(url, given)
+    with _progress("probing", seconds) as on_second:
+        report = trio.run(run_trial, target, seconds, on_second)
+    click.echo(msgspec.json.encode(report) if as_json else report_text(report))
+    return 1 if report.troubles else 0
+
+
+def _target(url: str | None, given: dict[str, Any]) -> "Target":
+    from monitor.keys import load_keys
+    from monitor.probe.observation import NAME
+    from monitor.probe.trial import Target
+
+    settings = settings_of(given)
+    return Target(
+        url or settings.address,
+        load_keys(settings).api,
+        operator_token(lambda: settings, NAME),
+        settings.namespaces,
+        certificate_of(lambda: settings, url),
+    )
 
 
 @click.command()

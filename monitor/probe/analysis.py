@@ -17,8 +17,8 @@ WARNING_SHARE = 0.8
 """Of a threshold."""
 MEAN_SHARE = 0.4
 """Of a threshold, for the mean: below it the late ones are outliers, and no setting is their cause."""
-COUNT_MIN = 10
-"""Publications in the last 10 s, below which a p99 says nothing."""
+COUNT_MIN = 5
+"""Publications in the last 10 s, below which their latency says nothing."""
 CPU_LIMIT_PERCENT = 85.0
 """Of a core, in every second: one event loop has no more than a core."""
 STARVED_SECONDS = 1.0

@@ -15,13 +15,23 @@ def home(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "LANECAST_DATA_DIR": str(tmp_path / "data")}
 
 
-def test_a_server_is_analyzed_from_outside_with_the_key_of_its_data_directory(home: dict[str, str]) -> None:
+def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_directory(
+    home: dict[str, str],
+) -> None:
+    report = Path(home["LANECAST_DATA_DIR"]).parent / "report.json"
     with serving(home, "serve", "--log-level", "error", "--set", "tick_ms=400", "--rate", "200") as (_, url):
-        listening = lanecast(home, "analyze", url, "--seconds", "2", "--json")
+        probed = lanecast(home, "probe", url, "--seconds", "6", "--json")
         stranger = lanecast(home, "analyze", url, LANECAST_OPERATOR_TOKEN="e30.e30.e30")
-    findings = json.loads(listening.stdout)
-    assert listening.returncode == bool(findings)
-    assert listening.stderr == ""
+        keyless = lanecast(home, "probe", url, "--seconds", "2", LANECAST_API_KEY="k")
+    report.write_text(probed.stdout)
+    analyzed = lanecast(home, "analyze", "report.json", "--json")
+    assert probed.stderr == ""
+    assert probed.returncode == 1
+    assert any(trouble.startswith("trade: ") for trouble in json.loads(probed.stdout)["troubles"])
+    assert (analyzed.returncode, analyzed.stderr) == (1, "")
+    assert json.loads(analyzed.stdout)[0]["cause"] == "tick"
+    assert "refused the API key" in keyless.stderr
+    assert keyless.returncode == 1
     assert stranger.returncode == 1
     assert stranger.stderr == f"lanecast: {url} can't be probed: invalid token\n"
 
