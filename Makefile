@@ -1,5 +1,6 @@
 # make run    the server with its market simulator, and the operator console on it
 # make test   lint, types, import contracts and all tests
+# make binary  dist/lanecast: all of it in one executable, for machines without Python; tests it
 # make soak   the tests that take minutes
 # make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
 # make fuzz   ten million inputs for all that is read from outside (an hour and more)
@@ -13,21 +14,33 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SHIPPED := $(shell find monitor tui static -type f ! -name '*.pyc')
+# Where it can be built: PyInstaller needs Python's shared library, and binutils. Elsewhere its tests are skipped.
+BINARY = $(shell command -v objdump >/dev/null && $(PYTHON) -c \
+	'import sysconfig; print("dist/lanecast" if sysconfig.get_config_var("Py_ENABLE_SHARED") else "")')
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
-.PHONY: run test soak bench fuzz autobahn audit dictionary clean chromium
+.PHONY: run test binary soak bench fuzz autobahn audit dictionary clean chromium
 
 # Ctrl-C is how it ends: neither the shell nor make is to report it as an error.
 run: $(VENV)/run.stamp
 	@trap : INT; $(BIN)/lanecast run || test $$? -eq 130
 
-test: $(VENV)/test.stamp chromium
+test: $(VENV)/test.stamp chromium $(BINARY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
+
+binary: dist/lanecast $(VENV)/test.stamp chromium
+	$(BIN)/pytest tests/test_shipped.py
+
+dist/lanecast: $(VENV)/test.stamp packaging/lanecast.spec $(SHIPPED)
+	@mkdir -p build
+	$(BIN)/pyinstaller --noconfirm --log-level ERROR --distpath dist --workpath build packaging/lanecast.spec
+	@touch $@
 
 soak: $(VENV)/test.stamp
 	$(BIN)/pytest -m soak
@@ -61,7 +74,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --editable '.[test,binary]'
 	@touch $@ $(VENV)/run.stamp
 
 $(BIN)/python:

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ import httpx
 from tests.serve.running import KEYS
 
 ROOT = Path(__file__).parent.parent
+CHECKOUT = (sys.executable, "-m", "monitor")
+"""The program as it stands here; others are files that were built from it."""
 ANNOUNCEMENT = "lanecast serves "
 END_SECONDS = 20
 CONFIGURATION = """
@@ -87,13 +89,23 @@ class Process:
         return self.api("publish", channel=channel, data=data)
 
 
+def surroundings(program: Sequence[str]) -> dict[str, str]:
+    """The environment without settings; what was built gets no look at this checkout."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LANECAST_") and name != "PYTHONPATH"
+    }
+    return kept | ({"PYTHONPATH": str(ROOT)} if program is CHECKOUT else {})
+
+
 @contextmanager
-def lanecast_process(directory: Path, configuration: str = CONFIGURATION) -> Iterator[Process]:
+def lanecast_process(
+    directory: Path, configuration: str = CONFIGURATION, program: Sequence[str] = CHECKOUT
+) -> Iterator[Process]:
     """Run `lanecast serve`; leaving ends it as a service manager does, and reads its log for failures."""
     (directory / "lanecast.toml").write_text(configuration)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LANECAST_")}
-    environment = kept | {
-        "PYTHONPATH": str(ROOT),
+    environment = surroundings(program) | {
         "LANECAST_DATA_DIR": str(directory / "data"),
         "LANECAST_API_KEY": KEYS.api,
         "LANECAST_OPERATOR_KEY": KEYS.operator,
@@ -102,7 +114,7 @@ def lanecast_process(directory: Path, configuration: str = CONFIGURATION) -> Ite
     with (
         (directory / "log").open("wb") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "monitor", "serve"],
+            [*program, "serve"],
             cwd=directory,
             env=environment,
             stdout=subprocess.PIPE,

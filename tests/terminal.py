@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 30
 ON_TERMINAL = """
 import os, sys
 os.login_tty(os.open(sys.argv[1], os.O_RDWR))
-os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
+os.execv(sys.argv[2], sys.argv[2:])
 """
 """Makes the terminal the process's own, so that it gets the kernel's SIGHUP."""
 
@@ -74,13 +74,16 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    arguments: list[str], size: tuple[int, int] = (80, 24), **environment: str
+    arguments: list[str],
+    size: tuple[int, int] = (80, 24),
+    program: Sequence[str] = (sys.executable, "-m"),
+    **environment: str,
 ) -> Iterator[Terminal]:
-    """Run `python -m` with these arguments on a terminal of this size (columns, lines)."""
+    """Run a program, `python -m` if none is given, on a terminal of this size (columns, lines)."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     with subprocess.Popen(
-        [sys.executable, "-c", ON_TERMINAL, os.ttyname(slave), *arguments],
+        [sys.executable, "-c", ON_TERMINAL, os.ttyname(slave), *program, *arguments],
         stdin=subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm-256color", **environment},
     ) as process:
