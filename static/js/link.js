@@ -13,6 +13,7 @@ const PROBE_EVERY = 5;
 /** After a cut: at most so long to the next attempt, each time another part of it, so that not all come at once. */
 const RECONNECT_MS = { minReconnectDelay: 200, maxReconnectDelay: 3_000 };
 const NO_ANSWER = 1;
+const UNAUTHORIZED = 1;
 const CUTS_KEPT = 20;
 const DELIVERIES_KEPT = 60;
 const AGES_KEPT = 64;
@@ -22,6 +23,8 @@ export class Link {
   state = "connecting";
   reason = "";
   failedAttempts = 0;
+  /** Whether the server takes the token no longer, so that to try again is of no use. */
+  needsToken = false;
   roundTripMs = null;
   /** How long a publication takes to this page by the server's clock: `{ms, errorMs}`, null before a sample. */
   delivery = null;
@@ -71,7 +74,10 @@ export class Link {
       this.#become("connected", "");
       this.#probe();
     });
-    this.#centrifuge.on("disconnected", ({ reason }) => this.#become("disconnected", reason));
+    this.#centrifuge.on("disconnected", ({ code, reason }) => {
+      this.needsToken = code === UNAUTHORIZED;
+      this.#become("disconnected", this.needsToken ? "token expired or refused" : reason);
+    });
     this.#centrifuge.on("error", () => {
       this.failedAttempts += 1;
       this.#onChange();

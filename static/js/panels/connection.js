@@ -24,7 +24,7 @@ export class ConnectionBar {
 
   constructor(link) {
     this.#link = link;
-    this.#button.addEventListener("click", () => link.state === "disconnected" && link.connect());
+    this.#button.addEventListener("click", () => this.#retry());
   }
 
   draw() {
@@ -40,8 +40,15 @@ export class ConnectionBar {
     return false;
   }
 
+  #retry() {
+    if (this.#link.state !== "disconnected") return;
+    if (this.#link.needsToken) document.getElementById("account").click();
+    else this.#link.connect();
+  }
+
   #stateText() {
-    const { state, reason, failedAttempts } = this.#link;
+    const { state, reason, failedAttempts, needsToken } = this.#link;
+    if (needsToken && state === "disconnected") return `${reason} · give another`;
     if (state === "connected") return state;
     const parts = [
       state,
