@@ -11,16 +11,32 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from benchmarks.fanout.process import LOAD_CORE
+from benchmarks.fanout.process import LOAD_CORE, cpu_seconds
 from benchmarks.fanout.product import OPERATOR_KEY
 from monitor.serve.tokens import make_token
 
 ROWS, COLUMNS = 50, 160
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The console's process, and the operator's end of its terminal."""
+
+    pid: int
+    terminal: int
+
+    def press(self, keys: bytes) -> None:
+        os.write(self.terminal, keys)
+
+    def cpu_seconds(self) -> float:
+        """What all its threads have used of a core so far."""
+        return cpu_seconds(self.pid)
+
+
 @contextlib.contextmanager
-def open_console(port: int, *, settle_seconds: float) -> Iterator[None]:
+def open_console(port: int, *, settle_seconds: float) -> Iterator[Attached]:
     """Attach it to a server, on the load's core, and wait until its start is over.
 
     Raises:
@@ -43,7 +59,7 @@ def open_console(port: int, *, settle_seconds: float) -> Iterator[None]:
     reader.start()
     try:
         time.sleep(settle_seconds)
-        yield
+        yield Attached(process.pid, terminal)
         if process.poll() is not None:
             raise RuntimeError(f"the console ended by itself with status {process.returncode}")
     finally:

@@ -47,6 +47,11 @@ def come_first(nice: int) -> None:
         autogroup.write_text(str(nice))
 
 
+def cpu_seconds(pid: int) -> float:
+    """What all threads of a process have used of a core so far, to the nanosecond."""
+    return time.clock_gettime((~pid << 3) | _CPU_CLOCK)
+
+
 class Child:
     """A process that takes a line and answers with a line."""
 
@@ -57,7 +62,7 @@ class Child:
 
     def cpu_seconds(self) -> float:
         """What all its threads have used of a core so far, to the nanosecond."""
-        return time.clock_gettime((~self.pid << 3) | _CPU_CLOCK)
+        return cpu_seconds(self.pid)
 
     def write(self, line: str) -> None:
         assert self._process.stdin is not None

@@ -4,7 +4,7 @@ The group's fast path enters its sums by itself; this is for what passes the cli
 ledger outlives its subscription until nothing of it is pending, so that nothing is lost from the sum.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item, Resent
@@ -37,6 +37,10 @@ class Accounts:
     def _ledger(self, channel: str) -> Ledger:
         """The channel's; who joined or left it may be told when it has been closed already."""
         return self.ledgers.get(channel, self._past)
+
+    def count(self, read: Callable[[Ledger], int]) -> int:
+        """One figure of the sum; a tenth of what the whole sum costs."""
+        return sum(map(read, self.ledgers.values())) + read(self._past)
 
     def total(self) -> Ledger:
         """The sum of all, with the channels that were left."""

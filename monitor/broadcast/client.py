@@ -236,6 +236,10 @@ class Client:
         """Sent outside of channels: replies, pings."""
         return self._accounts.reply_bytes
 
+    def count(self, read: Callable[[Ledger], int]) -> int:
+        """One figure over all its ledgers; what the fast path sends is in it after `settle` only."""
+        return self._accounts.count(read)
+
     # What waits
 
     @property

@@ -67,10 +67,15 @@ def _settled(field: str) -> Callable[[Session], Any]:
     return lambda session: read(session.client.settle())
 
 
+def _counted(field: str) -> Callable[[Session], Any]:
+    read = attrgetter(field)
+    return lambda session: session.client.count(read)
+
+
 CONNECTIONS: Listing[Session] = Listing(
     keys={
         "connected": attrgetter("connected_ms"),
-        "depth": lambda session: sum(session.client.depths()),
+        "depth": lambda session: sum(session.client.depths()) if session.client.is_behind else 0,
         "channels": lambda session: len(session.subscriptions),
         "id": attrgetter("id"),
         "user": attrgetter("user"),
@@ -79,7 +84,8 @@ CONNECTIONS: Listing[Session] = Listing(
         "state": _state,
         "step": attrgetter("client.step"),
         "outbox_bytes": attrgetter("client.pending_bytes"),
-        **{name: _settled(name) for name in _LEDGER_COLUMNS},
+        **{name: _settled(name) for name in ("offered", "sent")},
+        **{name: _counted(name) for name in ("merged", "dropped", "late", "pending", "resent")},
         "sent_bytes": lambda session: session.client.settle().sent_bytes + session.client.reply_bytes,
         "rtt_ms": lambda session: session.rtt_ms or 0.0,
         "e2e_ms": lambda session: session.end_to_end or (0, 0),

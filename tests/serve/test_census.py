@@ -41,7 +41,7 @@ def test_rate_is_known_from_the_second_look_on_and_spans_at_least_a_second() -> 
     assert census.rates == {"trades:all": 25.0}
 
 
-def test_sums_rest_fifty_times_as_long_as_they_took() -> None:
+def test_sums_rest_a_hundred_times_as_long_as_they_took() -> None:
     clock = Clock()
     census = Census(clock)
     sessions = [session(clock, sent) for sent in (1, 2, 3)]
