@@ -23,7 +23,7 @@ VIEWS = {
     "overview": b"1",
     "connections": b"2",
     "channels": b"3",
-    "ledger": b":ledger\r",
+    "ledger": b"7",
     "ledger by client": b"t",
 }
 """With the keys that lead from one to the next."""
