@@ -53,7 +53,6 @@ class Client:
     """Sends items to one connection, at once or later."""
 
     __slots__ = (
-        "_accounts",
         "_attend",
         "_health",
         "_ladder",
@@ -69,6 +68,7 @@ class Client:
         "_write_seconds",
         "_writer_done",
         "_writing",
+        "accounts",
         "encoding",
         "fileno",
         "groups",
@@ -108,8 +108,8 @@ class Client:
         self.user = ""
         self.groups: dict[str, SendGroup] = {}
         """By channel, those it is a member of."""
-        self._accounts = Accounts(encoding, health, self.groups)
-        self.ledgers = self._accounts.ledgers
+        self.accounts = Accounts(encoding, health, self.groups)
+        self.ledgers = self.accounts.ledgers
         """By channel; up to date after `settle`."""
         self.is_behind = False
         self.is_closed = False
@@ -185,7 +185,7 @@ class Client:
 
     def _do_without(self, items: list[Item]) -> None:
         self._torn |= {item.channel for item in items}
-        self._accounts.drop(items, LADDER)
+        self.accounts.drop(items, LADDER)
 
     # Its own pace
 
@@ -213,7 +213,7 @@ class Client:
 
     def join(self, channel: str, group: SendGroup) -> None:
         self.groups[channel] = group
-        self._accounts.open(channel)
+        self.accounts.open(channel)
         group.add(self)
 
     def leave(self, channel: str, *, discard: bool) -> None:
@@ -222,23 +222,19 @@ class Client:
         self._torn -= {channel}
         if discard:
             if self._outbox is not None:
-                self._accounts.drop(self._outbox.discard(lambda item: item.channel == channel), "left")
-            self._accounts.retire(channel)
+                self.accounts.drop(self._outbox.discard(lambda item: item.channel == channel), "left")
+            self.accounts.retire(channel)
 
     def settle(self) -> Ledger:
         """Bring the ledgers up to date; returns the sum of all, with the channels that were left."""
         for group in self.groups.values():
             group.settle(self)
-        return self._accounts.total()
+        return self.accounts.total()
 
     @property
     def reply_bytes(self) -> int:
         """Sent outside of channels: replies, pings."""
-        return self._accounts.reply_bytes
-
-    def count(self, read: Callable[[Ledger], int]) -> int:
-        """One figure over all its ledgers; what the fast path sends is in it after `settle` only."""
-        return self._accounts.count(read)
+        return self.accounts.reply_bytes
 
     # What waits
 
@@ -264,7 +260,7 @@ class Client:
         """Send a reply, a ping or a pong, or queue it if the client is behind. Never waits, never raises."""
         if self.is_closed:
             return
-        self._accounts.resend(item)
+        self.accounts.resend(item)
         if self.is_behind and not self._goes_before(item):
             self._queue(item)
         else:
@@ -272,9 +268,9 @@ class Client:
 
     def take(self, item: Item) -> None:
         """Send a publication, or queue it if the client is behind; outside of the group's fast path."""
-        self._accounts.offer(item)
+        self.accounts.offer(item)
         if self.is_closed:
-            self._accounts.drop([item], "disconnected")
+            self.accounts.drop([item], "disconnected")
         elif self._does_without(item):
             self._do_without([item])
         elif self._goes_before(item):
@@ -287,7 +283,7 @@ class Client:
 
     def hold(self, item: Item, taken: int) -> None:
         """The group's fast path sent the first bytes of an item's frame: the rest goes out first."""
-        self._accounts.offer(item)
+        self.accounts.offer(item)
         self._health.totals.bytes += taken
         self._rest, self._rest_items = memoryview(item.frame(self.encoding))[taken:], [item]
 
@@ -331,16 +327,16 @@ class Client:
     def _account_sent(self, item: Item) -> None:
         if self._pace is not None:
             self._pace.spend(item.count, len(item.frame(self.encoding)), trio.current_time())
-        self._accounts.deliver(item, self.id, is_behind=self.is_behind)
+        self.accounts.deliver(item, self.id, is_behind=self.is_behind)
 
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None
         queued, replaced = self._outbox.offer(item)
         if queued is None:
-            self._accounts.drop([item], "slow")
+            self.accounts.drop([item], "slow")
             self._give_up(*SLOW)
         elif replaced is not None:
-            self._accounts.merge(item, replaced, queued)
+            self.accounts.merge(item, replaced, queued)
 
     async def catch_up(self) -> None:
         """The one writer, for as long as the client is behind."""
@@ -414,7 +410,7 @@ class Client:
         for group in self.groups.values():
             group.rest(self)
         gone = self._rest_items + (self._outbox.clear() if self._outbox else [])
-        self._accounts.drop(gone, "disconnected")
+        self.accounts.drop(gone, "disconnected")
         self._rest_items, self._outbox, self.is_behind = [], None, False
         if self._writing is not None:
             self._writing.cancel()

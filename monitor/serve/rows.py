@@ -69,7 +69,7 @@ def _settled(field: str) -> Callable[[Session], Any]:
 
 def _counted(field: str) -> Callable[[Session], Any]:
     read = attrgetter(field)
-    return lambda session: session.client.count(read)
+    return lambda session: session.client.accounts.count(read)
 
 
 CONNECTIONS: Listing[Session] = Listing(
