@@ -24,6 +24,7 @@ from monitor.health.health import Health, run_health
 from monitor.health.report import ops_document
 from monitor.keyring import Keyring
 from monitor.market.state import MarketState, Publication
+from monitor.serve.admission import Admission
 from monitor.serve.census import Census
 from monitor.serve.closes import Closes
 from monitor.serve.commands import HANDLERS
@@ -33,6 +34,7 @@ from monitor.serve.session import House
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
 from monitor.serve.turn import Turnstile
+from monitor.serve.window import Rates
 
 _log = logging.getLogger("lanecast")
 
@@ -114,6 +116,7 @@ def build_engine(
     maps = Maps(hub)
     views = Views(market, hub, maps, clock_ns=clock_ns)
     hub.source = _Source(views, health)
+    registry = Registry(health)
     house = House(
         settings=settings,
         tokens=TokenReader(keys, settings),
@@ -122,10 +125,12 @@ def build_engine(
         tuning=Tuning(
             hub.outflow, health, is_on=settings.tuning, bytes_per_second=settings.tuning_bytes_per_second
         ),
-        registry=Registry(settings.limits.connections, health),
         closes=Closes(),
         books=market.books,
         census=Census(clock_ns),
+        registry=registry,
+        admission=Admission(settings.limits, registry, health.totals),
+        publications=Rates(settings.limits.publications_per_second),
         timers=Timers(),
         turnstile=Turnstile(),
         public_accounts=public_accounts,

@@ -135,6 +135,14 @@ _SAVER_KINDS = {"trade": Kind(threshold_ms=400)}
 
 class Limits(Section):
     connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """An IPv6 address is its /64. Not of this machine itself, unless it is set."""
+    connections_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Of one `sub`; those without a token are not counted."""
+    handshakes_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Of one address, over a sliding second. Not of this machine itself, unless it is set."""
+    publications_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """To one channel, by clients and backends together; beyond it error 111. Feeds are not counted."""
     channels: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     """Channels that have subscribers, history or a state."""
     channels_per_client: Annotated[int, Field(ge=1, le=10_000)] = 128
@@ -150,7 +158,11 @@ class Limits(Section):
     frame_bytes: Annotated[int, Field(ge=1_024, le=1_048_576)] = 16_384
     """Gathered frames are at most this long; one larger document goes alone."""
     handshake_seconds: Annotated[float, Field(gt=0, le=600)] = 10
-    """From accepting a socket to a complete request, and from the upgrade to `connect`."""
+    """From accepting a socket to the end of a request's head."""
+    connect_seconds: Annotated[float, Field(gt=0, le=600)] = 10
+    """From the upgrade to `connect`."""
+    body_seconds: Annotated[float, Field(gt=0, le=600)] = 10
+    """For a request's body."""
     ping_seconds: Annotated[float, Field(gt=0, le=3_600)] = 25
     pong_seconds: Annotated[float, Field(gt=0, le=600)] = 8
     write_seconds: Annotated[float, Field(gt=0, le=600)] = 15

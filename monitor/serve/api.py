@@ -186,7 +186,7 @@ class Api:
 
     def _publish_to(self, channel: str, params: PayloadParams) -> Receipt:
         return channels.publish(
-            self._hub,
+            self._house,
             channel,
             params.payload(),
             kind=params.kind,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 import orjson
@@ -13,6 +14,9 @@ from monitor.broadcast.receipt import Receipt
 from monitor.config import Delivery, Namespace
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
+
+if TYPE_CHECKING:
+    from monitor.serve.session import House
 
 
 def find_namespace(hub: Hub, channel: str) -> Namespace:
@@ -31,7 +35,7 @@ def find_namespace(hub: Hub, channel: str) -> Namespace:
 
 
 def publish(
-    hub: Hub,
+    house: "House",
     channel: str,
     data: bytes,
     *,
@@ -42,9 +46,18 @@ def publish(
     key: str = "",
 ) -> Receipt:
     """As the hub's, with the protocol's errors."""
+    hub = house.hub
     find_namespace(hub, channel)
+    count_publication(house, channel)
     with refusing():
         return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key)
+
+
+def count_publication(house: "House", channel: str) -> None:
+    """Count one more of a client or a backend; the protocol's error 111 beyond the channel's limit."""
+    if not house.publications.take(channel):
+        house.hub.health.totals.refused["publications_per_second"] += 1
+        raise CommandError(protocol.TOO_MANY_REQUESTS)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def _connect(session: Session, request: protocol.ConnectRequest) -> Outcome:
     if session.claims is not None:
         raise protocol.bad_command("connect was sent before")
     claims = _authenticate(session, request.token)
+    session.house.admission.check_user(claims.user)
     offers = protocol.read(protocol.Offers, request.data)
     session.begin(claims, request.name[:64], is_volunteer=offers is not None and offers.latency)
     limits = session.house.settings.limits
@@ -196,7 +197,7 @@ def _publish(session: Session, request: protocol.PublishRequest) -> Outcome:
     if request.type:
         _publish_key(session, namespace, request, info)
         return Outcome(namespace.lane, _EMPTY)
-    receipt = channels.publish(hub, request.channel, bytes(request.data), info=info)
+    receipt = channels.publish(session.house, request.channel, bytes(request.data), info=info)
     return Outcome(namespace.lane, _EMPTY, receipt=receipt)
 
 

@@ -7,8 +7,8 @@ nobody else anything. A request has a deadline and bounds on its head and its bo
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -120,7 +120,7 @@ class FrontDoor:
 
     def _admit(self, connection: Connection, serving: trio.Nursery) -> None:
         if self._open_sockets >= self._limits.connections + SPARE_SOCKETS:
-            self._totals.refused["too many sockets"] += 1
+            self._totals.refused["sockets"] += 1
             connection.close()
             return
         self._open_sockets += 1
@@ -150,39 +150,44 @@ class FrontDoor:
         try:
             first = await connection.receive()
         except trio.ClosedResourceError:
-            self._totals.refused["slow request"] += 1
+            self._totals.refused["handshake_seconds"] += 1
             return None
         finally:
             deadline.cancel()
-        if (found := read_upgrade(first)) is not None:
-            with suppress(HttpError, BadUpgrade):  # the slow way comes to the same, and says so
-                return await self._upgrade(connection, *found)
-        return await self._serve_requests(connection, first)
-
-    async def _serve_requests(self, connection: Connection, first: bytes) -> Session | None:
-        """Answer requests until the client leaves; returns a session if one was an upgrade."""
         peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        if (found := read_upgrade(first)) is not None:
+            try:
+                return await self._upgrade(connection, *found)
+            except (HttpError, BadUpgrade) as error:
+                await self._refuse(connection, peer, found[0], error)
+                return None
         peer.receive_data(first)
-        seconds = self._limits.handshake_seconds
+        return await self._serve_requests(connection, peer)
+
+    async def _serve_requests(self, connection: Connection, peer: h11.Connection) -> Session | None:
+        """Answer requests until the client leaves; returns a session if one was an upgrade."""
         head: Request | None = None
         try:
             while True:
-                with trio.fail_after(seconds):
+                with _deadline(self._limits.handshake_seconds, "handshake_seconds"):
                     head = await _read_head(connection, peer)
-                    if head is None:
-                        return None
-                    if head.path == WEBSOCKET_PATH:
-                        return await self._upgrade(connection, head, peer.trailing_data[0])
-                    self._origins.check_host(head.headers)
+                if head is None:
+                    return None
+                if head.path == WEBSOCKET_PATH:
+                    return await self._upgrade(connection, head, peer.trailing_data[0])
+                self._origins.check_host(head.headers)
+                with _deadline(self._limits.body_seconds, "body_seconds"):
                     body = await self._read_body(connection, peer, head)
                 response = await self._answer(replace(head, body=body))
                 await self._respond(connection, peer, head, response)
                 if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
                     return None
                 peer.start_next_cycle()
-                seconds, head = KEEP_ALIVE_SECONDS, None
+                head = None
+                if not await _wait_next(connection, peer):
+                    return None
         except trio.TooSlowError:
-            self._totals.refused["slow request"] += 1
+            self._totals.refused["write_seconds"] += 1
         except (HttpError, BadUpgrade, h11.RemoteProtocolError) as error:
             await self._refuse(connection, peer, head, error)
         return None
@@ -198,7 +203,9 @@ class FrontDoor:
     def _check_length(self, length: int) -> None:
         if length > self._limits.body_bytes:
             raise HttpError(
-                413, f"the body has {length} bytes, at most {self._limits.body_bytes} (limits.body_bytes)"
+                413,
+                f"the body has {length} bytes, at most {self._limits.body_bytes} (limits.body_bytes)",
+                cause="body_bytes",
             )
 
     async def _upgrade(self, connection: Connection, request: Request, early: bytes) -> Session:
@@ -210,8 +217,7 @@ class FrontDoor:
         connection.address = self._proxies.peer(connection.address, request.headers)
         if not self.is_ready:
             raise HttpError(503, "the server is ending", _RETRY_LATER)
-        if self._house.registry.is_full:
-            raise HttpError(503, f"{self._limits.connections} clients are connected, the limit", _RETRY_LATER)
+        self._house.admission.check_address(connection.address)
         if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
             raise HttpError(400, "the protobuf protocol is not spoken here: use JSON")
         encoding = self._encoding(request)
@@ -239,10 +245,12 @@ class FrontDoor:
         try:
             return await self._route(request)
         except HttpError as error:
-            return self._refusal(error.status, error.message, error.headers)
+            return self._refusal(error.status, error.message, error.headers, error.cause)
 
-    def _refusal(self, status: int, message: str, headers: tuple[tuple[str, str], ...]) -> Response:
-        self._totals.refused[str(status)] += 1
+    def _refusal(
+        self, status: int, message: str, headers: tuple[tuple[str, str], ...], cause: str
+    ) -> Response:
+        self._totals.refused[cause] += 1
         return http.text(status, message, headers)
 
     async def _route(self, request: Request) -> Response:
@@ -298,7 +306,8 @@ class FrontDoor:
         extra = error.headers if isinstance(error, HttpError) else ()
         if status == 426:
             extra = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
-        response = self._refusal(status, str(error), (*extra, ("Connection", "close")))
+        cause = error.cause if isinstance(error, HttpError) else str(status)
+        response = self._refusal(status, str(error), (*extra, ("Connection", "close")), cause)
         if peer.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             with trio.move_on_after(REFUSAL_SECONDS):
                 await self._respond(connection, peer, head, response)
@@ -326,6 +335,25 @@ def _check_method(request: Request, *allowed: str) -> None:
     if request.method not in allowed:
         names = ", ".join(allowed)
         raise HttpError(405, f"method {request.method}: {request.path} takes {names}", (("Allow", names),))
+
+
+async def _wait_next(connection: Connection, peer: h11.Connection) -> bool:
+    """Wait for the beginning of another request; False if none comes for too long."""
+    if peer.trailing_data[0]:
+        return True
+    with trio.move_on_after(KEEP_ALIVE_SECONDS):
+        peer.receive_data(await connection.receive())
+        return True
+    return False
+
+
+@contextmanager
+def _deadline(seconds: float, cause: str) -> Iterator[None]:
+    try:
+        with trio.fail_after(seconds):
+            yield
+    except trio.TooSlowError:
+        raise HttpError(408, f"the request took longer than {seconds:g} s ({cause})", cause=cause) from None
 
 
 def _bytes(peer: h11.Connection, event: h11.Event) -> bytes:

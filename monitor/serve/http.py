@@ -62,8 +62,12 @@ class Response:
 class HttpError(Exception):
     """A request that is answered with a 4xx or 5xx and a sentence."""
 
-    def __init__(self, status: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[str, str], ...] = (), *, cause: str = ""
+    ) -> None:
+        """`cause` is what it is counted as, a limit's name; else it is its status."""
         super().__init__(message)
+        self.cause = cause or str(status)
         self.status = status
         self.message = message
         self.headers = headers

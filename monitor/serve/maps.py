@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from monitor.broadcast.keyed import KeyMode, Version
 from monitor.broadcast.maps import Placed
 from monitor.serve import protocol
-from monitor.serve.channels import find_namespace, refusing
+from monitor.serve.channels import count_publication, find_namespace, refusing
 
 if TYPE_CHECKING:
     from monitor.serve.session import House
@@ -25,6 +25,7 @@ def put(
 ) -> Placed:
     """As of `Maps`, with the protocol's errors."""
     _check_key(house, channel, key)
+    count_publication(house, channel)
     with refusing():
         return house.maps.put(channel, key, data, kind=kind, info=info, tags=tags, mode=mode, version=version)
 
@@ -32,6 +33,7 @@ def put(
 def remove(house: "House", channel: str, key: str) -> Placed:
     """As of `Maps`, with the protocol's errors."""
     _check_key(house, channel, key)
+    count_publication(house, channel)
     with refusing():
         return house.maps.remove(channel, key)
 

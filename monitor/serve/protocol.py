@@ -85,6 +85,7 @@ TOO_MANY_COMMANDS = Goodbye(3013, "too many requests")
 INVALID_TOKEN = Goodbye(3500, "invalid token")
 STALE = Goodbye(3502, "stale")
 FORCE_DISCONNECT = Goodbye(3503, "force disconnect")
+CONNECTION_LIMIT = Goodbye(3504, "connection limit")
 NO_MESSAGE_HANDLER = Goodbye(3508, "not available")
 
 UNSUBSCRIBED_BY_SERVER = (2000, "server unsubscribe")

@@ -1,5 +1,6 @@
-"""Who is connected: found by id, by user, counted against the limit."""
+"""Who is connected: found by id and by user, counted by where from."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    def __init__(self, limit: int, health: Health) -> None:
+    def __init__(self, health: Health) -> None:
         self._sessions: dict[str, Session] = {}
         self._users: dict[str, dict[str, Session]] = {}
-        self._limit = limit
+        self._places: Counter[str] = Counter()
         self._health = health
         self._emptied = trio.Event()
 
@@ -26,15 +27,16 @@ class Registry:
         return iter(list(self._sessions.values()))
 
     @property
-    def is_full(self) -> bool:
-        return len(self._sessions) >= self._limit
-
-    @property
     def user_count(self) -> int:
         return len(self._users)
 
+    def count_at(self, place: str) -> int:
+        """How many are connected from there."""
+        return self._places[place]
+
     def add(self, session: "Session") -> None:
         self._sessions[session.id] = session
+        self._places[session.place] += 1
         self._health.encodings[session.client.encoding.name].clients += 1
         self._health.clients = len(self._sessions)
 
@@ -45,6 +47,9 @@ class Registry:
     def remove(self, session: "Session") -> None:
         if self._sessions.pop(session.id, None) is not None:
             self._health.encodings[session.client.encoding.name].clients -= 1
+            self._places[session.place] -= 1
+            if not self._places[session.place]:
+                del self._places[session.place]
         of_user = self._users.get(session.user, {})
         of_user.pop(session.id, None)
         if not of_user:

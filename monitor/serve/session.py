@@ -29,6 +29,7 @@ from monitor.config import Lane, Settings
 from monitor.health.end_to_end import Estimate
 from monitor.market.book import Book
 from monitor.serve import protocol
+from monitor.serve.admission import Admission, neighbourhood
 from monitor.serve.closes import Closes
 from monitor.serve.connection import Connection
 from monitor.serve.inbound import Inbound
@@ -40,6 +41,7 @@ from monitor.serve.timers import Timer, Timers
 from monitor.serve.tokens import Claims, TokenReader
 from monitor.serve.turn import Turnstile
 from monitor.serve.websocket import WebSocket
+from monitor.serve.window import Rates
 
 if TYPE_CHECKING:
     from monitor.serve.census import Census
@@ -87,6 +89,9 @@ class House:
     books: Callable[[], Iterable[tuple[str, Book]]]
     """Those that the market state keeps, by market."""
     census: "Census"
+    admission: Admission
+    publications: Rates
+    """By channel; of clients and backends, a feed is not held up."""
     timers: Timers
     turnstile: Turnstile
     public_accounts: frozenset[str]
@@ -163,7 +168,7 @@ class Session:
         """How the connection ends, once that is known."""
         self._ping_sent: float | None = None
         self._ping_timer: Timer | None = None
-        self._timer = house.timers.after(limits.handshake_seconds, lambda: self.disconnect(protocol.STALE))
+        self._timer = house.timers.after(limits.connect_seconds, self._end_stale)
         self.client = Client(
             connection,
             encoding,
@@ -187,6 +192,10 @@ class Session:
     @property
     def address(self) -> str:
         return self._connection.address
+
+    @property
+    def place(self) -> str:
+        return neighbourhood(self._connection.address)
 
     def info(self, channel_info: Any = None) -> bytes:
         """What others are shown of this client, as JSON."""
@@ -225,6 +234,10 @@ class Session:
         if self.goodbye is None:
             self.goodbye = goodbye
             self._scope.cancel()
+
+    def _end_stale(self) -> None:
+        self.house.hub.health.totals.refused["connect_seconds"] += 1
+        self.disconnect(protocol.STALE)
 
     def _stop(self) -> None:
         """Take part in nothing more: no data may follow the close frame."""

@@ -106,6 +106,7 @@ def info_of(session: "Session", namespace: Namespace, grant: Grant) -> bytes:
 def check_room(session: "Session") -> None:
     """Raises CommandError if the client has as many channels as it may have."""
     if len(session.subscriptions) + len(session.loading) >= session.house.settings.limits.channels_per_client:
+        session.house.hub.health.totals.refused["channels_per_client"] += 1
         raise CommandError(protocol.LIMIT_EXCEEDED)
 
 

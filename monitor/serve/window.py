@@ -1,6 +1,11 @@
-"""How many commands a client sent within the last second: a sliding window in three numbers."""
+"""How much there was of something within the last second: a sliding window in three numbers."""
+
+from collections import OrderedDict
 
 import trio
+
+NAMES_MAX = 10_000
+"""The one that was counted longest ago is forgotten first."""
 
 
 class Window:
@@ -22,3 +27,22 @@ class Window:
             self._start = now - elapsed % 1
         self._count += 1
         return self._count + self._previous * (1 - (now - self._start))
+
+
+class Rates:
+    """At most so much a second of each name."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._windows: OrderedDict[str, Window] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def take(self, name: str) -> bool:
+        """Count one more of a name; False if that is one too many."""
+        window = self._windows.pop(name, None) or Window()
+        self._windows[name] = window
+        if len(self._windows) > NAMES_MAX:
+            self._windows.popitem(last=False)
+        return window.add() <= self._per_second

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from monitor.config import Settings
+from monitor.config import Limits, Settings
 from monitor.engine import build_engine
 from monitor.keyring import Keyring
 from monitor.serve.api import Api
@@ -67,7 +67,12 @@ class Servers:
         return visitor.received
 
     def _open_door(self) -> FrontDoor:
-        settings = Settings(data_dir=Path("nowhere"), namespaces=NAMESPACES, hosts=["lanecast"])
+        settings = Settings(
+            data_dir=Path("nowhere"),
+            namespaces=NAMESPACES,
+            hosts=["lanecast"],
+            limits=Limits(handshakes_per_second=100_000),
+        )
         keys = Keyring(KEYS)
         house = build_engine(settings, keys, frozenset({"paper"})).house
         door = FrontDoor(house, Api(house, keys), self._files, lambda: (b"", "text/plain"))

@@ -1,0 +1,86 @@
+"""Who is let in: so many clients in all, of one address and of one user, and so many handshakes a second.
+
+Who is refused before the upgrade is told by HTTP when to come again. An IPv6 host has a whole /64 to
+come from. The tools of this machine open thousands of connections, so loopback is exempt from what
+counts by address, unless that setting is set.
+"""
+
+import ipaddress
+from functools import lru_cache
+
+from monitor.config import Limits
+from monitor.health.health import Totals
+from monitor.serve import protocol
+from monitor.serve.http import HttpError
+from monitor.serve.protocol import Disconnect
+from monitor.serve.registry import Registry
+from monitor.serve.window import Rates
+
+LOOPBACK = "loopback"
+_SOON = (("Retry-After", "1"),)
+_LATER = (("Retry-After", "5"),)
+
+
+class Admission:
+    def __init__(self, limits: Limits, registry: Registry, totals: Totals) -> None:
+        self._limits = limits
+        self._registry = registry
+        self._totals = totals
+        self._handshakes = Rates(limits.handshakes_per_second)
+
+    def check_address(self, address: str) -> None:
+        """Count a handshake of an address. Raises HttpError 429 or 503 if there is no room for it."""
+        limits, where = self._limits, neighbourhood(address)
+        if self._is_counted(where, "handshakes_per_second") and not self._handshakes.take(where):
+            raise HttpError(
+                429,
+                f"{limits.handshakes_per_second} handshakes a second from {where}, the limit"
+                " (limits.handshakes_per_second)",
+                _SOON,
+                cause="handshakes_per_second",
+            )
+        if len(self._registry) >= limits.connections:
+            raise HttpError(
+                503,
+                f"{limits.connections} clients are connected, the limit (limits.connections)",
+                _LATER,
+                cause="connections",
+            )
+        is_counted = self._is_counted(where, "connections_per_address")
+        if is_counted and self._registry.count_at(where) >= limits.connections_per_address:
+            raise HttpError(
+                429,
+                f"{limits.connections_per_address} clients are connected from {where}, the limit"
+                " (limits.connections_per_address)",
+                _LATER,
+                cause="connections_per_address",
+            )
+
+    def check_user(self, user: str) -> None:
+        """Raises Disconnect if a user is connected as often as he may be; nobody in particular always may."""
+        if user and len(self._registry.of_user(user)) >= self._limits.connections_per_user:
+            self._totals.refused["connections_per_user"] += 1
+            raise Disconnect(protocol.CONNECTION_LIMIT)
+
+    def _is_counted(self, where: str, setting: str) -> bool:
+        return where != LOOPBACK or setting in self._limits.model_fields_set
+
+
+def neighbourhood(address: str) -> str:
+    """What counts as one place: an IPv4 address, an IPv6 network of 64 bits, or this machine itself.
+
+    Takes `1.2.3.4`, `1.2.3.4:80`, `::1` and `[::1]:80`.
+    """
+    if address.startswith("["):
+        return _place(address[1:].partition("]")[0])
+    return _place(address.partition(":")[0] if address.count(":") == 1 else address)
+
+
+@lru_cache(4_096)
+def _place(host: str) -> str:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if address.is_loopback:
+        return LOOPBACK
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
