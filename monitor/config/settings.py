@@ -138,7 +138,7 @@ class Limits(Section):
     connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """An IPv6 address is its /64. Not of this machine itself, unless it is set."""
     connections_per_user: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Of one `sub`; those without a token are not counted."""
+    """Of one `sub`; those without a token and operators are not counted."""
     handshakes_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Of one address, over a sliding second. Not of this machine itself, unless it is set."""
     publications_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000

@@ -14,6 +14,7 @@ from monitor.serve import protocol
 from monitor.serve.http import HttpError
 from monitor.serve.protocol import Disconnect
 from monitor.serve.registry import Registry
+from monitor.serve.tokens import Claims
 from monitor.serve.window import Rates
 
 LOOPBACK = "loopback"
@@ -56,9 +57,11 @@ class Admission:
                 cause="connections_per_address",
             )
 
-    def check_user(self, user: str) -> None:
-        """Raises Disconnect if a user is connected as often as he may be; nobody in particular always may."""
-        if user and len(self._registry.of_user(user)) >= self._limits.connections_per_user:
+    def check_user(self, claims: Claims) -> None:
+        """Raises Disconnect if a user is connected as often as he may be; the anonymous and operators may."""
+        if not claims.user or claims.is_operator:
+            return
+        if len(self._registry.of_user(claims.user)) >= self._limits.connections_per_user:
             self._totals.refused["connections_per_user"] += 1
             raise Disconnect(protocol.CONNECTION_LIMIT)
 

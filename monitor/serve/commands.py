@@ -33,7 +33,7 @@ def _connect(session: Session, request: protocol.ConnectRequest) -> Outcome:
     if session.claims is not None:
         raise protocol.bad_command("connect was sent before")
     claims = _authenticate(session, request.token)
-    session.house.admission.check_user(claims.user)
+    session.house.admission.check_user(claims)
     offers = protocol.read(protocol.Offers, request.data)
     session.begin(claims, request.name[:64], is_volunteer=offers is not None and offers.latency)
     limits = session.house.settings.limits

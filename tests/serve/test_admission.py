@@ -85,7 +85,7 @@ async def test_behind_a_trusted_proxy_each_client_is_counted_by_its_own_address(
 
 
 @pytest.mark.trio
-async def test_user_who_is_connected_often_enough_is_closed_and_the_anonymous_are_not() -> None:
+async def test_user_who_is_connected_often_enough_is_closed_but_no_operator_and_nobody_anonymous() -> None:
     async with running(limits={"connections_per_user": 2}) as server:
         token = sign(sub="ann")
         first = await server.client(token)
@@ -96,6 +96,7 @@ async def test_user_who_is_connected_often_enough_is_closed_and_the_anonymous_ar
         assert 'cause="connections_per_user"} 1.0' in await refused(server)
         for _ in range(3):
             await server.client()
+            await server.client(sign(KEYS.operator, sub="boss"))
         await first.send(frame(8, b"\x03\xe8"))
         await first.closing()
         assert await (await server.client(token)).is_alive()
