@@ -28,9 +28,9 @@ from monitor.serve.admission import Admission
 from monitor.serve.census import Census
 from monitor.serve.closes import Closes
 from monitor.serve.commands import HANDLERS
+from monitor.serve.house import House
 from monitor.serve.operators import RPCS
 from monitor.serve.registry import Registry
-from monitor.serve.session import House
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
 from monitor.serve.turn import Turnstile

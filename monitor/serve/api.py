@@ -21,12 +21,13 @@ from monitor.broadcast.turns import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.keyring import Keyring
 from monitor.serve import channels, protocol
+from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.map_api import MAP_METHODS, repeated
 from monitor.serve.once import Once
 from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal, Since
-from monitor.serve.session import House, Session
+from monitor.serve.session import Session
 from monitor.serve.subscription import push_server_side
 from monitor.serve.tokens import Grant
 

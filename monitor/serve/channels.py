@@ -16,7 +16,7 @@ from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
 
 if TYPE_CHECKING:
-    from monitor.serve.session import House
+    from monitor.serve.house import House
 
 
 def find_namespace(hub: Hub, channel: str) -> Namespace:

@@ -17,9 +17,10 @@ from monitor.config import ClientKey, Delivery, Lane, Namespace
 from monitor.health.latency import NS_PER_MS
 from monitor.serve import channels, maps, protocol
 from monitor.serve.access import FOR_OPERATORS, may_call
+from monitor.serve.house import Handler, Outcome
 from monitor.serve.loading import Phase, take_up
 from monitor.serve.protocol import CommandError, Disconnect
-from monitor.serve.session import Handler, Outcome, Session
+from monitor.serve.session import Session
 from monitor.serve.subscription import Subscribed, check_room, expiry, may_read, subscribe, wish_since
 from monitor.serve.tokens import Claims, ExpiredToken, InvalidToken
 

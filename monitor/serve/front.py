@@ -24,10 +24,11 @@ from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.drain import drain
 from monitor.serve.files import Files
+from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
-from monitor.serve.session import House, Session
+from monitor.serve.session import Session
 from monitor.serve.turn import Turn, Turnstile
 from monitor.serve.upgrade import (
     WEBSOCKET_PATH,

@@ -19,7 +19,8 @@ from monitor.serve.websocket import Closing, Event, Message, Pong, WebSocket
 from monitor.serve.window import Window
 
 if TYPE_CHECKING:
-    from monitor.serve.session import Outcome, Session
+    from monitor.serve.house import Outcome
+    from monitor.serve.session import Session
 
 FLOOD_FACTOR = 10
 """Over its command limit a client gets errors; over this many times the limit it is closed."""

@@ -15,9 +15,9 @@ from monitor.broadcast.keyed import Keyed, KeyMode, Suppression, Version
 from monitor.broadcast.maps import Placed, shown
 from monitor.serve import maps, protocol
 from monitor.serve.channels import find_namespace, refusing
+from monitor.serve.house import House
 from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import ChannelRequest, CommandError
-from monitor.serve.session import House
 
 READ_KEYS = 100
 READ_KEYS_MAX = 1_000

@@ -8,7 +8,7 @@ from monitor.serve import protocol
 from monitor.serve.channels import count_publication, find_namespace, refusing
 
 if TYPE_CHECKING:
-    from monitor.serve.session import House
+    from monitor.serve.house import House
 
 
 def put(

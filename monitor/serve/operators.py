@@ -16,10 +16,11 @@ from monitor.broadcast.pace import Budget
 from monitor.health.alerts import SILENCE_SECONDS_MAX, UnknownAlert
 from monitor.health.report import tuning_report
 from monitor.serve import protocol
+from monitor.serve.house import Rpc
 from monitor.serve.listing import ListParams
 from monitor.serve.protocol import FORCE_DISCONNECT
 from monitor.serve.rows import BOOKS, CONNECTIONS, channels_listing, connection_row
-from monitor.serve.session import Rpc, Session
+from monitor.serve.session import Session
 
 _log = logging.getLogger("lanecast.operators")
 

@@ -13,7 +13,8 @@ from monitor.config import Lists
 from monitor.serve.timers import Timer
 
 if TYPE_CHECKING:
-    from monitor.serve.session import House, Session
+    from monitor.serve.house import House
+    from monitor.serve.session import Session
 
 RENEWALS = 2
 """In the time after which a key goes that nobody writes."""

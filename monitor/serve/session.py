@@ -7,44 +7,35 @@ with a code that says whether to come back.
 import logging
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import uniform
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import orjson
 import trio
 
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding
-from monitor.broadcast.hub import Hub
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
-from monitor.broadcast.maps import Maps
-from monitor.broadcast.receipt import Receipt
 from monitor.broadcast.recovery import Start, Wish
-from monitor.broadcast.tuning import Tuning
-from monitor.config import Lane, Settings
+from monitor.config import Lane
 from monitor.health.end_to_end import Estimate
-from monitor.market.book import Book
 from monitor.serve import protocol
-from monitor.serve.admission import Admission, neighbourhood
-from monitor.serve.closes import Closes
+from monitor.serve.admission import neighbourhood
 from monitor.serve.connection import Connection
+from monitor.serve.house import House
 from monitor.serve.inbound import Inbound
 from monitor.serve.loading import Loading
 from monitor.serve.protocol import Goodbye
-from monitor.serve.registry import Registry
 from monitor.serve.roster import Entry, enter
-from monitor.serve.timers import Timer, Timers
-from monitor.serve.tokens import Claims, TokenReader
-from monitor.serve.turn import Turnstile
+from monitor.serve.timers import Timer
+from monitor.serve.tokens import Claims
 from monitor.serve.websocket import WebSocket
-from monitor.serve.window import Rates
 
 if TYPE_CHECKING:
-    from monitor.serve.census import Census
+    pass
 
 _log = logging.getLogger("lanecast.session")
 
@@ -56,48 +47,6 @@ FAULTS = frozenset({1002, 1003, 1006, 1007, 1009, 3004, 3008, 3009, 3012, 3013, 
 """Closes that count as failed connections: by an error, or by us for cause."""
 
 _PING = Item(protocol.PING, Lane.IMMEDIATE)
-
-
-class Outcome(NamedTuple):
-    """What a command is answered."""
-
-    lane: Lane
-    result: bytes
-    resent: tuple[Resent, ...] = ()
-    """What the result holds of publications that the client had missed."""
-    receipt: Receipt | None = None
-    """It is answered once this publication is on its way."""
-
-
-Handler = Callable[["Session", Any], Outcome | Generator[None, None, Outcome]]
-"""Carries out one command; what takes longer than a turn in slices, between which others have theirs."""
-Rpc = Callable[["Session", msgspec.Raw], bytes | Generator[None, None, bytes]]
-"""Answers one remote call with JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What all sessions share."""
-
-    settings: Settings
-    tokens: TokenReader
-    hub: Hub
-    maps: Maps
-    tuning: Tuning
-    registry: Registry
-    closes: Closes
-    books: Callable[[], Iterable[tuple[str, Book]]]
-    """Those that the market state keeps, by market."""
-    census: "Census"
-    admission: Admission
-    publications: Rates
-    """By channel; of clients and backends, a feed is not held up."""
-    timers: Timers
-    turnstile: Turnstile
-    public_accounts: frozenset[str]
-    """Readable by everybody: the simulator's demonstration data."""
-    handlers: Mapping[str, Handler]
-    rpcs: Mapping[str, Rpc]
 
 
 @dataclass(slots=True)
