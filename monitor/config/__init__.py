@@ -1,5 +1,6 @@
 """The settings, and the words that they share with the rest."""
 
+from monitor.config.limits import Limits
 from monitor.config.namespaces import (
     DEFAULT_KINDS,
     DEFAULT_NAMESPACES,
@@ -22,7 +23,6 @@ from monitor.config.settings import (
     FeedsSettings,
     JournalSettings,
     KalshiSettings,
-    Limits,
     Preset,
     Settings,
     SimulatorSettings,
