@@ -26,11 +26,12 @@ from tui.link import Link
 from tui.model import Call, Model, Part
 from tui.panels.header import ViewBar
 from tui.screens.alerts import AlertsView
+from tui.screens.bots import BotsView
 from tui.screens.channels import ChannelsView
 from tui.screens.connections import ConnectionsView
 from tui.screens.feeds import FeedsView
-from tui.screens.fills import FillsView
 from tui.screens.ledger import LedgerView
+from tui.screens.logs import LogsView
 from tui.screens.overview import OverviewView
 from tui.screens.view import View
 from tui.terminal import Terminal
@@ -44,9 +45,10 @@ VIEWS: tuple[type[View], ...] = (
     ConnectionsView,
     ChannelsView,
     FeedsView,
-    FillsView,
+    BotsView,
     AlertsView,
     LedgerView,
+    LogsView,
 )
 """In the order of their number keys."""
 
@@ -81,6 +83,7 @@ class Console(App[None]):
         self.model = model
         self._link = link
         self._asked: tuple[Call, ...] = ()
+        self._maps: tuple[str, ...] = ()
         self.trio_token: trio.lowlevel.TrioToken | None = None
 
     def on_mount(self) -> None:
@@ -114,11 +117,14 @@ class Console(App[None]):
         self.model.changed.add(Part.TIME)
         self.draw()
 
-    def ask(self, calls: tuple[Call, ...]) -> None:
-        """Have the server asked this every second; of several views the last one counts."""
+    def ask(self, calls: tuple[Call, ...], maps: tuple[str, ...] = ()) -> None:
+        """Have this asked every second and these maps followed; of several views the last one counts."""
         if calls != self._asked:
             self._asked = calls
             self._tell(self._link.ask, calls)
+        if maps != self._maps:
+            self._maps = maps
+            self._tell(self._link.follow_maps, maps)
 
     def act(self, call: Call, words: str) -> None:
         """Have the server do this; the operator is told of it in these words."""

@@ -9,15 +9,19 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 _KEYS = (
-    ("1 … 7", "the views in the line at the top"),
+    ("1 … 8", "the views in the line at the top"),
     (":", "a view by its name, as :conn; :q quits"),
     ("Tab, ⇧Tab", "next, previous list"),
     ("↑ ↓ j k g G", "move; Page Up, Page Down, Home, End too"),
     ("Enter, Esc", "open a connection, unfold a feed; go back"),
     ("x, m, b", "of a connection: disconnect, ladder, budget"),
     ("t", "ledger: by channel, by client"),
-    ("/", "filter the list; Esc clears it"),
+    ("a, z", "of an alert: acknowledge, silence for a time"),
+    ("v", "log: from which level on"),
+    ("/", "filter: a text, ~regular expression, !all others; Esc clears"),
     ("s, S", "sort the list: next column, other way"),
+    ("p, Space, f", "troubles only; pause; follow the row"),
+    ("← →, c, C, e", "choose a cell; copy it, the row; export as CSV"),
     ("r", "reconnect now"),
     ("Ctrl-P", "command palette"),
     ("q, Ctrl-C", "quit"),

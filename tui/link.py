@@ -7,6 +7,7 @@ once a second, and only while they are shown, because that costs the server work
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Link:
         self._nursery: trio.Nursery | None = None
         self._client: Client | None = None
         self._accounts: set[str] = set()
+        self._maps: tuple[str, ...] = ()
+        self._maps_turned = trio.Event()
 
     async def run(self) -> None:
         """Stay connected until cancelled; a final refusal stays on show until `reconnect`."""
@@ -66,6 +69,11 @@ class Link:
         self._calls = calls
         self._asked.set()
 
+    def follow_maps(self, namespaces: tuple[str, ...]) -> None:
+        """Keep these maps of all accounts up to date, until others are wanted."""
+        self._maps = namespaces
+        self._maps_turned.set()
+
     def act(self, call: Call, words: str) -> None:
         """Have the server do something, once; the operator is told what became of it, in these words."""
         if self._client is not None and self._nursery is not None:
@@ -75,6 +83,7 @@ class Link:
         self._accounts.clear()
         nursery.start_soon(self._watch, client)
         nursery.start_soon(self._poll, client)
+        nursery.start_soon(self._hold_maps, client)
         for channel, take, pending in (
             ("ops:health", self._take_health, PENDING_LATEST),
             ("ops:alerts", self._take_alerts, PENDING_LATEST),
@@ -88,6 +97,7 @@ class Link:
         if account in self._accounts or self._client is None or self._nursery is None:
             return
         self._accounts.add(account)
+        self._maps_turned.set()
         take = partial(self._take_orders, account)
         self._nursery.start_soon(self._follow, self._client, f"orders:{account}", take, PENDING_ORDERS)
 
@@ -107,6 +117,30 @@ class Link:
             return  # the status says why
         except PeerError as error:
             self._model.refuse(channel, str(error))
+
+    async def _hold_maps(self, client: Client) -> None:
+        while True:
+            self._maps_turned = trio.Event()
+            async with trio.open_nursery() as nursery:
+                for namespace in self._maps:
+                    for account in self._accounts:
+                        nursery.start_soon(self._follow_map, client, namespace, account)
+                await self._maps_turned.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _follow_map(self, client: Client, namespace: str, account: str) -> None:
+        channel = f"{namespace}:{account}"
+        try:
+            subscription = await client.subscribe_map(channel)
+            async for _ in subscription:
+                self._model.set_map(namespace, account, subscription.entries)
+        except Disconnected:
+            return
+        except PeerError as error:
+            self._model.refuse(channel, str(error))
+        finally:
+            with trio.move_on_after(POLL_SECONDS, shield=True), suppress(PeerError):
+                await client.unsubscribe(channel)
 
     def _take_health(self, publication: Publication) -> None:
         if publication.data:
@@ -142,7 +176,8 @@ class Link:
 
     async def _look(self, client: Client, call: Call) -> None:
         try:
-            _TAKE[call.method](self._model, await client.rpc(call.method, call.params))
+            params = {**call.params, **self._model.places.get(call.method, {})}
+            _TAKE[call.method](self._model, await client.rpc(call.method, params))
         except Disconnected:
             return
         except PeerError as error:
@@ -161,5 +196,7 @@ _TAKE: Mapping[str, Callable[[Model, Any], None]] = {
     "ops.connections": Model.set_connections,
     "ops.connection": Model.set_connection,
     "ops.channels": Model.set_channels,
+    "ops.books": Model.set_books,
+    "ops.logs": Model.add_logs,
 }
 """Where the answers to what is asked every second go."""

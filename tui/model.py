@@ -4,7 +4,7 @@ The link writes, the screen reads at its own pace; so a burst from the server co
 and nothing queues between them.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from monitor.client import LinkState, Status
 from tui.reports import (
     AlertReport,
+    BooksReport,
     ChannelsReport,
     CloseReport,
     ConnectionPageReport,
@@ -22,10 +23,13 @@ from tui.reports import (
     FillReport,
     HealthReport,
     LedgerReport,
+    LineReport,
+    LogsReport,
 )
 
 FILLS_KEPT = 200
 GAPS_KEPT = 20
+LINES_KEPT = 1_000
 GAP_SHOWN_SECONDS = 60.0
 """Above all views; among the fills it stays."""
 NOTICES_KEPT = 10
@@ -45,6 +49,9 @@ class Part(StrEnum):
     CONNECTIONS = "connections"
     CONNECTION = "connection"
     CHANNELS = "channels"
+    BOOKS = "books"
+    MAPS = "maps"
+    LOGS = "logs"
     TIME = "time"
     """A second has gone by: what ages is older."""
 
@@ -121,6 +128,15 @@ class Model:
     connection: ConnectionPage | None = None
     """The one that is open."""
     channels: ChannelsReport | None = None
+    books: BooksReport | None = None
+    maps: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """By namespace, the state by account and key."""
+    logs: deque[LineReport] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
+    """Oldest first."""
+    places: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By method, where the next call of it goes on."""
     queries: dict[str, Query] = field(default_factory=dict)
     """By list, what the operator wants of those that the server sorts."""
     fills: dict[tuple[str, str, str], FillReport] = field(default_factory=dict)
@@ -184,6 +200,28 @@ class Model:
     def set_channels(self, report: ChannelsReport) -> None:
         self.channels = report
         self.changed.add(Part.CHANNELS)
+
+    def set_books(self, report: BooksReport) -> None:
+        self.books = report
+        self.changed.add(Part.BOOKS)
+
+    def set_map(self, namespace: str, account: str, entries: Mapping[str, Any]) -> None:
+        """All that a map of an account holds; what is no object in it isn't shown."""
+        others = {key: state for key, state in self.maps[namespace].items() if key[0] != account}
+        own = {(account, key): state for key, state in entries.items() if isinstance(state, Mapping)}
+        self.maps[namespace] = others | own
+        self.changed.add(Part.MAPS)
+
+    def add_logs(self, report: LogsReport) -> None:
+        """What was logged since; a server that counts anew has been restarted, and its log begins there."""
+        lines = report["lines"]
+        if not lines:
+            return
+        if self.logs and lines[0]["id"] <= self.logs[-1]["id"]:
+            self.logs.clear()
+        self.logs.extend(lines)
+        self.places["ops.logs"] = {"after": lines[-1]["id"]}
+        self.changed.add(Part.LOGS)
 
     def tell(self, notice: str, *, is_bad: bool = False) -> None:
         """Leave the operator a word about what he had done."""

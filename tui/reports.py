@@ -248,6 +248,35 @@ class ChannelsReport(TypedDict):
     rows: list[ChannelReport]
 
 
+class BookReport(TypedDict):
+    market: str
+    status: Literal["SYNCED", "GAP", "RESYNC", "STALE"]
+    since: int
+    time: int
+    """Of the last change, by the venue's clock; 0 before the first."""
+    bids: int
+    asks: int
+
+
+class BooksReport(TypedDict):
+    total: int
+    rows: list[BookReport]
+
+
+class LineReport(TypedDict):
+    """A line of the server's log."""
+
+    id: int
+    time: int
+    level: Literal["debug", "info", "warning", "error", "critical"]
+    logger: str
+    message: str
+
+
+class LogsReport(TypedDict):
+    lines: list[LineReport]
+
+
 class FillReport(TypedDict):
     """An `order_fill` of `orders:{account}`; prices and sizes are decimal texts."""
 

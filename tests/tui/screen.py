@@ -19,6 +19,7 @@ class RecordingLink(Link):
     def __init__(self, model: Model) -> None:
         super().__init__(model, "")
         self.asked: list[tuple[Call, ...]] = []
+        self.maps: tuple[str, ...] = ()
         self.reconnects = 0
         self.acts: list[Call] = []
 
@@ -27,6 +28,9 @@ class RecordingLink(Link):
 
     def ask(self, calls: tuple[Call, ...]) -> None:
         self.asked.append(calls)
+
+    def follow_maps(self, namespaces: tuple[str, ...]) -> None:
+        self.maps = namespaces
 
     def reconnect(self) -> None:
         self.reconnects += 1

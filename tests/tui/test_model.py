@@ -126,3 +126,13 @@ def test_feed_opens_and_closes() -> None:
     assert console.expanded_feeds == {"binance"}
     console.toggle_feed("binance")
     assert console.expanded_feeds == set()
+
+
+def test_log_of_a_restarted_server_begins_anew() -> None:
+    model = Model("http://127.0.0.1:8000")
+    line: Any = {"time": 0, "level": "info", "logger": "lanecast", "message": "x"}
+    model.add_logs({"lines": [line | {"id": 1}, line | {"id": 2}]})
+    model.add_logs({"lines": [line | {"id": 3}]})
+    assert ([entry["id"] for entry in model.logs], model.places["ops.logs"]) == ([1, 2, 3], {"after": 3})
+    model.add_logs({"lines": [line | {"id": 1}]})
+    assert ([entry["id"] for entry in model.logs], model.places["ops.logs"]) == ([1], {"after": 1})

@@ -14,7 +14,8 @@ from tui.screens.connections import ConnectionsTable
 from tui.screens.feeds import FeedsTable
 from tui.screens.fills import FillsTable
 
-FILLS = "5"
+FILLS = ("5", "tab", "tab")
+"""Of three lists the last."""
 
 
 def markets(screen: Screen) -> list[str]:
@@ -44,7 +45,7 @@ def three_fills(screen: Screen) -> None:
 def test_slash_filters_and_escape_shows_all_again() -> None:
     async def story(screen: Screen) -> None:
         three_fills(screen)
-        await screen.press(FILLS, "slash", *"!btc")
+        await screen.press(*FILLS, "slash", *"!btc")
         assert markets(screen) == ["sim.SOLUSDT", "sim.ETHUSDT"]
         assert title(screen) == "Fills · 2 of 3 · filter !btc"
         await screen.press("enter", "escape")
@@ -56,9 +57,9 @@ def test_slash_filters_and_escape_shows_all_again() -> None:
 
 def test_filter_of_one_view_leaves_another_alone() -> None:
     async def story(screen: Screen) -> None:
-        await screen.press(FILLS, "slash", *"nothing", "enter", "4")
+        await screen.press(*FILLS, "slash", *"nothing", "enter", "4")
         assert "binance" in screen.lines(FeedsTable)[1]
-        await screen.press(FILLS)
+        await screen.press(*FILLS)
         assert screen.lines(FillsTable)[1] == " none that match"
 
     run(story)
@@ -76,7 +77,7 @@ def test_regular_expression_is_asked_of_the_rows_that_the_server_gave() -> None:
 def test_keys_sort_by_exact_values_column_by_column() -> None:
     async def story(screen: Screen) -> None:
         three_fills(screen)
-        await screen.press(FILLS, *"sssss")
+        await screen.press(*FILLS, *"sssss")
         assert "price▼" in screen.lines(FillsTable)[0]
         assert markets(screen) == ["sim.ETHUSDT", "sim.SOLUSDT", "sim.BTCUSDT"]
         await screen.press("S")
@@ -88,7 +89,7 @@ def test_keys_sort_by_exact_values_column_by_column() -> None:
 def test_click_on_a_head_sorts_and_another_turns_it_round() -> None:
     async def story(screen: Screen) -> None:
         three_fills(screen)
-        await screen.press(FILLS)
+        await screen.press(*FILLS)
         await screen.pilot.click(FillsTable, offset=(12, 1))
         assert markets(screen)[0] == "sim.BTCUSDT"
         await screen.pilot.click(FillsTable, offset=(12, 1))
@@ -111,7 +112,7 @@ def test_troubles_only() -> None:
 def test_pause_holds_the_rows_counts_what_comes_and_loses_nothing() -> None:
     async def story(screen: Screen) -> None:
         three_fills(screen)
-        await screen.press(FILLS, "space")
+        await screen.press(*FILLS, "space")
         before = screen.lines(FillsTable)
         for number in range(4, 11):
             screen.model.add_fill("paper", fill(fill=str(number), time=number * 1_000))
@@ -126,7 +127,7 @@ def test_pause_holds_the_rows_counts_what_comes_and_loses_nothing() -> None:
 
 def test_row_that_is_followed_keeps_the_cursor_even_at_the_top() -> None:
     async def story(screen: Screen) -> None:
-        await screen.press(FILLS, "f")
+        await screen.press(*FILLS, "f")
         followed = screen.app.screen.query_one(FillsTable)
         for number in range(40):
             screen.model.add_fill("paper", fill(fill=f"n{number}"))
@@ -158,7 +159,7 @@ def test_export_asks_for_a_name_and_writes_what_is_on_show(
 
     async def story(screen: Screen) -> None:
         three_fills(screen)
-        await screen.press(FILLS, "slash", *"eth", "enter", "e")
+        await screen.press(*FILLS, "slash", *"eth", "enter", "e")
         assert isinstance(screen.app.screen, Question)
         await screen.press("enter")
         (name,) = os.listdir()
@@ -173,7 +174,7 @@ def test_export_that_is_called_off_writes_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
 
     async def story(screen: Screen) -> None:
-        await screen.press(FILLS, "e", "escape")
+        await screen.press(*FILLS, "e", "escape")
         assert os.listdir() == []
 
     run(story, (80, 24))

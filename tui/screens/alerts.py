@@ -1,11 +1,16 @@
 """Alerts raised and cleared, with their times: the active ones first."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 
+from monitor.errors import ConfigError
+from tui.duration import seconds_of
 from tui.figures import clock_text, span_text
-from tui.model import Model, Part
+from tui.model import Call, Model, Part
+from tui.question import Question
 from tui.reports import AlertReport
 from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
@@ -21,6 +26,7 @@ class AlertsTable(Table):
         Column("sign", "", 1),
         Column("raised", "raised", 8),
         Column("cleared", "cleared", 8),
+        Column("handled", "", 14, from_width=84),
         Column("lasted", "lasted", 7, is_number=True, from_width=70),
         Column("name", "alert", 22, from_width=100),
         Column("message", "what", 0),
@@ -47,6 +53,7 @@ def alert_row(alert: AlertReport, now: float) -> Row:
             Cell(sign, tone),
             Cell(clock_text(alert["raised"]), value=alert["raised"]),
             Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM, cleared),
+            Cell(handled_text(alert, now), Tone.DIM),
             Cell(span_text(lasted / 1_000), Tone.DIM, round(lasted)),
             Cell(alert["name"], tone),
             Cell(alert["message"], Tone.DIM if cleared is not None else Tone.PLAIN),
@@ -54,10 +61,52 @@ def alert_row(alert: AlertReport, now: float) -> Row:
     )
 
 
+def handled_text(alert: AlertReport, now: float) -> str:
+    """What an operator has done about it."""
+    until = alert.get("silenced_until")
+    if until is not None and until > now * 1_000:
+        return f"silent {span_text(until / 1_000 - now)}"
+    return "acknowledged" if alert.get("acknowledged") else ""
+
+
 class AlertsView(View):
     NAME = "alerts"
     ALIASES = ("al",)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "acknowledge", "Acknowledge", id="acknowledge"),
+        Binding("z", "silence", "Silence", id="silence"),
+    ]
 
     def compose_panels(self) -> ComposeResult:
         """The list."""
         yield AlertsTable()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Who may only look isn't offered what changes something."""
+        return not (self.console.is_read_only and action in {"acknowledge", "silence"})
+
+    def action_acknowledge(self) -> None:
+        """Let the other operators know that somebody has seen it."""
+        if (alert := self._under_cursor()) is not None:
+            self.console.act(Call("ops.alerts.ack", {"id": alert["id"]}), f"acknowledge {alert['name']}")
+
+    def action_silence(self) -> None:
+        """Ask for how long it is to call nobody."""
+        if (alert := self._under_cursor()) is not None:
+            question = Question(f"silence {alert['name']} for (0 ends it)", "1h")
+            self.app.push_screen(question, partial(self._silence, alert["name"]))
+
+    def _silence(self, name: str, answer: str | None) -> None:
+        if answer is None:
+            return
+        try:
+            seconds = seconds_of(answer)
+        except ConfigError as error:
+            self.notify(str(error), severity="error", markup=False)
+        else:
+            call = Call("ops.alerts.silence", {"name": name, "seconds": seconds})
+            self.console.act(call, f"silence {name} for {answer}")
+
+    def _under_cursor(self) -> AlertReport | None:
+        key = self.query_one(AlertsTable).cursor_key
+        return next((alert for alert in self.console.model.alerts if str(alert["id"]) == key), None)

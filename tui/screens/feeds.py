@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from tui.figures import age_text, count_text, rate_text
-from tui.model import Model, Part
-from tui.reports import FeedReport, FeedSubscriptionReport
+from tui.figures import UNKNOWN, age_text, count_text, rate_text, span_text
+from tui.model import Call, Model, Part
+from tui.reports import BookReport, FeedReport, FeedSubscriptionReport
 from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
+BOOKS_METHOD = "ops.books"
 _STATES = {
     "live": ("●", Tone.GOOD),
     "fresh": ("●", Tone.GOOD),
@@ -96,6 +97,59 @@ def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
     )
 
 
+_BOOKS = {
+    "SYNCED": ("●", Tone.GOOD),
+    "RESYNC": ("◌", Tone.WARNING),
+    "GAP": ("✖", Tone.BAD),
+    "STALE": ("✖", Tone.BAD),
+}
+
+
+class BooksTable(Table):
+    TITLE = "Books"
+    SHOWS = frozenset({Part.BOOKS, Part.LINK})
+    EMPTY = "no book yet"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("sign", "", 1),
+        Column("market", "book", 0),
+        Column("status", "state", 7),
+        Column("since", "for", 7, is_number=True),
+        Column("time", "changed", 8, is_number=True),
+        Column("bids", "bids", 7, is_number=True),
+        Column("asks", "asks", 7, is_number=True),
+    )
+
+    def rows(self, model: Model, now: float) -> list[Row]:
+        return [book_row(book, now) for book in model.books["rows"]] if model.books else []
+
+    def title(self, model: Model) -> str:
+        if (refusal := model.refusals.get(BOOKS_METHOD)) is not None:
+            return f"{self.TITLE} · {refusal}"
+        report = model.books
+        if report is None or report["total"] == len(report["rows"]):
+            return self.TITLE
+        return f"{self.TITLE} · {len(report['rows']):,} of {report['total']:,}, those in trouble first"
+
+
+def book_row(book: BookReport, now: float) -> Row:
+    """One line of the table; its key is the market."""
+    sign, tone = _BOOKS.get(book["status"], _OTHER)
+    calm = tone if tone is Tone.BAD else Tone.DIM
+    changed = age_text(max(0.0, now * 1_000 - book["time"])) if book["time"] else UNKNOWN
+    return Row(
+        book["market"],
+        (
+            Cell(sign, tone, book["status"]),
+            Cell(book["market"]),
+            Cell(book["status"], tone),
+            Cell(span_text(now - book["since"] / 1_000), calm, book["since"]),
+            Cell(changed, Tone.DIM, book["time"]),
+            Cell(count_text(book["bids"]), Tone.DIM, book["bids"]),
+            Cell(count_text(book["asks"]), Tone.DIM, book["asks"]),
+        ),
+    )
+
+
 def _trouble(count: int) -> Cell:
     return Cell(count_text(count), Tone.WARNING if count else Tone.DIM, count)
 
@@ -110,10 +164,17 @@ class FeedsView(View):
     ALIASES = ("fd",)
 
     def compose_panels(self) -> ComposeResult:
-        """The list."""
+        """Feeds with their subscriptions, and what becomes of them."""
         yield FeedsTable()
+        yield BooksTable()
+
+    def calls(self, model: Model) -> tuple[Call, ...]:
+        """The books, those in trouble first."""
+        return (Call(BOOKS_METHOD, {"sort": "trouble", "descending": True}),)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Unfold the feed, or fold it."""
+        if not isinstance(event.table, FeedsTable):
+            return
         self.console.model.toggle_feed(feed_of(event.key))
         self.show({Part.FEEDS})

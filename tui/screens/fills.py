@@ -3,16 +3,13 @@
 from operator import itemgetter
 from typing import ClassVar
 
-from textual.app import ComposeResult
-
 from tui.figures import clock_text
 from tui.model import Gap, Model, Part
 from tui.panels.header import gap_text
 from tui.reports import FillReport
-from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
-_SIDES = {"buy": ("▲ buy", Tone.BUY), "sell": ("▼ sell", Tone.SELL)}
+SIDES = {"buy": ("▲ buy", Tone.BUY), "sell": ("▼ sell", Tone.SELL)}
 
 
 class FillsTable(Table):
@@ -47,7 +44,7 @@ def gap_row(gap: Gap) -> Row:
 
 def fill_row(fill: FillReport) -> Row:
     """One line of the table."""
-    side, tone = _SIDES[fill["side"]]
+    side, tone = SIDES[fill["side"]]
     return Row(
         f"{fill['market']} {fill['fill']}",
         (
@@ -62,12 +59,3 @@ def fill_row(fill: FillReport) -> Row:
             Cell(fill["fill"], Tone.DIM),
         ),
     )
-
-
-class FillsView(View):
-    NAME = "fills"
-    ALIASES = ("f",)
-
-    def compose_panels(self) -> ComposeResult:
-        """The list."""
-        yield FillsTable()

@@ -33,6 +33,8 @@ class View(Screen[None]):
     """In the bar at the top; also the word that the `:` prompt takes."""
     ALIASES: ClassVar[tuple[str, ...]] = ()
     """Other words for it."""
+    MAPS: ClassVar[tuple[str, ...]] = ()
+    """Namespaces whose maps, of all accounts, are followed while the view is looked at."""
     FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -87,7 +89,7 @@ class View(Screen[None]):
 
     def ask(self) -> None:
         """Have the server asked for what the view needs, at once and then every second."""
-        self.console.ask(self.calls(self.console.model))
+        self.console.ask(self.calls(self.console.model), self.MAPS)
 
     def on_screen_resume(self) -> None:
         """It is looked at from now on: draw all of it, and ask for what it needs."""

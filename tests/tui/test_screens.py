@@ -1,0 +1,127 @@
+"""What the views of feeds, bots, alerts and logs show, and what their keys do."""
+
+from typing import Any, cast
+
+import pytest
+
+from tests.tui.reports import NOON_MS, alert
+from tests.tui.screen import Screen, run
+from tui.model import Call
+from tui.reports import BookReport, LineReport
+from tui.screens.alerts import AlertsTable
+from tui.screens.bots import BotsTable, OpenOrdersTable
+from tui.screens.feeds import BooksTable
+from tui.screens.logs import LogsTable
+
+FEEDS, BOTS, ALERTS, LOGS = "4", "5", "6", "8"
+
+
+def book(market: str, status: str) -> BookReport:
+    entry: Any = {"market": market, "status": status, "since": NOON_MS, "time": 0, "bids": 5, "asks": 7}
+    return cast(BookReport, entry)
+
+
+def line(number: int, level: str, message: str) -> LineReport:
+    entry: Any = {"id": number, "time": NOON_MS, "level": level, "logger": "lanecast.feeds"}
+    return cast(LineReport, entry | {"message": message})
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_books_are_asked_for_and_shown_with_their_state(size: tuple[int, int]) -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.set_books({"total": 2, "rows": [book("sim.A", "GAP"), book("sim.B", "SYNCED")]})
+        await screen.press(FEEDS)
+        assert screen.link.asked[-1] == (Call("ops.books", {"sort": "trouble", "descending": True}),)
+        gap, synced = (line.split() for line in screen.lines(BooksTable)[1:3])
+        assert gap[:3] == ["✖", "sim.A", "GAP"]
+        assert synced[:3] == ["●", "sim.B", "SYNCED"]
+
+    run(story, size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_bots_and_their_orders_are_followed_only_while_they_are_shown(size: tuple[int, int]) -> None:
+    async def story(screen: Screen) -> None:
+        state = {"name": "Patient", "market": "sim.A", "status": "active", "cycle": 7, "phase": "take_profit"}
+        state |= {"safety_orders": 2, "safety_orders_max": 6, "profit": "-1.25", "average_price": None}
+        screen.model.set_map("botstate", "paper", {"bot-1": state, "junk": 3})
+        screen.model.set_map("open_orders", "paper", {"o1": {"market": "sim.A", "side": "buy", "price": "9"}})
+        await screen.press(BOTS)
+        assert set(screen.link.maps) == {"botstate", "open_orders"}
+        shown = screen.lines(BotsTable)[1].split()
+        assert (shown[1], shown[-1]) == ("Patient", "-1.25")
+        assert "2/6" in shown
+        assert "▲ buy" in screen.lines(OpenOrdersTable)[1]
+        await screen.press("1")
+        assert not screen.link.maps
+
+    run(story, size)
+
+
+def test_any_json_of_a_stranger_is_a_row_or_nothing() -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.set_map("botstate", "x", {"a": {}, "b": {"profit": [1], "phase": 4, "status": None}})
+        screen.model.set_map("open_orders", "x", {"a": {"side": 1, "time": "no"}, "b": None})
+        await screen.press(BOTS)
+        assert screen.lines(BotsTable)[1].split()[:2] == ["?", "a"]
+        assert "-" in screen.lines(OpenOrdersTable)[1]
+
+    run(story)
+
+
+def test_alert_is_acknowledged_and_silenced_for_a_time() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press(ALERTS, "a")
+        assert screen.link.acts == [Call("ops.alerts.ack", {"id": 1})]
+        await screen.press("z", "backspace", "backspace", *"30m", "enter")
+        assert screen.link.acts[1:] == [
+            Call("ops.alerts.silence", {"name": "latency:order_fill", "seconds": 1_800})
+        ]
+
+    run(story)
+
+
+def test_time_that_is_none_silences_nothing() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press(ALERTS, "z", *"x", "enter")
+        assert screen.link.acts == []
+        (notice,) = screen.app._notifications
+        assert notice.message == "'1hx' is no time: write it as 90s, 15m, 2h or 1d, or 0"
+
+    run(story)
+
+
+def test_alert_shows_what_was_done_about_it() -> None:
+    async def story(screen: Screen) -> None:
+        silent = alert(silenced_until=int(screen.app.now() * 1_000) + 600_000)
+        screen.model.set_alerts([alert(id=2, acknowledged=True, raised=NOON_MS + 1), silent])
+        await screen.press(ALERTS)
+        shown = screen.lines(AlertsTable)
+        assert "acknowledged" in shown[1]
+        assert "silent 9m" in shown[2]
+
+    run(story)
+
+
+def test_who_may_only_look_is_not_offered_what_changes_alerts() -> None:
+    async def story(screen: Screen) -> None:
+        screen.app.is_read_only = True
+        await screen.press(ALERTS, "a", "z")
+        assert screen.link.acts == []
+        assert screen.app.screen is screen.app.view
+
+    run(story)
+
+
+def test_log_shows_the_newest_line_first_from_the_chosen_level_on() -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.add_logs({"lines": [line(1, "info", "up"), line(2, "error", "down\nfar")]})
+        await screen.press(LOGS)
+        assert [text.split()[3] for text in screen.lines(LogsTable)[1:3]] == ["down·far", "up"]
+        await screen.press("v", "v")
+        assert screen.lines(LogsTable)[2] == ""
+        assert "warning and above" in str(screen.app.screen.query_one(LogsTable).border_title)
+        await screen.press("v", "v")
+        assert len([text for text in screen.lines(LogsTable)[1:] if text]) == 2
+
+    run(story)
