@@ -21,6 +21,8 @@ from tests.tui.reports import fill
 
 LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOW_CURSOR = b"\x1b[?25h"
+CONNECTED = "● connected".encode()
+"""On every view, whatever else has come up on it."""
 
 
 QUIET = "port = 0\nlog_level = 'error'\nsimulator.enabled = false"
@@ -42,7 +44,7 @@ def console(url: str, size: tuple[int, int] = (80, 24)) -> Iterator[Terminal]:
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 def test_published_fill_is_on_the_screen_within_a_second(server: Process, size: tuple[int, int]) -> None:
     with console(server.address, size) as screen:
-        screen.wait_for(b"order_fill")
+        screen.wait_for(CONNECTED)
         # A busy machine may stop for a second by itself, but hardly each time.
         assert any(is_seen_within_a_second(server, screen, f"{size[0]}32{n}.09") for n in range(3))
 
@@ -63,7 +65,7 @@ def is_seen_within_a_second(server: Process, screen: Terminal, price: str) -> bo
 def test_terminal_is_left_as_it_was(server: Process, leave: bytes | signal.Signals) -> None:
     with console(server.address) as screen:
         before = screen.attributes()
-        screen.wait_for(b"order_fill")
+        screen.wait_for(CONNECTED)
         assert screen.attributes() != before
         if isinstance(leave, bytes):
             screen.press(leave)
@@ -77,7 +79,7 @@ def test_terminal_is_left_as_it_was(server: Process, leave: bytes | signal.Signa
 
 def test_console_ends_with_its_terminal(server: Process) -> None:
     with console(server.address) as screen:
-        screen.wait_for(b"order_fill")
+        screen.wait_for(CONNECTED)
         screen.hang_up()
         assert screen.process.wait(PATIENCE_SECONDS) == 0
 
@@ -92,7 +94,7 @@ def test_console_waits_for_a_server_and_leaves_at_once_without_one() -> None:
 def test_token_is_written_nowhere(server: Process) -> None:
     token = make_token(KEYS.operator, "console").encode()
     with console(server.address) as screen:
-        screen.wait_for(b"order_fill")
+        screen.wait_for(CONNECTED)
         assert token not in Path(f"/proc/{screen.process.pid}/cmdline").read_bytes()
         assert token not in screen.written
 
@@ -147,13 +149,13 @@ def test_run_over_tls_keeps_its_console_through_a_rotation_of_the_operator_key(t
     arguments += ["--set", f"tls.certificate_file={tls.certificate_file}"]
     arguments += ["--set", f"tls.key_file={tls.key_file}"]
     with terminal(arguments, (120, 40)) as screen:
-        screen.wait_for(b"order_fill")
+        screen.wait_for(CONNECTED)
         rotate_key(settings, "operator", at_once=True)
         while "keys: read again" not in (tmp_path / "lanecast.log").read_text():
             screen.written = b""
             screen.wait_for(b"\x1b")
         screen.press(b"r")
-        screen.wait_for(b"order_fill")
+        screen.wait_for(CONNECTED)
         assert "not connected" not in screen.plain()
         screen.press(b"q")
         assert screen.wait_for_end() == 0
