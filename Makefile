@@ -15,9 +15,6 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SHIPPED := $(shell find monitor tui static -type f ! -name '*.pyc')
-# Where it can be built: PyInstaller needs Python's shared library, and binutils. Elsewhere its tests are skipped.
-BINARY = $(shell command -v objdump >/dev/null && $(PYTHON) -c \
-	'import sysconfig; print("dist/lanecast" if sysconfig.get_config_var("Py_ENABLE_SHARED") else "")')
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
@@ -27,12 +24,14 @@ CHROMIUM := command -v chromium || command -v chromium-browser || command -v goo
 run: $(VENV)/run.stamp
 	@trap : INT; $(BIN)/lanecast run || test $$? -eq 130
 
-test: $(VENV)/test.stamp chromium $(BINARY)
+# In two processes, since the tests mostly wait. `make binary` tests the executable.
+test: $(VENV)/test.stamp chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not soak and not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m alone
 
 binary: dist/lanecast $(VENV)/test.stamp chromium
 	$(BIN)/pytest tests/test_shipped.py

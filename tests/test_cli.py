@@ -24,6 +24,8 @@ from monitor.keys import load_keys
 from monitor.serve.tokens import Claims, Grant, TokenReader
 from tests.captures import capture
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parent.parent
 
 
