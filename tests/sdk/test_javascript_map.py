@@ -253,6 +253,7 @@ def test_sdk_holds_who_is_there_by_client_and_by_user(page: Page, process: Proce
         await seen(bag.log, "subscribed");
         window.other = open_client(given.endpoint, { token: given.other });
         hold(other, "bag:present");
+        while (users.entries.size !== 2) await new Promise((resolve) => setTimeout(resolve, 5));
         return await people(2);
         """,
         endpoint=process.endpoint,
