@@ -4,7 +4,7 @@ Late ones are counted by the second, so a window tells how fast the budget burns
 second or many did it. Prevents both alarms over a hiccup and silence over a slow decay.
 """
 
-from collections import deque
+from array import array
 from typing import NamedTuple
 
 BUDGET_SHARE = 0.01
@@ -38,25 +38,40 @@ def _burn(bad: int, total: int) -> float:
     return bad / total / BUDGET_SHARE if total else 0.0
 
 
-class Budget:
-    """The last hour of one kind, read once a second."""
+_WIDTH = len(Tally._fields)
+_ROWS = BUDGET_SECONDS + 1
 
-    __slots__ = ("_readings",)
+
+class Budget:
+    """The last hour of one kind, read once a second.
+
+    Its memory is taken at the start: a reading kept as an object would grow the process for an hour.
+    """
+
+    __slots__ = ("_newest", "_rows")
 
     def __init__(self) -> None:
-        self._readings: deque[Tally] = deque([Tally(0, 0, 0, 0, 0)], maxlen=BUDGET_SECONDS + 1)
+        self._rows = array("Q", bytes(8 * _WIDTH * _ROWS))
+        """A ring of readings since the start, all zeros before it."""
+        self._newest = 0
 
     def read(self, total: int, near: int, late: int) -> None:
         """Take in the counts since the start; called once a second."""
-        before = self._readings[-1]
+        before = self._reading(0)
         near_seconds = before.near_seconds + (near > before.near)
         late_seconds = before.late_seconds + (late > before.late)
-        self._readings.append(Tally(total, near, late, near_seconds, late_seconds))
+        self._newest = (self._newest + 1) % _ROWS
+        start = self._newest * _WIDTH
+        self._rows[start : start + _WIDTH] = array("Q", (total, near, late, near_seconds, late_seconds))
+
+    def _reading(self, seconds_ago: int) -> Tally:
+        start = (self._newest - seconds_ago) % _ROWS * _WIDTH
+        return Tally(*self._rows[start : start + _WIDTH])
 
     def last(self, seconds: int) -> Tally:
-        """What the last so many seconds saw, or all of it where there are fewer."""
-        before = self._readings[max(0, len(self._readings) - 1 - seconds)]
-        return Tally(*(new - old for old, new in zip(before, self._readings[-1], strict=True)))
+        """What the last so many seconds saw, an hour at most."""
+        before, now = self._reading(min(seconds, BUDGET_SECONDS)), self._reading(0)
+        return Tally(*(new - old for old, new in zip(before, now, strict=True)))
 
     @property
     def left(self) -> float | None:

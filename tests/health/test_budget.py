@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,3 +50,14 @@ def test_a_window_is_what_its_seconds_add_up_to(seconds: list[Second], window: i
         near_seconds=sum(near > 0 for _, near, _ in seen),
         late_seconds=sum(late > 0 for _, _, late in seen),
     )
+
+
+def test_an_hour_of_readings_takes_no_memory_that_was_not_there_at_the_start() -> None:
+    budget = Budget()
+    tracemalloc.start()
+    for second in range(1, BUDGET_SECONDS):
+        budget.read(1_000 * second, 0, 0)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 1_000
+    assert budget.last(10).total == 10_000
