@@ -141,8 +141,10 @@ class Channel:
         del self.subscribers[client]
         group = client.groups[self.name]
         client.leave(self.name, discard=discard)
-        if not group and group.is_idle:
+        if not group:
+            # What it had still to offer is for nobody.
             del self._groups[group.key]
+            self.queued_bytes -= group.held_bytes
         return group.key.variant
 
     def has_variant(self, variant: Variant) -> bool:

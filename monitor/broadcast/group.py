@@ -101,6 +101,11 @@ class SendGroup:
     def is_idle(self) -> bool:
         return not self._queue
 
+    @property
+    def held_bytes(self) -> int:
+        """Of what is still to be offered."""
+        return sum(item.held_bytes for item in self._queue if isinstance(item, Item))
+
     def push(self, item: Item) -> None:
         self._queue.append(item)
         self._pushed += 1

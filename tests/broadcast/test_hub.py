@@ -7,10 +7,13 @@ import orjson
 import pytest
 import trio
 
+from monitor.broadcast.channel import FILTERS_MAX
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.line import Wires
+from monitor.broadcast.recovery import Wish
+from monitor.broadcast.tags import parse_filter
 from monitor.broadcast.turns import LONGEST_WAIT_MS, SLICE_NS
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
@@ -217,6 +220,25 @@ async def test_a_channel_that_nobody_needs_is_forgotten(nursery: trio.Nursery) -
         stage.hub.stream(f"tape:{number}")
     assert stage.health.channels == 0
     assert stage.health.subscriptions == 0
+
+
+async def test_who_leaves_during_a_fan_out_leaves_no_send_group_behind(nursery: trio.Nursery) -> None:
+    """Each with a filter of his own: what stayed would take the place of another filter for ever."""
+    stage = await start(nursery)
+    for _ in range(2 * Wires.clients_per_look):
+        stage.join("news:x")
+    channel = stage.hub.channel("news:x")
+    assert channel is not None
+    stage.step_ns = SLICE_NS
+    for number in range(FILTERS_MAX + 1):
+        client, _ = stage.join()
+        only = parse_filter(b'{"key":"a","cmp":"eq","val":"%d"}' % number)
+        stage.hub.subscribe("news:x", client, b"{}", Wish(only=only))
+        stage.hub.publish("news:x", b"1")
+        stage.hub.unsubscribe("news:x", client)
+    stage.step_ns = 0
+    await trio.testing.wait_all_tasks_blocked()
+    assert channel.queued_bytes == 0
 
 
 async def test_publish_returns_after_a_slice_and_the_rest_follows(
