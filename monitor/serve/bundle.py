@@ -1,8 +1,8 @@
 """The page's modules, and its style sheets, each as one file, joined when the server starts.
 
 Forty small files cost headers, waits and what gzip can't see across files; a build step would stand between a
-file and what is served. So an entry file is answered with all that it imports, without comments and
-indentation; every other file is served as it is, and the page would run from those too. Modules so joined
+file and what is served. So an entry file is answered with all that it imports, without comments and gaps;
+every other file is served as it is, and the page would run from those too. Modules so joined
 share a scope: a name that two declare fails the start, not the page, as an unknown form of `import` does.
 """
 
@@ -17,7 +17,10 @@ _UNKNOWN = re.compile(r"^(?:import|export)\b.*|.*\bimport[.(].*", re.MULTILINE)
 _SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOTALL)
 _CSS_GAP = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")
-_LINE_START = re.compile(r"\s*\n\s*")
+_TEXT = r'"(?:\\.|[^"\\])*"|`(?:\\.|\$\{(?:[^`}]|`[^`]*`)*\}|[^`\\])*`|/(?![ */])(?:\\.|[^/\\\n])+/'
+"""A string, a template, at most one within another, or a regular expression; a division has spaces."""
+_GAP = re.compile(rf"({_TEXT})|//[^\n]*|\s*([=*<>?:,;{{([|&!])\s*|\s*([])}}])[ ]*|\s*(\n)\s*")
+"""A text, which stays as it is, a comment, or what can do without gaps: a mark, the end of a line."""
 
 Sources = Mapping[str, str]
 """Texts by their path below the page's directory."""
@@ -75,7 +78,7 @@ def _resolve(importer: str, target: str) -> str:
 
 def _unwrap(path: str, source: str, declared: dict[str, str]) -> str:
     """A module's own part; `declared` says which module declares a name, and learns this one's."""
-    body = _LINE_START.sub("\n", _EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", source)))).lstrip()
+    body = _EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", source)))
     if unknown := _UNKNOWN.search(body):
         raise ValueError(
             f"{path} can't be joined: {unknown[0].strip()!r} is a form that the server does not know"
@@ -84,4 +87,4 @@ def _unwrap(path: str, source: str, declared: dict[str, str]) -> str:
         if name in declared:
             raise ValueError(f"{path} can't be joined: {declared[name]} declares {name} too")
         declared[name] = path
-    return body
+    return _GAP.sub(lambda found: "".join(found.groups("")), body).lstrip()

@@ -23,6 +23,7 @@ def connection_row(session: Session) -> dict[str, Any]:
         "user": session.user,
         "name": session.name,
         "address": session.address,
+        "operator": session.is_operator,
         "state": _state(session),
         "channels": list(session.subscriptions),
         "lanes": client.depths(),

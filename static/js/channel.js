@@ -23,6 +23,7 @@ function stateFor(name) {
   switch (namespaceOf(name)) {
     case "trades":
       return new Tape(MARKET_TAPE_TRADES, name.slice(name.indexOf(":") + 1));
+    case "ops":
     case "ticker":
       return new Latest();
     case "book":

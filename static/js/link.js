@@ -28,6 +28,8 @@ export class Link {
   roundTripMs = null;
   /** How long a publication takes to this page by the server's clock: `{ms, errorMs}`, null before a sample. */
   delivery = null;
+  /** Whether the server takes this client for an operator's; only it can know whose key has signed a token. */
+  isOperator = false;
   /** Where this client stands on the server's ladder: `{step, name}`, null while it gets everything. */
   ladder = null;
   /** What the server says of this connection (RPC `me`), null before its first answer. */
@@ -172,6 +174,7 @@ export class Link {
   #noteRow(row, askedMs) {
     if (this.row) this.bytesPerSecond = ((row.sent_bytes - this.row.sent_bytes) / (askedMs - this.#askedMs)) * 1_000;
     this.row = row;
+    this.isOperator = row.operator;
     this.#askedMs = askedMs;
     if (row.e2e_ms === null) return;
     this.delivery = { ms: row.e2e_ms, errorMs: row.e2e_error_ms };

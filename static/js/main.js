@@ -5,6 +5,7 @@ import { Frame } from "./frame.js";
 import { listen } from "./keyboard.js";
 import { Link } from "./link.js";
 import { AnalyticsPanel } from "./panels/analytics.js";
+import { BannerPanel } from "./panels/banner.js";
 import { BookPanel } from "./panels/book.js";
 import { BotPanel } from "./panels/bot.js";
 import { BotsPanel } from "./panels/bots.js";
@@ -27,10 +28,11 @@ const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}
 const at = (id) => document.getElementById(id);
 const frame = new Frame();
 const router = new Router(at("panels"), () => panels.forEach((panel) => panel.follow()));
-const link = new Link(url, token, () => frame.mark(bar));
+const link = new Link(url, token, () => [bar, banner].forEach((part) => frame.mark(part)));
 const bar = new ConnectionBar(link);
 const page = { link, frame, router, screen: new Screen(), account: accountOf(token) };
 
+const banner = new BannerPanel(at("banner"), page);
 const tape = new TapePanel(at("tape"), page);
 const book = new BookPanel(at("book"), page);
 const status = new StatusPanel(at("status"), page);
@@ -80,6 +82,6 @@ listen({
 });
 
 // Ages grow while nothing arrives.
-setInterval(() => [book, status, bar].forEach((part) => frame.mark(part)), AGE_INTERVAL_MS);
+setInterval(() => [book, status, bar, banner].forEach((part) => frame.mark(part)), AGE_INTERVAL_MS);
 write(at("account"), page.account);
 link.connect();

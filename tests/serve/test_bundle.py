@@ -6,15 +6,31 @@ from monitor.serve.bundle import join_modules, join_sheets
 
 MODULES = {
     "js/main.js": 'import { one } from "./a.js";\nimport {\n  two,\n} from "./b/b.js";\nsay(one, two);\n',
-    "js/a.js": "/** Says\n * one. */\n\n// not here\nexport const one = 1; // kept\nconst own = 0;\n",
+    "js/a.js": "/** Says\n * one. */\n\n// not here\nexport const one = 1; // not kept\nconst own = 0;\n",
     "js/b/b.js": 'import { one } from "../a.js";\nexport function two() {\n  return one + 1;\n}\n',
 }
 
 
 def test_modules_stand_once_behind_what_they_import() -> None:
     assert join_modules("js/main.js", MODULES) == (
-        "const one = 1; // kept\nconst own = 0;\nfunction two() {\nreturn one + 1;\n}\nsay(one, two);\n"
+        "const one=1;\nconst own=0;function two(){return one + 1;}\nsay(one,two);"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "joined"),
+    [
+        ('say("a, (b)  // c", `d ${e && `f, g`} , h`);', 'say("a, (b)  // c",`d ${e && `f, g`} , h`);'),
+        ("const found = /^( %)? \\/\\/ ,$/.test(a);", "const found=/^( %)? \\/\\/ ,$/.test(a);"),
+        ("const half = (a - 1) / (b + +c); // as a / b", "const half=(a - 1)/(b + +c);"),
+        (
+            'class A {\n  #a = "\\"; b";\n  #b() {}\n}\nconst c = {}',
+            'class A{#a="\\"; b";#b(){}}\nconst c={}',
+        ),
+    ],
+)
+def test_gaps_are_left_out_but_in_texts(source: str, joined: str) -> None:
+    assert join_modules("js/main.js", {"js/main.js": source}) == joined
 
 
 def test_name_that_two_modules_declare_is_named() -> None:

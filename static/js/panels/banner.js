@@ -1,0 +1,55 @@
+/** What is wrong, above everything else: with what this page shows, and for an operator with the server. */
+import { write } from "../dom.js";
+import { Panel } from "../panel.js";
+import { clockText, errorText, marketText } from "../text.js";
+import { ladderText } from "./connection.js";
+
+/** What is over before it can be read moves nothing. */
+const PATIENCE_MS = 2_000;
+const SHOWN_TROUBLES = 4;
+/** What a viewer notices, where no threshold of a kind is known; a single late sample says little. */
+const LATE_MS = 1_000;
+const LATE_SAMPLES = 3;
+
+export class BannerPanel extends Panel {
+  /** By name, since when a trouble lasts by the clock of the frames. */
+  #since = new Map();
+
+  get channels() {
+    return this.page.link.isOperator ? ["ops:alerts"] : [];
+  }
+
+  draw(nowMs) {
+    if (this.channels.length !== this.watched.size) queueMicrotask(() => this.follow());
+    const { link } = this.page;
+    const alerts = this.watched.get("ops:alerts")?.state.value?.alerts ?? [];
+    const troubles = [...ownTroubles(link), ...link.watched.flatMap(bookTroubles), ...alerts.flatMap(alertTroubles)];
+    this.#since = new Map(troubles.map(([name]) => [name, this.#since.get(name) ?? nowMs]));
+    const texts = troubles.filter(([name]) => nowMs - this.#since.get(name) >= PATIENCE_MS).map(([, text]) => text);
+    const more = texts.splice(SHOWN_TROUBLES).length;
+    write(this.element, [...texts, more && `${more} more`].filter(Boolean).join("\n"));
+    return false;
+  }
+}
+
+/** `[name, text]` of each thing that is wrong with all that this page shows. */
+function ownTroubles({ state, cuts: [cut], ladder, delivery, deliveries }) {
+  const isCut = state !== "connected" && cut;
+  const isLate = delivery && deliveries.slice(-LATE_SAMPLES).every((ms) => ms > LATE_MS);
+  return [
+    isCut && ["cut", `not connected since ${clockText(cut.sinceMs)}, ${cut.reason}: what you see is from before`],
+    ladder && ["ladder", `this page reads too slowly and is given less: ${ladderText(ladder)}`],
+    !isCut && isLate && ["late", `what you see comes late: ${errorText(delivery)} after its publication`],
+  ].filter(Boolean);
+}
+
+function bookTroubles({ name, state: { status, since }, isLive }) {
+  if (!isLive || !name.startsWith("book:") || !status || status === "SYNCED") return [];
+  return [[name, `book of ${marketText(name)}: ${status} since ${clockText(since)}, not to be trusted`]];
+}
+
+/** An alert that somebody has seen, or wants to hear nothing of, calls nobody here either. */
+function alertTroubles({ id, severity, message, since, cleared, acknowledged, silenced_until: silenced }) {
+  if (cleared || acknowledged || silenced) return [];
+  return [[id, `${severity} since ${clockText(since)}: ${message}`]];
+}
