@@ -25,6 +25,10 @@ class Route:
         return self.namespace.delivery is Delivery.MAP
 
     @property
+    def is_for_operators(self) -> bool:
+        return self.namespace.access is Access.OPERATOR
+
+    @property
     def is_public(self) -> bool:
         return self.namespace.access is Access.PUBLIC
 

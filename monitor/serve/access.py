@@ -29,6 +29,11 @@ def allows(namespace: Namespace, channel: str, bearer: Claims, *, public_account
     return not is_limited or (bearer.user != "" and bearer.user in users.split(","))
 
 
+def opens_to_backends(namespace: Namespace) -> bool:
+    """Whether who holds the API key may write to a channel or read it: what is for operators he may not."""
+    return namespace.access is not Access.OPERATOR
+
+
 def may_call(method: str, bearer: Claims) -> bool:
     """Whether the bearer may make a remote call."""
     return bearer.is_operator or not method.startswith(FOR_OPERATORS)

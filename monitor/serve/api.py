@@ -21,6 +21,7 @@ from monitor.broadcast.turns import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.keyring import Keyring
 from monitor.serve import channels, protocol
+from monitor.serve.access import opens_to_backends
 from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.map_api import MAP_METHODS, repeated
@@ -99,7 +100,8 @@ class Api:
         self._hub = house.hub
         self._keys = keys
         self._published: Once[Receipt] = Once()
-        self._placed: Once[bytes] = Once()
+        self._placed: Mapping[str, Once[bytes]] = {method: Once() for method in MAP_METHODS}
+        """By method: a key that has set something does not keep it from being removed."""
 
     def check_key(self, request: Request) -> None:
         """Raises HttpError 401 unless the request carries an API key, 400 for one in the URL."""
@@ -144,14 +146,27 @@ class Api:
         if method in MAP_METHODS:
             return _ready(self._call_map(method, body))
         params, carry_out = _METHODS[method]
-        return _ready(carry_out(self, _decode(params, body)))
+        given = _decode(params, body)
+        if channel := getattr(given, "channel", ""):
+            self._check_reach(channel)
+        return _ready(carry_out(self, given))
 
     def _call_map(self, method: str, body: bytes) -> bytes:
         params, carry_out = MAP_METHODS[method]
         given = _decode(params, body)
+        self._check_reach(given.channel)
         key = getattr(given, "idempotency_key", "")
-        result, is_first = self._placed.once(given.channel, key, lambda: carry_out(self._house, given))
+        call = partial(carry_out, self._house, given)
+        result, is_first = self._placed[method].once(given.channel, key, call)
         return result if is_first else repeated(result)
+
+    def _check_reach(self, channel: str) -> None:
+        """Raise error 103 for a channel that is for operators, and for a map of who is in one."""
+        namespace = channels.find_namespace(self._hub, channel)
+        if not opens_to_backends(namespace):
+            raise CommandError(protocol.PERMISSION_DENIED)
+        if namespace.lists:
+            self._check_reach(channel.partition(":")[2])
 
     async def _begin_one(self, command: dict[str, msgspec.Raw]) -> End:
         """One command of a batch."""
@@ -186,6 +201,7 @@ class Api:
         return receipt
 
     def _publish_to(self, channel: str, params: PayloadParams) -> Receipt:
+        self._check_reach(channel)
         return channels.publish(
             self._house,
             channel,
@@ -203,7 +219,6 @@ class Api:
         return self._house.registry.of_user(user, client)
 
     def _subscribe(self, params: SessionParams) -> bytes:
-        channels.find_namespace(self._hub, params.channel)
         grant = Grant(params.info, params.data)
         for session in self._sessions(params.user, params.client):
             if params.channel not in session.subscriptions:

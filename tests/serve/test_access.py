@@ -136,8 +136,9 @@ class Seat:
             self.subscribed.discard(channel)
         elif what == "subscribe by the API":
             answer = await server.api("subscribe", channel=channel, user=self.user, client=self.client.id)
-            assert answer.get("error", {}).get("code", 0) == (0 if self.grantable(channel) else 103)
-            self.subscribed |= {channel} if self.grantable(channel) else set()
+            is_open = TABLE[channel]["bob, granted it"]
+            assert answer.get("error", {}).get("code", 0) == (0 if is_open else 103)
+            self.subscribed |= {channel} if is_open else set()
         else:
             await self.subscribe(channel, with_token=what == "subscribe with a token")
 
@@ -189,13 +190,13 @@ steps = st.lists(
 def test_server_lets_in_whom_the_table_lets_in(steps: list[tuple[int, str, str]]) -> None:
     async def main() -> None:
         async with running(namespaces=NAMESPACES) as server:
-            seats = await take_seats(server)
+            seats, operator = await take_seats(server), await server.client(sign(KEYS.operator))
             for number, what, channel in steps:
                 await seats[number].ask(server, what, channel)
             for seat in seats:
                 await seat.client.kept()
             for channel in SERVED:
-                await server.publish(channel, "to readers")
+                assert await operator.refusal("publish", channel=channel, data="to readers") == 0
             for seat in seats:
                 assert await published(seat.client) == seat.subscribed
 
@@ -268,6 +269,36 @@ async def test_token_that_grants_what_is_for_operators_does_not_connect() -> Non
             assert refused.value.code == 103
         operator = await server.upgraded()
         assert "vault:a" in (await operator.connect(token=sign(KEYS.operator, channels=["vault:a"])))["subs"]
+
+
+BACKEND_CALLS: dict[str, dict[str, Any]] = {
+    "publish": {"data": 1},
+    "history": {"limit": -1},
+    "history_remove": {},
+    "presence": {},
+    "presence_stats": {},
+    "subscribe": {"user": "ann"},
+    "unsubscribe": {"user": "root"},
+    "map_publish": {"key": "a", "data": 1},
+    "map_remove": {"key": "a"},
+    "map_read_state": {},
+    "map_read_stream": {},
+    "map_stats": {},
+    "map_clear": {},
+}
+"""Every call of the API that is about one channel."""
+
+
+@pytest.mark.trio
+async def test_api_key_opens_nothing_that_is_for_operators() -> None:
+    here = {"delivery": "map", "lists": "clients", "history_size": 10}
+    async with running(namespaces=NAMESPACES | {"here": here}) as server:
+        for channel in ("vault:a", "$vault:a", "ops:health", "here:vault:a"):
+            for method, params in BACKEND_CALLS.items():
+                answer = await server.api(method, channel=channel, **params)
+                assert answer["error"]["code"] == 103, (method, channel)
+            (answer,) = (await server.api("broadcast", channels=[channel], data=1))["result"]["responses"]
+            assert answer["error"]["code"] == 103
 
 
 @pytest.mark.trio

@@ -42,6 +42,13 @@ async def test_idempotency_key_removes_once(server: Server) -> None:
     assert await state_of(server) == {"a": 2}
 
 
+async def test_key_that_has_set_something_removes_it_too(server: Server) -> None:
+    await put(server, "a", 1, idempotency_key="same")
+    removal = await server.api("map_remove", channel=CHANNEL, key="a", idempotency_key="same")
+    assert "suppressed" not in removal["result"]
+    assert await state_of(server) == {}
+
+
 async def test_refused_call_uses_up_no_idempotency_key(server: Server) -> None:
     refused = await server.api("map_publish", channel=CHANNEL, data=1, idempotency_key="kept")
     assert refused["error"]["code"] == 107
