@@ -39,6 +39,8 @@ class LaneReport(TypedDict):
     lane: Lane
     depth: int
     bytes: int
+    age_ms: float | None
+    """Of the oldest message that waits."""
     peak: int
     history: list[int]
     rate: float
@@ -57,6 +59,14 @@ class StagesReport(TypedDict):
     write_ms: float
 
 
+class WorstClientReport(TypedDict):
+    """Who waited longest within the last minute, and the stage that cost most of it."""
+
+    client: str
+    ms: float
+    stage: str
+
+
 class KindReport(TypedDict):
     kind: str
     lane: Lane | None
@@ -67,7 +77,10 @@ class KindReport(TypedDict):
     p99_ms: float | None
     worst_ms: float | None
     late: int
+    budget_left: float | None
+    """Of what may be late within an hour; 1 is all of it, below 0 it is overdrawn."""
     stages: StagesReport | None
+    worst_client: WorstClientReport | None
     end_to_end: EndToEndReport | None
     state: Literal["ok", "warning", "over", "none"]
 

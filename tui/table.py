@@ -151,11 +151,12 @@ class Table(ScrollView, Panel, can_focus=True):
         self._keep_cursor(before)
 
     def _retitle(self) -> None:
-        title = f" {' · '.join([self._heading, *self._notes()])} "
+        title = f" {' · '.join([self._heading, *self.notes()])} "
         if self.border_title != title:
             self.border_title = title
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """What the title says besides: what is left out, whether the table stands still."""
         notes = self._sift.notes
         if notes:
             notes[0] = f"{len(self._rows):,} of {len(self._latest):,} · {notes[0]}"
@@ -166,6 +167,11 @@ class Table(ScrollView, Panel, can_focus=True):
                 "following" if self._line_of(self._followed) is not None else "followed row not here"
             )
         return notes
+
+    @property
+    def page(self) -> int:
+        """How many rows there is room for."""
+        return max(1, self.size.height - 1)
 
     @property
     def cursor_key(self) -> str | None:
@@ -271,10 +277,9 @@ class Table(ScrollView, Panel, can_focus=True):
     def _go_to(self, line: int) -> None:
         """Move the cursor, and scroll so that it can be seen."""
         self._move_cursor(line)
-        page = max(1, self.size.height - 1)
         top = self.scroll_offset.y
-        if not top <= line < top + page:
-            self.scroll_to(y=line if line < top else line - page + 1, animate=False)
+        if not top <= line < top + self.page:
+            self.scroll_to(y=line if line < top else line - self.page + 1, animate=False)
 
     def action_move_across(self, columns: int) -> None:
         """Choose a cell of the row; beyond either end, the row as a whole."""
@@ -335,7 +340,7 @@ class Table(ScrollView, Panel, can_focus=True):
         self.notify(f"copied {text}", markup=False)
 
     def action_move_page(self, pages: int) -> None:
-        self.action_move(pages * max(1, self.size.height - 2))
+        self.action_move(pages * max(1, self.page - 1))
 
     def action_choose(self) -> None:
         if (key := self.cursor_key) is not None:
@@ -362,6 +367,7 @@ class Table(ScrollView, Panel, can_focus=True):
 
     def on_resize(self) -> None:
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._retitle()
 
     def on_focus(self) -> None:
         self._repaint(self._cursor)

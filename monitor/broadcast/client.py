@@ -15,7 +15,7 @@ from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
-from monitor.broadcast.outbox import Outbox
+from monitor.broadcast.outbox import Outbox, oldest_ns
 from monitor.broadcast.pace import Budget, Pace
 from monitor.config import Lane
 from monitor.health.health import Health
@@ -254,6 +254,10 @@ class Client:
             depths[item.lane] += item.count
         return depths
 
+    def oldest_ns(self) -> list[int | None]:
+        """Since when the first publication of each lane waits; None where none does."""
+        return oldest_ns(self._rest_items, self._outbox)
+
     # The gate
 
     def offer(self, item: Item) -> None:
@@ -368,7 +372,8 @@ class Client:
                 return False
             items, data = self._next_send()
             if not data:
-                self._keep_up()
+                self.is_behind, self._outbox = False, None
+                self._rejoin()
                 return True
             if not self._write(items, data):
                 return False
@@ -380,11 +385,6 @@ class Client:
         assert self._outbox is not None
         items = self._outbox.take(0 if self._pace else SEND_BYTES, self._health.clock_ns())
         return items, b"".join([item.frame(self.encoding) for item in items])
-
-    def _keep_up(self) -> None:
-        self.is_behind = False
-        self._outbox = None
-        self._rejoin()
 
     def _rejoin(self) -> None:
         for group in self.groups.values():

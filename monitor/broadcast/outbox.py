@@ -5,7 +5,7 @@ No IO here.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from monitor.broadcast.item import Item
@@ -122,3 +122,15 @@ class Outbox:
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""
         return [sum(self._item(entry).count for entry in lane) for lane in self._lanes]
+
+    def heads(self) -> list[Item | None]:
+        """What each lane has waited longest with."""
+        return [self._item(lane[0]) if lane else None for lane in self._lanes]
+
+
+def oldest_ns(begun: Sequence[Item], outbox: Outbox | None) -> list[int | None]:
+    """Since when the first publication of each lane waits, half out or behind that."""
+    heads: list[Item | None] = outbox.heads() if outbox else [None] * len(Lane)
+    for item in reversed(begun):
+        heads[item.lane] = item
+    return [head.publications[0].stamp_ns if head and head.publications else None for head in heads]

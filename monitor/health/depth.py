@@ -11,7 +11,7 @@ HISTORY_SECONDS = 60
 class LaneMeter:
     """What one lane holds for all clients together; `sent` is counted up by the sender."""
 
-    __slots__ = ("_history", "_second_peak", "bytes", "depth", "sent")
+    __slots__ = ("_history", "_second_peak", "age_ns", "bytes", "depth", "sent")
 
     def __init__(self) -> None:
         self.depth = 0
@@ -20,6 +20,8 @@ class LaneMeter:
         """Bytes waiting now."""
         self.sent = 0
         """Messages sent since start."""
+        self.age_ns: int | None = None
+        """How long the oldest message had waited when that was looked at, once a second; None: none waits."""
         self._second_peak = 0
         self._history = deque([0] * HISTORY_SECONDS, maxlen=HISTORY_SECONDS)
 

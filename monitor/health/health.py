@@ -191,7 +191,8 @@ class Health:
         return self.alerts.update(self._findings(now_ns), now_ns // NS_PER_MS, self.wall_ms())
 
     def _end_second(self, now_ns: int) -> None:
-        for lane in self.lanes:
+        for lane, oldest_ns in zip(self.lanes, _oldest_ns(self.slow), strict=True):
+            lane.age_ns = None if oldest_ns is None else max(0, now_ns - oldest_ns)
             lane.end_second()
         self._endings.read(now_ns, (self.totals.closed.total(), self.totals.failed))
         for kind in self.kinds.values():
@@ -230,6 +231,12 @@ class Health:
             rules.find_troubled_feeds(self.feeds.values(), now_ns),
             rules.find_gaps(self.feeds.values()),
         )
+
+
+def _oldest_ns(slow: Collection[rules.SlowClient]) -> list[int | None]:
+    """Since when the oldest message of each lane waits, for whomever."""
+    by_lane = zip(*(client.oldest_ns() for client in slow), strict=True) if slow else ((),) * len(Lane)
+    return [min((since for since in lane if since is not None), default=None) for lane in by_lane]
 
 
 def _log_turn(turn: Turn, alert: Alert) -> None:

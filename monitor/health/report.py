@@ -136,6 +136,7 @@ def _lane(lane: Lane, meter: LaneMeter, rate: float) -> dict[str, Any]:
         "lane": lane.name.lower(),
         "depth": meter.depth,
         "bytes": meter.bytes,
+        "age_ms": _ms(meter.age_ns),
         "peak": meter.peak,
         "history": meter.history,
         "rate": round(rate, 1),

@@ -65,6 +65,8 @@ class SlowClient(Protocol):
 
     def depths(self) -> list[int]: ...
 
+    def oldest_ns(self) -> list[int | None]: ...
+
 
 class Standing(StrEnum):
     """How a kind's p99 stands to its threshold."""

@@ -28,7 +28,7 @@ def make_item(
     number: int, lane: Lane = Lane.HIGH, delivery: Delivery = Delivery.STREAM, size: int = 0
 ) -> Item:
     data = b'{"n":%d,"pad":"%s"}' % (number, b"x" * size)
-    return Item.of(f"{lane.name}:{delivery}", b"", lane, delivery, (Publication(data, "message", 0),))
+    return Item.of(f"{lane.name}:{delivery}", b"", lane, delivery, (Publication(data, "message", number),))
 
 
 @dataclass
@@ -108,6 +108,18 @@ async def test_higher_lanes_overtake_what_waits(nursery: trio.Nursery) -> None:
     await trio.testing.wait_all_tasks_blocked()
     assert bench.numbers() == [0, 3, 2, 1]
     bench.assert_balanced()
+
+
+async def test_each_lane_says_since_when_its_first_one_waits(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=5))
+    items = [make_item(n, lane) for n, lane in enumerate((Lane.HIGH, Lane.LOW, Lane.HIGH, Lane.LOW))]
+    for item in items:
+        bench.offer(item)
+    first_high, first_low = (item.publications[0].stamp_ns for item in items[:2])
+    assert bench.client.oldest_ns() == [None, first_high, None, first_low]
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.client.oldest_ns() == [None] * 4
 
 
 async def test_several_pending_frames_leave_in_one_send(nursery: trio.Nursery) -> None:

@@ -114,6 +114,9 @@ class OutboxMachine(RuleBasedStateMachine):
         assert bool(self.outbox) == bool(self.model)
         depths = [sum(item.count for item in self.model if item.lane == lane) for lane in Lane]
         assert self.outbox.depths() == depths
+        waiting = [[_data(item) for item in self.model if item.lane == lane] for lane in Lane]
+        heads = [_data(head) if head else None for head in self.outbox.heads()]
+        assert heads == [datas[0] if datas else None for datas in waiting]
 
 
 OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)

@@ -1,10 +1,12 @@
 import logging
+from dataclasses import dataclass
 
 import orjson
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from monitor.broadcast.ladder import Step
 from monitor.config import Kind, Lane, Namespace, Settings
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import PROBE_SECONDS, Health, run_health
@@ -170,6 +172,32 @@ def test_a_deep_lane_is_raised_and_cleared(health: Health, clock: Clock) -> None
     run_seconds(health, clock, 30)
     assert health.alerts.active() == []
     assert alert.raised < (health.alerts.all()[0].cleared or 0) <= clock.wall_ms()
+
+
+@dataclass
+class Waiter:
+    """A client for whom something waits, in the normal lane."""
+
+    since_ns: int
+    id: str = "c1"
+    step: Step = Step.FULL
+    pinned: Step | None = None
+    pending_bytes: int = 0
+
+    def depths(self) -> list[int]:
+        return [0, 0, 1, 0]
+
+    def oldest_ns(self) -> list[int | None]:
+        return [None, None, self.since_ns, None]
+
+
+def test_a_lanes_age_is_that_of_its_oldest_message(health: Health, clock: Clock) -> None:
+    health.slow = [Waiter(clock.now_ns + 500 * NS_PER_MS), Waiter(clock.now_ns)]
+    run_seconds(health, clock, 3)
+    assert [lane["age_ms"] for lane in health_report(health)["lanes"]] == [None, None, 3_000, None]
+    health.slow = []
+    run_seconds(health, clock, 1)
+    assert [lane["age_ms"] for lane in health_report(health)["lanes"]] == [None] * 4
 
 
 def test_a_silence_shows_in_the_rows_of_its_name(health: Health, clock: Clock) -> None:

@@ -67,6 +67,9 @@ class Slow:
     def depths(self) -> list[int]:
         return [0, 0, self.normal, 0]
 
+    def oldest_ns(self) -> list[int | None]:
+        return [None] * len(Lane)
+
 
 @pytest.mark.parametrize(
     ("threshold_ms", "p99_ms", "standing"),

@@ -6,7 +6,7 @@ import pytest
 from textual.command import CommandPalette
 
 from monitor.client import LinkState, Status
-from tests.tui.reports import channel, close, connection, fill, health, kind, lane, ledger
+from tests.tui.reports import alert, channel, close, connection, fill, health, kind, lane, ledger
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
 from tui.confirm import ConfirmScreen
@@ -35,6 +35,30 @@ def test_overview_shows_lanes_kinds_and_fills_at_both_sizes(size: tuple[int, int
         assert all(len(line) <= size[0] for line in screen.lines(KindsTable))
 
     run(story, size)
+
+
+def test_kinds_stay_on_a_low_screen_however_many_alerts_there_are() -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.set_alerts([alert(id=number, name=f"depth:{number}") for number in range(5)])
+        screen.model.set_health(health(kinds=[kind(kind=f"kind{n}") for n in range(9)]), 4e9)
+        await screen.draw()
+        assert len(screen.lines(KindsTable)) >= 6
+        assert len(screen.lines(AlertsTable)) == 3
+        assert "5 active · +3 more" in str(screen.app.screen.query_one(AlertsTable).border_title)
+        screen.model.set_alerts([])
+        await screen.draw()
+        assert not screen.app.screen.query_one(AlertsTable).display
+
+    run(story, (80, 24))
+
+
+def test_enter_on_a_kind_opens_the_client_that_waited_longest() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("enter")
+        assert isinstance(screen.app.screen, ConnectionView)
+        assert screen.link.asked[-1] == (Call("ops.connection", {"client": "5e0f6a1c-77aa"}),)
+
+    run(story)
 
 
 def test_alerts_and_feeds_join_the_overview_where_there_is_room() -> None:

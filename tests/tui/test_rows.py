@@ -169,10 +169,21 @@ def test_columns_that_sort_are_the_servers_names() -> None:
 
 def test_head_names_server_and_figures() -> None:
     model = Model("http://127.0.0.1:8000")
-    assert "clients -" in plain(vitals(None))
-    assert "connecting" in plain(identity(model))
-    words = " ".join(plain(vitals(health())).split())
-    assert words == "clients 1,204 subs 3,312 in 220/s out 12.3k/s 1.2 MB/s lag 0.40/2.1 ms"
+    assert "clients -" in plain(vitals(None, 80))
+    assert "connecting" in plain(identity(model, 80))
+    words = " ".join(plain(vitals(health(), 120)).split())
+    assert words == (
+        "clients 1,204 in 220/s out 12.3k/s merged 0/s dropped 0/s lag 0.40 ms bytes 1.2 MB/s subs 3,312"
+    )
+
+
+def test_head_leaves_out_what_there_is_no_room_for() -> None:
+    model = Model("http://127.0.0.1:8000")
+    model.set_health(health(), NOON)
+    for width in range(20, 130):
+        assert len(plain(vitals(health(), width))) <= width
+    assert "version" in plain(identity(model, 120))
+    assert "version" not in plain(identity(model, 60))
 
 
 def test_banner_says_since_when_why_and_what_to_do() -> None:
@@ -214,11 +225,23 @@ def test_banner_says_what_an_operator_may_not_see() -> None:
     assert "ops:health was refused" in banner_text(model, NOON)
 
 
-def test_error_budget_is_what_is_left_of_one_late_in_a_hundred() -> None:
-    assert texts(KindsTable, kind_row(kind(count=1_000, late=4)))["budget"] == "60%"
-    spent = cells(KindsTable, kind_row(kind(count=100, late=7)))["budget"]
-    assert (spent.content, spent.tone) == ("0%", Tone.BAD)
-    assert texts(KindsTable, kind_row(kind(threshold_ms=None)))["budget"] == ""
+@pytest.mark.parametrize(
+    ("left", "text", "tone"),
+    [(0.6, "60%", Tone.DIM), (0.4, "40%", Tone.WARNING), (-2.5, "0%", Tone.BAD), (None, "", Tone.PLAIN)],
+)
+def test_error_budget_is_shown_until_nothing_is_left(left: float | None, text: str, tone: Tone) -> None:
+    budget = cells(KindsTable, kind_row(kind(budget_left=left)))["budget"]
+    assert (budget.content, budget.tone) == (text, tone)
+
+
+def test_worst_client_of_a_kind_is_told_with_its_stage() -> None:
+    assert texts(KindsTable, kind_row(kind()))["worst_client"] == "5e0f6a1c write"
+    assert texts(KindsTable, kind_row(kind(worst_client=None)))["worst_client"] == ""
+
+
+def test_age_of_a_lane_is_that_of_its_oldest_message() -> None:
+    assert texts(LanesTable, lane_row(lane(age_ms=1_234.0)))["age"] == "1.2s"
+    assert texts(LanesTable, lane_row(lane()))["age"] == "-"
 
 
 def test_load_tells_what_goes_through_and_what_it_costs() -> None:

@@ -35,7 +35,8 @@ class Header(Static, Panel):
 
     def show(self, model: Model, now: float) -> None:
         """Write what changed."""
-        _update(self, Content.assemble(*identity(model), "\n", *vitals(model.health)))
+        width = self.app.size.width
+        _update(self, Content.assemble(*identity(model, width), "\n", *vitals(model.health, width)))
 
 
 class Banner(Static, Panel):
@@ -119,44 +120,56 @@ def _update(widget: Static, content: Content) -> None:
         widget.update(content)
 
 
-def identity(model: Model) -> Parts:
+def identity(model: Model, width: int) -> Parts:
     """Which server, whether it is heard, and how its process is."""
     health = model.health
     word, style = _LINKS[model.link.state]
-    version = printable(health["version"]) if health else ""
     address = urlsplit(health["address"] if health else model.url).netloc
-    parts: Parts = [(" lanecast ", "bold $text-accent"), (f"{version}  ", "$text-muted"), (word, style)]
+    parts: Parts = [(" lanecast  ", "bold $text-accent"), (word, style)]
     parts += [("  ", ""), (printable(address), "bold"), (" ", "")]
     if health is None:
         return parts
     process = health["process"]
     return parts + _figures(
+        width - _cells(parts),
         ("up", span_text(health["uptime_seconds"])),
         ("cpu", f"{process['cpu_percent']:.0f}%"),
         ("mem", bytes_text(process["memory_bytes"])),
+        ("version", printable(health["version"])),
     )
 
 
-def vitals(health: HealthReport | None) -> Parts:
-    """Clients, what goes in and out, and how late the loop is."""
+def vitals(health: HealthReport | None, width: int) -> Parts:
+    """Clients, what goes in and out, what of it is lost, and how late the loop is."""
     if health is None:
         return [(f" clients {UNKNOWN}", "$text-muted")]
     rates, loop = health["rates"], health["loop"]
     return _figures(
+        width,
         ("clients", count_text(health["clients"])),
-        ("subs", count_text(health["subscriptions"])),
         ("in", f"{rate_text(rates['published'])}/s"),
         ("out", f"{rate_text(rates['sent'])}/s"),
-        ("", f"{bytes_text(rates['bytes'])}/s"),
-        ("lag", f"{ms_text(loop['lag_p99_ms'])}/{ms_text(loop['lag_max_ms'])} ms"),
+        ("merged", f"{rate_text(rates['merged'])}/s"),
+        ("dropped", f"{rate_text(rates['dropped'])}/s"),
+        ("lag", f"{ms_text(loop['lag_p99_ms'])} ms"),
+        ("bytes", f"{bytes_text(rates['bytes'])}/s"),
+        ("subs", count_text(health["subscriptions"])),
     )
 
 
-def _figures(*figures: tuple[str, str]) -> Parts:
+def _figures(width: int, *figures: tuple[str, str]) -> Parts:
+    """As many as there is room for, from the first on."""
     parts: Parts = []
     for name, text in figures:
-        parts += [(f" {name} " if name else " ", "$text-muted"), (text, "bold"), (" ", "")]
+        more: Parts = [(f" {name} ", "$text-muted"), (text, "bold"), (" ", "")]
+        if _cells(parts + more) > width:
+            break
+        parts += more
     return parts
+
+
+def _cells(parts: Parts) -> int:
+    return sum(cell_len(text) for text, _ in parts)
 
 
 def banner_text(model: Model, now: float) -> str:

@@ -8,11 +8,13 @@ from typing import ClassVar, Literal
 from tui.figures import UNKNOWN, count_text, ms_text, rate_text
 from tui.graph import gauge
 from tui.model import Model, Part
-from tui.reports import EndToEndReport, KindReport, StagesReport
+from tui.reports import EndToEndReport, KindReport, StagesReport, WorstClientReport
 from tui.table import Cell, Column, Row, Table, Tone
 
 GAUGE_CELLS = 8
-LATE_SHARE = 0.01
+ID_CELLS = 8
+"""Of a client's id; enough to tell it from others, the whole one is on its page."""
+LOW_BUDGET = 0.5
 STAGES: tuple[Literal["wait_ms", "encode_ms", "write_ms"], ...] = ("wait_ms", "encode_ms", "write_ms")
 
 _STATES = {
@@ -21,6 +23,7 @@ _STATES = {
     "over": ("✖", "OVER", Tone.BAD),
     "none": ("·", "", Tone.DIM),
 }
+_URGENCY = {"over": 0, "warning": 1}
 
 
 class KindsTable(Table):
@@ -29,26 +32,29 @@ class KindsTable(Table):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
         Column("kind", "kind", 0),
-        Column("lane", "lane", 9, from_width=84),
-        Column("count", "count", 9, is_number=True),
-        Column("rate", "rate/s", 7, is_number=True),
-        Column("p50", "p50 ms", 7, is_number=True),
-        Column("p99", "p99 ms", 7, is_number=True),
-        Column("worst", "worst", 7, is_number=True, from_width=104),
+        Column("lane", "lane", 9, from_width=96),
+        Column("count", "count", 9, is_number=True, from_width=112),
+        Column("rate", "rate/s", 6, is_number=True),
+        Column("p50", "p50 ms", 6, is_number=True),
+        Column("p99", "p99 ms", 6, is_number=True),
+        Column("worst", "worst", 6, is_number=True),
         Column("limit", "limit", 5, is_number=True),
-        Column("used", "of limit", GAUGE_CELLS, from_width=92),
-        Column("late", "late", 6, is_number=True),
+        Column("used", "of limit", GAUGE_CELLS, from_width=104),
+        Column("late", "late", 6, is_number=True, from_width=86),
         Column("budget", "left", 5, is_number=True),
-        Column("e2e", "to client", 13, is_number=True, from_width=124),
-        Column("stages", "wait/encode/write", 17, is_number=True, from_width=140),
+        Column("e2e", "to client", 13, is_number=True, from_width=136),
+        Column("stages", "wait/encode/write", 17, is_number=True, from_width=150),
+        Column("worst_client", "worst client", ID_CELLS + 8),
         Column("state", "state", 5),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
-        """Those that have been seen first; the order is the server's otherwise."""
-        if model.health is None:
-            return []
-        return [kind_row(kind) for kind in sorted(model.health["kinds"], key=lambda kind: not kind["count"])]
+        """Those in trouble first, then those that have been seen; the order is the server's otherwise."""
+        return [kind_row(kind) for kind in sorted(model.health["kinds"], key=_rank)] if model.health else []
+
+
+def _rank(kind: KindReport) -> tuple[int, bool]:
+    return _URGENCY.get(kind["state"], len(_URGENCY)), not kind["count"]
 
 
 def kind_row(kind: KindReport) -> Row:
@@ -70,22 +76,21 @@ def kind_row(kind: KindReport) -> Row:
             Cell(UNKNOWN if limit is None else f"{limit:g}", Tone.DIM, limit),
             _gauge(limit, p99, tone),
             Cell(count_text(kind["late"]), Tone.WARNING if kind["late"] else Tone.DIM, kind["late"]),
-            _budget(kind),
+            _budget(kind["budget_left"]),
             _end_to_end(kind["end_to_end"]),
             _stages(kind["stages"]),
+            _worst_client(kind["worst_client"]),
             Cell(word, tone),
         ),
     )
 
 
-def _budget(kind: KindReport) -> Cell:
-    """How much is left of what may be late: the promise is a p99, so one in a hundred."""
-    if kind["threshold_ms"] is None or not kind["count"]:
+def _budget(left: float | None) -> Cell:
+    """How much is left of what may be late within an hour."""
+    if left is None:
         return Cell("")
-    left = 1 - kind["late"] / kind["count"] / LATE_SHARE
-    return Cell(
-        f"{max(0, left):.0%}", Tone.BAD if left <= 0 else Tone.WARNING if left < 0.5 else Tone.DIM, left
-    )
+    tone = Tone.BAD if left <= 0 else Tone.WARNING if left < LOW_BUDGET else Tone.DIM
+    return Cell(f"{max(0.0, left):.0%}", tone, left)
 
 
 def _end_to_end(report: EndToEndReport | None) -> Cell:
@@ -100,6 +105,13 @@ def _stages(report: StagesReport | None) -> Cell:
     if report is None:
         return Cell("")
     return Cell("/".join(ms_text(report[stage]) for stage in STAGES), Tone.DIM)
+
+
+def _worst_client(worst: WorstClientReport | None) -> Cell:
+    """Who waited longest, and for what."""
+    if worst is None:
+        return Cell("")
+    return Cell(f"{worst['client'][:ID_CELLS]} {worst['stage']}", Tone.DIM, worst["client"])
 
 
 def _gauge(limit_ms: float | None, p99_ms: float | None, tone: Tone) -> Cell:

@@ -1,8 +1,8 @@
-"""The four lanes: how much waits in each now, and how that went over the last minute."""
+"""The four lanes: how much waits in each now and how long, and how that went over the last minute."""
 
 from typing import ClassVar
 
-from tui.figures import bytes_text, count_text, rate_text
+from tui.figures import age_text, bytes_text, count_text, rate_text
 from tui.graph import Graph
 from tui.model import Model, Part
 from tui.reports import LaneReport
@@ -16,11 +16,12 @@ class LanesTable(Table, can_focus=False):
     TITLE = "Lanes"
     SHOWS = frozenset({Part.HEALTH})
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("lane", "lane", 10),
-        Column("depth", "depth", 7, is_number=True),
-        Column("peak", "peak", 7, is_number=True),
-        Column("bytes", "waiting", 9, is_number=True),
-        Column("rate", "sent/s", 8, is_number=True),
+        Column("lane", "lane", 9),
+        Column("depth", "depth", 6, is_number=True),
+        Column("peak", "peak", 6, is_number=True),
+        Column("age", "age", 5, is_number=True),
+        Column("bytes", "waiting", 8, is_number=True),
+        Column("rate", "sent/s", 6, is_number=True),
         Column("history", "depth, last minute", 0),
     )
 
@@ -37,6 +38,7 @@ def lane_row(lane: LaneReport) -> Row:
             Cell(lane["lane"]),
             Cell(count_text(lane["depth"]), waits, lane["depth"]),
             Cell(count_text(lane["peak"]), Tone.PLAIN if lane["peak"] else Tone.DIM, lane["peak"]),
+            Cell(age_text(lane["age_ms"]), waits, lane["age_ms"]),
             Cell(bytes_text(lane["bytes"]), waits, lane["bytes"]),
             Cell(rate_text(lane["rate"]), value=lane["rate"]),
             Cell(Graph(tuple(lane["history"]), max(lane["peak"], HISTORY_TOP_MIN)), Tone.GRAPH),

@@ -35,9 +35,21 @@ class AlertsTable(Table):
     def rows(self, model: Model, now: float) -> list[Row]:
         return [alert_row(alert, now) for alert in model.alerts]
 
-    def title(self, model: Model) -> str:
-        active = len(model.active_alerts)
-        return f"Alerts · {active} active" if active else self.TITLE
+    def __init__(self) -> None:
+        self._active = 0
+        super().__init__()
+
+    def show(self, model: Model, now: float) -> None:
+        """A low overview has no room for it while all is well."""
+        self._active = len(model.active_alerts)
+        self.set_class(not self._active, "-calm")
+        super().show(model, now)
+
+    def notes(self) -> list[str]:
+        """How many are active, and how many of these there is no room for."""
+        hidden = max(0, self._active - self.page)
+        counts = [f"{self._active} active"] * bool(self._active) + [f"+{hidden} more"] * bool(hidden)
+        return counts + super().notes()
 
 
 def alert_row(alert: AlertReport, now: float) -> Row:

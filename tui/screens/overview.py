@@ -1,15 +1,22 @@
-"""How the server is, on one screen: lanes, load, kinds, fills, feeds and alerts."""
+"""How the server is, on one screen: lanes, load, kinds, fills, feeds and alerts.
 
+On a low screen the kinds have what the others leave: alerts are two lines there, feeds are left to
+their own view. Enter on a kind opens the client that waited longest for it.
+"""
+
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from tui.panels.kinds import KindsTable
+from tui.panels.kinds import ID_CELLS, KindsTable
 from tui.panels.lanes import LanesTable
 from tui.panels.load import LoadFacts
 from tui.screens.alerts import AlertsTable
+from tui.screens.connection import ConnectionView
 from tui.screens.feeds import FeedsTable
 from tui.screens.fills import FillsTable
 from tui.screens.view import View
+from tui.table import Table
 
 
 class OverviewView(View):
@@ -18,10 +25,17 @@ class OverviewView(View):
 
     def compose_panels(self) -> ComposeResult:
         """Those that are always there, then those for which a higher screen has room."""
-        with Container(id="top"):
-            yield LanesTable()
-            yield LoadFacts()
+        yield Container(LanesTable(), LoadFacts(), id="top")
         yield KindsTable()
+        yield AlertsTable()
         yield FillsTable()
         yield FeedsTable()
-        yield AlertsTable()
+
+    @on(Table.Chosen)
+    def open_worst_client(self, event: Table.Chosen) -> None:
+        """Who waited longest for the kind, if it is one and somebody did."""
+        health = self.console.model.health
+        for kind in health["kinds"] if health else []:
+            if isinstance(event.table, KindsTable) and kind["kind"] == event.key and kind["worst_client"]:
+                client = kind["worst_client"]["client"]
+                self.app.push_screen(ConnectionView(client, client[:ID_CELLS]))
