@@ -73,6 +73,10 @@ class Budget:
         before, now = self._reading(min(seconds, BUDGET_SECONDS)), self._reading(0)
         return Tally(*(new - old for old, new in zip(before, now, strict=True)))
 
+    def has_near(self, seconds: int) -> bool:
+        """Whether the last so many seconds saw any that took nearly too long; cheap, unlike `last`."""
+        return self._reading(min(seconds, BUDGET_SECONDS)).near < self._reading(0).near
+
     @property
     def left(self) -> float | None:
         """Of the hour's budget: 1 is all of it, below 0 it is overdrawn; None where nothing was delivered."""

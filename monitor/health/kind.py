@@ -122,8 +122,9 @@ class KindMeter:
         self.latency.rotate()
         self.end_to_end.rotate()
         self._delays.append(self._worst)
-        self._worst_ever = _longest((self._worst_ever, self._worst))
-        self._worst, self.worst_ns = None, 0
+        if self._worst is not None:
+            self._worst_ever = _longest((self._worst_ever, self._worst))
+            self._worst, self.worst_ns = None, 0
         self._spent_before.append(Stages(*self._spent))
 
     def end_second(self) -> None:

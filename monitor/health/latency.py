@@ -130,9 +130,11 @@ class LatencyMeter:
         slot: Slot = _EMPTY
         if self._recent:
             slot, self._recent = self._recent, defaultdict(int)
-        self.since_start.add(slot)
-        self.last_10s.add(slot)
-        self.last_10s.remove(self._slots[-SHORT_ROTATIONS])
-        self.last_minute.add(slot)
-        self.last_minute.remove(self._slots[0])
+            for window in (self.since_start, self.last_10s, self.last_minute):
+                window.add(slot)
+        # Most meters see nothing most of the time, and a call that does nothing costs too.
+        if before := self._slots[-SHORT_ROTATIONS]:
+            self.last_10s.remove(before)
+        if before := self._slots[0]:
+            self.last_minute.remove(before)
         self._slots.append(slot)

@@ -29,6 +29,7 @@ FAST_BURN = 10.0
 """Over the last minute and the last 10 s: at this pace an hour's budget is gone in six minutes."""
 SLOW_BURN = 2.0
 """Over the last 10 min and the last minute: at this pace it is gone in half an hour."""
+NEAR_WINDOW_SECONDS = 600
 LATE_SECONDS_AT_LEAST = 3
 """In the longer of the two windows: one bad second, however much was late in it, calls nobody."""
 GAPS_LIMIT = 2
@@ -38,9 +39,9 @@ GIVEN_LESS_STEP = 2
 FREE_LIMIT_BYTES = 1024**3
 """On the disk of the data directory; critical at a quarter of it."""
 LAG_LIMIT_MS = 10.0
-"""p99 over 10 s: all that is promised for an order fill; critical at five times that."""
-LAG_AT_LEAST = 190
-"""Probes, nearly a whole window's; with fewer the stalls of a start would be the p99."""
+"""p99 over a minute: all that is promised for an order fill; critical at five times that."""
+LAG_AT_LEAST = 400
+"""Probes, most of a window's; with fewer the stalls of a start would be the p99."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
 
@@ -128,7 +129,7 @@ def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
 def find_late_kinds(kinds: Iterable[KindMeter]) -> Iterator[Finding]:
     """Kinds that burn their budget of late deliveries too fast, or come too near to their threshold."""
     for kind in kinds:
-        if kind.threshold_ns is not None:
+        if kind.threshold_ns is not None and kind.budget.has_near(NEAR_WINDOW_SECONDS):
             threshold_ms = kind.threshold_ns / NS_PER_MS
             yield from islice(chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms)), 1)
 
@@ -143,7 +144,7 @@ def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
 
 def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
     """Whoever goes on so without any budget left has broken the promise, however slowly."""
-    long, minute = kind.budget.last(600), kind.budget.last(60)
+    long, minute = kind.budget.last(NEAR_WINDOW_SECONDS), kind.budget.last(60)
     burn = min(long.near_burn, minute.near_burn)
     if long.near_seconds >= LATE_SECONDS_AT_LEAST and burn >= SLOW_BURN:
         is_spent = (kind.budget.left or 0) <= 0 and minute.late_burn >= SLOW_BURN
@@ -173,16 +174,16 @@ def _longest(worst: Delay | None) -> str:
     )
 
 
-def find_lag(last_10s: Summary) -> Iterator[Finding]:
+def find_lag(last_minute: Summary) -> Iterator[Finding]:
     """An event loop that wakes its tasks too late."""
-    if last_10s.p99_ns is None or last_10s.count < LAG_AT_LEAST:
+    if last_minute.p99_ns is None or last_minute.count < LAG_AT_LEAST:
         return
-    lag_ms = last_10s.p99_ns / NS_PER_MS
+    lag_ms = last_minute.p99_ns / NS_PER_MS
     if lag_ms > LAG_LIMIT_MS:
         yield Finding(
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
-            f"event loop: {lag_ms:.1f} ms late at p99 over the last 10 s, the limit is {LAG_LIMIT_MS:g} ms",
+            f"event loop: {lag_ms:.1f} ms late at p99 over the last minute, the limit is {LAG_LIMIT_MS:g} ms",
             round(lag_ms, 3),
             LAG_LIMIT_MS,
         )

@@ -88,6 +88,7 @@ class FrontDoor:
 
         Accepting stops before serving does: no client is let in to a house that is closing.
         """
+        trio.lowlevel.add_instrument(self._house.turnstile)
         async with trio.open_nursery() as serving:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:

@@ -1,16 +1,23 @@
 """What is to happen later, for thousands of connections with one task.
 
 A cancel scope or a task per connection for its next ping would cost more memory than the
-connection itself.
+connection itself. And a wake-up costs more than a ping: what is due at about the same time happens
+at the same time.
 """
 
 import heapq
+import math
 import time
 from collections.abc import Callable
 from itertools import count
 
 import trio
 
+from monitor.health.health import PROBE_SECONDS
+from monitor.serve.turn import Turn
+
+TICK_SECONDS = PROBE_SECONDS
+"""Times are rounded up to a multiple of it, when the loop is awake anyway to be probed."""
 PRUNE_FROM = 1_024
 """Entries; fewer are not worth looking for cancelled ones."""
 
@@ -38,11 +45,12 @@ class Timers:
         return len(self._due)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Have `call` run in so many seconds; it must not wait, nor raise."""
+        """Have `call` run in so many seconds and up to a tick; it must not wait, nor raise."""
         if len(self._due) >= self._prune_at:
             self._prune()
         timer = Timer(call)
-        entry = (trio.current_time() + seconds, next(self._numbers), timer)
+        due = trio.current_time() + seconds
+        entry = (_tick_at(due) if seconds > 0 else due, next(self._numbers), timer)
         heapq.heappush(self._due, entry)
         if self._due[0] is entry:
             self._changed.set()
@@ -64,11 +72,19 @@ class Timers:
             self._changed = trio.Event()
             with trio.move_on_at(self._due[0][0] if self._due else trio.current_time() + 3_600):
                 await self._changed.wait()
-            self._call_due()
+            await self._call_due()
 
-    def _call_due(self) -> None:
+    async def _call_due(self) -> None:
         now = trio.current_time()
+        turn = Turn()
         while self._due and self._due[0][0] <= now:
             timer = heapq.heappop(self._due)[2]
             if timer.call is not None:
                 timer.call()
+            if turn.is_over:
+                await trio.lowlevel.checkpoint()
+                turn = Turn()
+
+
+def _tick_at(seconds: float) -> float:
+    return math.ceil(seconds / TICK_SECONDS) * TICK_SECONDS

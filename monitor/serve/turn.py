@@ -28,8 +28,8 @@ class Turn:
         return time.monotonic_ns() >= self._ends_ns
 
 
-class Turnstile:
-    """Lets a few tasks through in each pass of the loop."""
+class Turnstile(trio.abc.Instrument):
+    """Lets a few tasks through in each pass of the loop; added to the loop, it sees a pass begin."""
 
     def __init__(self) -> None:
         self._waiting = trio.lowlevel.ParkingLot()
@@ -37,14 +37,21 @@ class Turnstile:
 
     async def enter(self) -> None:
         """Go on at once if this pass has room, else in a later one; not always a checkpoint."""
-        if self._left == AT_ONCE:
-            trio.lowlevel.current_trio_token().run_sync_soon(self._begin_pass)
         if self._left and not self._waiting:
             self._left -= 1
-        else:
-            await self._waiting.park()
+            return
+        if not self._waiting:
+            self._wake_up()
+        await self._waiting.park()
 
-    def _begin_pass(self) -> None:
-        self._left = AT_ONCE - len(self._waiting.unpark(count=AT_ONCE))
-        if self._left < AT_ONCE:
-            trio.lowlevel.current_trio_token().run_sync_soon(self._begin_pass)
+    def after_io_wait(self, timeout: float) -> None:
+        self._left = AT_ONCE
+
+    def _wake_up(self) -> None:
+        # Not from `after_io_wait`: while somebody waits here the loop must not wait for its sockets.
+        trio.lowlevel.current_trio_token().run_sync_soon(self._let_in)
+
+    def _let_in(self) -> None:
+        self._waiting.unpark(count=AT_ONCE)
+        if self._waiting:
+            self._wake_up()

@@ -324,13 +324,13 @@ async def test_a_stalled_loop_counts_every_probe_that_it_missed(
     async with trio.open_nursery() as nursery:
         await nursery.start(run_health, health, hub.publish, hub.watched)
         await wait_all_tasks_blocked()
-        mock_clock.jump(1)
+        mock_clock.jump(5)
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     lag = health.lag.since_start.summary()
-    assert lag.count == pytest.approx(1 / PROBE_SECONDS, abs=2)
-    assert lag.worst_ns == pytest.approx((1 - PROBE_SECONDS) * 1_000 * NS_PER_MS, rel=1 / 64)
-    assert lag.p50_ns == pytest.approx(500 * NS_PER_MS, rel=0.2)
+    assert lag.count == pytest.approx(5 / PROBE_SECONDS, abs=2)
+    assert lag.worst_ns == pytest.approx((5 - PROBE_SECONDS) * 1_000 * NS_PER_MS, rel=1 / 64)
+    assert lag.p50_ns == pytest.approx(2_500 * NS_PER_MS, rel=0.1)
 
 
 @pytest.mark.trio
@@ -343,8 +343,8 @@ async def test_after_a_stall_the_schedule_goes_on_without_a_burst(
         await wait_all_tasks_blocked()
         mock_clock.jump(60.1)
         await wait_all_tasks_blocked()
-        assert hub.count("ops:health") == 2
+        assert hub.count("ops:health") == 1
         mock_clock.jump(0.15)
         await wait_all_tasks_blocked()
-        assert hub.count("ops:health") == 3
+        assert hub.count("ops:health") == 2
         nursery.cancel_scope.cancel()

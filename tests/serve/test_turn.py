@@ -9,9 +9,15 @@ from monitor.serve.turn import AT_ONCE, Turnstile
 CROWD = 50
 
 
+def turnstile_of_this_loop() -> Turnstile:
+    turnstile = Turnstile()
+    trio.lowlevel.add_instrument(turnstile)
+    return turnstile
+
+
 @pytest.mark.trio
 async def test_crowd_is_let_in_a_few_a_pass_and_the_others_go_on_between() -> None:
-    turnstile, let_in, seen = Turnstile(), list[int](), list[int]()
+    turnstile, let_in, seen = turnstile_of_this_loop(), list[int](), list[int]()
 
     async def come(number: int) -> None:
         await turnstile.enter()
@@ -30,7 +36,7 @@ async def test_crowd_is_let_in_a_few_a_pass_and_the_others_go_on_between() -> No
 
 @pytest.mark.trio
 async def test_who_waits_goes_before_who_comes_later() -> None:
-    turnstile, let_in = Turnstile(), list[str]()
+    turnstile, let_in = turnstile_of_this_loop(), list[str]()
 
     async def come(name: str) -> None:
         await turnstile.enter()
@@ -47,7 +53,7 @@ async def test_who_waits_goes_before_who_comes_later() -> None:
 
 @pytest.mark.trio
 async def test_who_comes_alone_does_not_wait() -> None:
-    turnstile = Turnstile()
+    turnstile = turnstile_of_this_loop()
     for _ in range(10):
         with trio.testing.assert_no_checkpoints():
             await turnstile.enter()
@@ -56,7 +62,7 @@ async def test_who_comes_alone_does_not_wait() -> None:
 
 @pytest.mark.trio
 async def test_who_gives_up_waiting_takes_nobodys_place() -> None:
-    turnstile = Turnstile()
+    turnstile = turnstile_of_this_loop()
     with trio.move_on_after(0):
         for _ in range(AT_ONCE + 1):
             await turnstile.enter()
