@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+import h11
 import orjson
 import trio
 from trio_websocket import (
     CloseReason,
     ConnectionClosed,
     ConnectionRejected,
+    HandshakeError,
     WebSocketConnection,
     wrap_client_stream,
 )
+from wsproto.utilities import ProtocolError
 
 from monitor.errors import PeerError
 from monitor.trust import trusting
@@ -270,7 +273,7 @@ async def open_stream(url: str, certificate_file: Path | None = None) -> Stream:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What went wrong at the first of the addresses that were tried."""
+    """What went wrong first: at one of the addresses that were tried, or in one of the tasks."""
     cause = error.__cause__ or error
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
@@ -284,18 +287,24 @@ async def open_websocket(
     """Open a WebSocket for the block, which must not raise; Disconnected says why there is none.
 
     The stream is opened and closed here: trio-websocket leaves it open when the server
-    closes first.
+    closes first. Its reader may fail at any time, beside a cancellation or on its own; once the
+    block is through, nobody wants to know.
     """
+    is_done = False
+    lost: Disconnected | None = None
     try:
         async with await open_stream(url, certificate_file) as stream, trio.open_nursery() as nursery:
             with trio.fail_after(ANSWER_SECONDS):
                 websocket = await _shake_hands(nursery, stream, urlsplit(url), subprotocols)
             yield websocket
+            is_done = True
             with trio.move_on_after(GOODBYE_SECONDS):
                 await websocket.aclose()
             nursery.cancel_scope.cancel()
-    except ExceptionGroup as group:
-        raise _refusal(url, group) from None
+    except* (trio.TooSlowError, HandshakeError, ConnectionClosed, ProtocolError, h11.ProtocolError) as group:
+        lost = _refusal(url, _cause(group))
+    if lost is not None and not is_done:
+        raise lost
 
 
 async def _shake_hands(
@@ -312,13 +321,14 @@ async def _shake_hands(
     )
 
 
-def _refusal(url: str, group: ExceptionGroup[Exception]) -> Exception:
-    for error in group.exceptions:
-        if isinstance(error, ConnectionRejected):
-            return Disconnected(0, f"{url} answered {error.status_code}, not with a WebSocket")
-        if isinstance(error, trio.TooSlowError):
+def _refusal(url: str, error: BaseException) -> Disconnected:
+    match error:
+        case ConnectionRejected(status_code=status):
+            return Disconnected(0, f"{url} answered {status}, not with a WebSocket")
+        case trio.TooSlowError():
             return _late(url)
-    return group
+        case _:
+            return Disconnected(0, f"{url} does not speak the WebSocket protocol: {error}")
 
 
 def _late(url: str) -> Disconnected:

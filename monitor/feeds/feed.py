@@ -15,6 +15,7 @@ from functools import cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
+import h11
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, wrap_client_stream
 from wsproto.utilities import ProtocolError
@@ -186,7 +187,14 @@ class _Conversation:
         cause = "renewed before the venue's limit"
         try:
             await self._talk(dial)
-        except* (FeedError, ConnectionClosed, HandshakeError, ProtocolError, OSError) as group:
+        except* (
+            FeedError,
+            ConnectionClosed,
+            HandshakeError,
+            ProtocolError,
+            h11.ProtocolError,
+            OSError,
+        ) as group:
             cause = _explain(group)
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             cause = "connection lost"

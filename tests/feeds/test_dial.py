@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from monitor.errors import FeedError
-from monitor.feeds.feed import dial
+from monitor.feeds.feed import Route, dial, run_feed
+from monitor.health.feeds import FeedHealth
+from tests.feeds.test_feed import Echo
 
 
 def write_certificate(path: Path) -> Path:
@@ -48,3 +50,24 @@ async def test_certificate_that_is_not_trusted_is_said(tmp_path: Path, nursery: 
     with pytest.raises(FeedError, match="certificate verify failed"):
         async with dial(f"wss://127.0.0.1:{port}/", []):
             pass
+
+
+@pytest.mark.trio
+async def test_venue_that_speaks_another_protocol_is_tried_again(nursery: trio.Nursery) -> None:
+    """The library's own reader fails then; its error must not end the program."""
+    calls, called_twice = 0, trio.Event()
+
+    async def greet(stream: trio.SocketStream) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            called_twice.set()
+        await stream.receive_some()
+        await stream.send_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+
+    (listener,) = await nursery.start(partial(trio.serve_tcp, greet, 0, host="127.0.0.1"))
+    port, health = listener.socket.getsockname()[1], FeedHealth("echo", "echo")
+    nursery.start_soon(run_feed, Echo(health), Route(f"ws://127.0.0.1:{port}"), lambda *_: None)
+    with trio.fail_after(10):
+        await called_twice.wait()
+    assert health.error
