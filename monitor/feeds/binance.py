@@ -164,7 +164,8 @@ class BinanceDialect(Dialect):
         if last_id is not None:
             if trade_id <= last_id:
                 return ()
-            self.health.gaps += trade_id > last_id + 1
+            if missing := trade_id - last_id - 1:
+                self.health.miss(f"{missing} trades of {market.symbol}")
         market.last_trade_id = trade_id
         market.last_price = price
         market.depth.owe(received_ns)
@@ -202,7 +203,7 @@ class BinanceDialect(Dialect):
     def _note_gaps(self, symbol: str, events: Sequence[Event]) -> None:
         """Ask for a snapshot when the events end in a lost book."""
         if any(getattr(event, "status", None) is BookStatus.GAP for event in events):
-            self.health.gaps += 1
+            self.health.miss(f"changes of the book of {symbol}")
             self.commands.append(Fetch(symbol))
 
     def _control(self, message: Any) -> Sequence[Event]:

@@ -194,7 +194,7 @@ class KalshiDialect(Dialect):
 
     def _lose(self, channel: _Channel, cause: str, now_ns: int) -> None:
         """Note GAP and RESYNC of the subscription's books, and ask for snapshots unless just asked."""
-        self.health.gaps += 1
+        self.health.miss(f"{channel.name}: {cause}")
         if channel.name != BOOKS:
             return
         channel.suspect |= self._markets

@@ -89,6 +89,8 @@ class FeedHealth:
     url: str = ""
     messages: int = 0
     gaps: int = 0
+    last_gap: str = ""
+    """What was missing."""
     reconnects: int = 0
     garbage: int = 0
     error: str | None = None
@@ -144,6 +146,11 @@ class FeedHealth:
             return False
         self._spoken[cause] = now_ns
         return True
+
+    def miss(self, what: str) -> None:
+        """Note that something the venue sent has not arrived."""
+        self.gaps += 1
+        self.last_gap = what
 
     def end_second(self) -> None:
         """Remember how many gaps there were by now."""

@@ -21,6 +21,7 @@ from monitor.health.alerts import Alert, Alerts, Finding, Turn
 from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
 from monitor.health.end_to_end import Samples
+from monitor.health.failures import Failure, Failures
 from monitor.health.feeds import FeedHealth
 from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter
@@ -130,6 +131,7 @@ class Health:
         self._kind_rates = RateMeter(
             _KIND_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._kind_counters()
         )
+        self._failures = Failures()
         self._endings = RateMeter(60, self._started_ns, (0, 0))
 
     def note_sent(self, lane: Lane, messages: int, frame_bytes: int) -> None:
@@ -160,6 +162,11 @@ class Health:
         """Messages that waited will not be sent."""
         self.totals.dropped[reason] += messages
         self.lanes[lane].remove(messages, size_bytes)
+
+    def note_failed(self, cause: str, peer: str) -> None:
+        """A connection ended by an error, or by us for cause."""
+        self.totals.failed += 1
+        self._failures.add(Failure(self.clock_ns(), cause, peer))
 
     def uptime_ns(self) -> int:
         """Since the program started."""
@@ -222,10 +229,10 @@ class Health:
             rules.find_deep_lanes(self.lanes, self.slow),
             rules.find_slow_clients(self.slow),
             rules.find_late_kinds(self.kinds.values()),
-            rules.find_lag(self.lag.last_minute.summary()),
-            rules.find_failures(self.clients + ended, failed),
-            rules.find_growth(self.process.growth.bytes),
-            rules.find_full_disk(self.disk.free_bytes),
+            rules.find_lag(self.lag.last_minute.summary(), self.process.cpu_percent),
+            rules.find_failures(self.clients + ended, failed, self._failures.since(now_ns)),
+            rules.find_growth(self.process.growth.bytes, self.process.memory_bytes, self.clients),
+            rules.find_full_disk(self.disk.free_bytes, self.disk.directory),
             rules.find_troubles(self.troubles),
             rules.find_journal_trouble(self.journal),
             rules.find_troubled_feeds(self.feeds.values(), now_ns),

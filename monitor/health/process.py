@@ -65,12 +65,12 @@ class DiskMeter:
     """Where a directory is, or will be once it is made."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self.read()
 
     def read(self) -> None:
         """Look at the disk; called once a second."""
-        there = next(path for path in (self._directory, *self._directory.absolute().parents) if path.exists())
+        there = next(path for path in (self.directory, *self.directory.absolute().parents) if path.exists())
         found = os.statvfs(there)
         self.free_bytes = found.f_bavail * found.f_frsize
         """What a process without privileges may still write."""

@@ -4,15 +4,18 @@ Pure and cheap: a rule that finds nothing builds nothing. How long something mus
 anybody is called is not decided here but in `alerts`.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import IntEnum, StrEnum
 from heapq import nlargest
 from itertools import chain, islice
+from pathlib import Path
 from typing import Protocol
 
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
+from monitor.health.failures import Failure
 from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import NEAR_SHARE, Delay, KindMeter
@@ -174,8 +177,8 @@ def _longest(worst: Delay | None) -> str:
     )
 
 
-def find_lag(last_minute: Summary) -> Iterator[Finding]:
-    """An event loop that wakes its tasks too late."""
+def find_lag(last_minute: Summary, cpu_percent: float) -> Iterator[Finding]:
+    """An event loop that wakes its tasks too late; a process that is idle meanwhile is not let run."""
     if last_minute.p99_ns is None or last_minute.count < LAG_AT_LEAST:
         return
     lag_ms = last_minute.p99_ns / NS_PER_MS
@@ -183,24 +186,37 @@ def find_lag(last_minute: Summary) -> Iterator[Finding]:
         yield Finding(
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
-            f"event loop: {lag_ms:.1f} ms late at p99 over the last minute, the limit is {LAG_LIMIT_MS:g} ms",
+            f"event loop: {lag_ms:.1f} ms late at p99 over the last minute, "
+            f"the limit is {LAG_LIMIT_MS:g} ms; the process takes {cpu_percent:.0f}% of a core",
             round(lag_ms, 3),
             LAG_LIMIT_MS,
         )
 
 
-def find_failures(connections: int, failed: int) -> Iterator[Finding]:
-    """Too great a share of the connections that the last minute saw, open or ended, failed."""
+def find_failures(connections: int, failed: int, failures: Iterable[Failure]) -> Iterator[Finding]:
+    """Too great a share of the connections that the last minute saw, open or ended; how is in `failures`."""
     if connections >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections:
         share = failed / connections
         yield Finding(
             "failed_connections",
             _severity(share > 4 * FAILED_LIMIT),
             f"{failed} of {connections} connections failed in the last minute: {share:.0%}, "
-            f"the limit is {FAILED_LIMIT:.0%}",
+            f"the limit is {FAILED_LIMIT:.0%}" + _most_common(failures),
             round(share, 4),
             FAILED_LIMIT,
         )
+
+
+def _most_common(failures: Iterable[Failure]) -> str:
+    known = list(failures)
+    causes = Counter(failure.cause for failure in known)
+    peers = Counter(failure.peer for failure in known)
+    named = [
+        ", ".join(f"{count} {word} {name}" for name, count in counts.most_common(_NAMED_LIMIT))
+        for word, counts in (("by", causes), ("of", peers))
+        if counts
+    ]
+    return "".join(f"; {text}" for text in named)
 
 
 def find_journal_trouble(journal: JournalMeter) -> Iterator[Finding]:
@@ -209,7 +225,10 @@ def find_journal_trouble(journal: JournalMeter) -> Iterator[Finding]:
         yield Finding(
             "journal",
             Severity.CRITICAL,
-            f"the journal fails: {journal.trouble}; orders and bots go out at once but are not kept",
+            f"the journal fails: {journal.trouble}; orders and bots go out at once but are not kept, "
+            f"{journal.not_kept} so far",
+            journal.not_kept,
+            0,
         )
     elif journal.aside:
         yield Finding(
@@ -219,14 +238,15 @@ def find_journal_trouble(journal: JournalMeter) -> Iterator[Finding]:
         )
 
 
-def find_growth(grown_bytes: int) -> Iterator[Finding]:
+def find_growth(grown_bytes: int, memory_bytes: int, clients: int) -> Iterator[Finding]:
     """Memory that rises though the number of clients doesn't."""
     if grown_bytes > GROWTH_LIMIT_BYTES:
         yield Finding(
             "memory_growth",
             _severity(grown_bytes > 4 * GROWTH_LIMIT_BYTES),
             f"memory grew by {grown_bytes / 2**20:.0f} MiB in ten minutes beyond what new clients take, "
-            f"the limit is {GROWTH_LIMIT_BYTES / 2**20:.0f} MiB",
+            f"the limit is {GROWTH_LIMIT_BYTES / 2**20:.0f} MiB; "
+            f"{memory_bytes / 2**20:.0f} MiB in all with {clients} clients",
             grown_bytes,
             GROWTH_LIMIT_BYTES,
         )
@@ -238,13 +258,13 @@ def find_troubles(troubles: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(name, Severity.CRITICAL, message)
 
 
-def find_full_disk(free_bytes: int) -> Iterator[Finding]:
+def find_full_disk(free_bytes: int, directory: Path) -> Iterator[Finding]:
     """Too little room for the journal, tapes and logs."""
     if free_bytes < FREE_LIMIT_BYTES:
         yield Finding(
             "disk",
             _severity(free_bytes < FREE_LIMIT_BYTES / 4),
-            f"{free_bytes / 2**20:.0f} MiB are free on the disk of data_dir, "
+            f"{free_bytes / 2**20:.0f} MiB are free on the disk of {directory}, "
             f"the limit is {FREE_LIMIT_BYTES / 2**20:.0f} MiB",
             FREE_LIMIT_BYTES - free_bytes,
             0,
@@ -259,7 +279,7 @@ def find_gaps(feeds: Iterable[FeedHealth]) -> Iterator[Finding]:
                 f"gaps:{feed.name}",
                 Severity.WARNING,
                 f"{feed.name}: messages were missing {feed.recent_gaps} times in the last 5 min, "
-                f"the limit is {GAPS_LIMIT}; {feed.gaps} since the start",
+                f"the limit is {GAPS_LIMIT}; {feed.gaps} since the start, the last: {feed.last_gap}",
                 feed.recent_gaps,
                 GAPS_LIMIT,
             )

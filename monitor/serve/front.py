@@ -20,6 +20,7 @@ from monitor.broadcast.frames import Deflate, Encoding
 from monitor.dictionary import PATH as DICTIONARY_PATH
 from monitor.errors import ConfigError
 from monitor.serve import dictionary, http
+from monitor.serve.admission import neighbourhood
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.drain import drain
@@ -141,7 +142,7 @@ class FrontDoor:
         except Exception:
             # One client's failure stays with that client; this is a defect of ours, so it is loud.
             _log.exception("a connection from %s failed", connection.address)
-            self._totals.failed += 1
+            self._house.hub.health.note_failed("a defect of the server", neighbourhood(connection.address))
         finally:
             connection.close()
             self._open_sockets -= 1

@@ -216,10 +216,12 @@ class Session:
         self.client.close()
         self._connection.close()
         self.house.registry.remove(self)
-        totals = self.house.hub.health.totals
-        totals.closed[self.goodbye.code] += 1
-        totals.failed += self.goodbye.code in FAULTS
-        self.house.closes.note(self, self.house.hub.health.wall_ms())
+        health = self.house.hub.health
+        health.totals.closed[self.goodbye.code] += 1
+        if self.goodbye.code in FAULTS:
+            peer = f"user {self.user}" if self.user else self.place
+            health.note_failed(f"{self.goodbye.code} {self.goodbye.reason}", peer)
+        self.house.closes.note(self, health.wall_ms())
 
     def send(self, lane: Lane, document: bytes, resent: tuple[Resent, ...] = ()) -> None:
         """Send a reply or a push that is this client's alone."""

@@ -231,20 +231,30 @@ def test_a_turn_of_an_alert_is_logged_with_its_cause_and_since_when(
     assert "101 messages wait" in caplog.text
 
 
+def lose(health: Health, connections: int, peer: str) -> None:
+    for _ in range(connections):
+        health.totals.closed[1006] += 1
+        health.note_failed("1006 connection lost", peer)
+
+
 def test_failed_connections_are_those_of_the_last_minute(health: Health, clock: Clock) -> None:
     health.clients = 40
-    health.totals.closed[1006] = health.totals.failed = 10
+    lose(health, 10, "user ann")
     run_seconds(health, clock, 7)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
-    assert "10 of 50 connections" in health.alerts.active()[0].message
+    assert health.alerts.active()[0].message == (
+        "10 of 50 connections failed in the last minute: 20%, the limit is 5%; "
+        "10 by 1006 connection lost; 10 of user ann"
+    )
     health.clients = 10_000
     run_seconds(health, clock, 30)
     assert health.alerts.active() == []
     run_seconds(health, clock, 60)
     health.clients = 20
-    health.totals.closed[1006] = health.totals.failed = 15
+    lose(health, 5, "user bob")
     run_seconds(health, clock, 7)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
+    assert health.alerts.active()[0].message.endswith("; 5 of user bob")
 
 
 def test_feeds_are_reported_by_their_rows_and_raised_when_in_trouble(health: Health, clock: Clock) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from monitor.broadcast.ladder import Step
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
 from monitor.health.depth import LaneMeter
+from monitor.health.failures import Failure
 from monitor.health.feeds import SILENT_NS, FeedHealth
+from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import KindMeter, Stages
 from monitor.health.latency import Summary
 from monitor.health.rules import (
@@ -23,6 +26,7 @@ from monitor.health.rules import (
     find_full_disk,
     find_gaps,
     find_growth,
+    find_journal_trouble,
     find_lag,
     find_late_kinds,
     find_slow_clients,
@@ -205,13 +209,16 @@ def test_a_burn_at_three_times_the_budget_is_found_within_ten_minutes(rate: int,
 
 
 def test_a_late_loop_is_found() -> None:
-    (warning,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS))
-    (critical,) = find_lag(Summary(480, 1, 51 * MS, 90 * MS, 90 * MS))
+    (warning,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 97.4)
+    (critical,) = find_lag(Summary(480, 1, 51 * MS, 90 * MS, 90 * MS), 0)
     assert (warning.severity, critical.severity) == (Severity.WARNING, Severity.CRITICAL)
-    assert warning.message == "event loop: 11.0 ms late at p99 over the last minute, the limit is 10 ms"
-    assert list(find_lag(Summary(480, 1, 10 * MS, 90 * MS, 90 * MS))) == []
-    assert list(find_lag(Summary(399, 1, 90 * MS, 90 * MS, 90 * MS))) == []
-    assert list(find_lag(Summary(0, None, None, None, None))) == []
+    assert warning.message == (
+        "event loop: 11.0 ms late at p99 over the last minute, the limit is 10 ms; "
+        "the process takes 97% of a core"
+    )
+    assert list(find_lag(Summary(480, 1, 10 * MS, 90 * MS, 90 * MS), 0)) == []
+    assert list(find_lag(Summary(399, 1, 90 * MS, 90 * MS, 90 * MS), 0)) == []
+    assert list(find_lag(Summary(0, None, None, None, None), 0)) == []
 
 
 @pytest.mark.parametrize(
@@ -227,20 +234,53 @@ def test_a_late_loop_is_found() -> None:
 def test_failed_connections_are_judged_by_their_share_of_enough(
     connections: int, failed: int, severity: Severity | None
 ) -> None:
-    found = [finding.severity for finding in find_failures(connections, failed)]
+    found = [finding.severity for finding in find_failures(connections, failed, [])]
     assert found == ([] if severity is None else [severity])
 
 
-def test_failed_connections_are_told_in_numbers() -> None:
-    (finding,) = find_failures(200, 24)
-    assert finding.message == "24 of 200 connections failed in the last minute: 12%, the limit is 5%"
+def test_failed_connections_are_told_in_numbers_with_the_commonest_causes_and_peers() -> None:
+    slow = [Failure(0, "3008 slow", "user ann")] * 14 + [Failure(0, "3008 slow", "10.0.0.7")] * 2
+    lost = [Failure(0, "1006 connection lost", f"10.0.0.{at}") for at in (7, 7, 7, 8, 8, 9, 10)]
+    (finding,) = find_failures(200, 24, [*lost, *slow, Failure(0, "3012 no pong", "user bob")])
+    assert finding.message == (
+        "24 of 200 connections failed in the last minute: 12%, the limit is 5%; "
+        "16 by 3008 slow, 7 by 1006 connection lost, 1 by 3012 no pong; "
+        "14 of user ann, 5 of 10.0.0.7, 2 of 10.0.0.8"
+    )
     assert (finding.value, finding.limit) == (0.12, 0.05)
 
 
+def test_a_journal_that_keeps_nothing_is_critical_with_its_cause_and_what_went_out_unkept() -> None:
+    journal = JournalMeter()
+    journal.enter(JournalState.DURABLE, "", 0)
+    assert list(find_journal_trouble(journal)) == []
+    journal.enter(JournalState.NOT_DURABLE, "disk I/O error", 0)
+    journal.not_kept = 7
+    (finding,) = find_journal_trouble(journal)
+    assert finding == Finding(
+        "journal",
+        Severity.CRITICAL,
+        "the journal fails: disk I/O error; orders and bots go out at once but are not kept, 7 so far",
+        7,
+        0,
+    )
+
+
+def test_a_journal_that_began_anew_says_where_the_corrupt_one_is() -> None:
+    journal = JournalMeter()
+    journal.aside = "journal.corrupt"
+    (finding,) = find_journal_trouble(journal)
+    assert (finding.name, finding.severity) == ("journal", Severity.WARNING)
+    assert "kept as it was in journal.corrupt" in finding.message
+
+
 def test_memory_growth_is_found_beyond_its_limit() -> None:
-    assert list(find_growth(GROWTH_LIMIT_BYTES)) == []
-    (finding,) = find_growth(GROWTH_LIMIT_BYTES + 2**20)
-    assert finding.message.startswith("memory grew by 65 MiB in ten minutes")
+    assert list(find_growth(GROWTH_LIMIT_BYTES, 200 * 2**20, 12)) == []
+    (finding,) = find_growth(GROWTH_LIMIT_BYTES + 2**20, 200 * 2**20, 12)
+    assert finding.message == (
+        "memory grew by 65 MiB in ten minutes beyond what new clients take, the limit is 64 MiB; "
+        "200 MiB in all with 12 clients"
+    )
     assert finding.severity is Severity.WARNING
 
 
@@ -299,12 +339,14 @@ def test_what_somebody_has_to_mend_is_critical_in_its_own_words() -> None:
 
 def test_a_feed_that_loses_messages_again_and_again_is_found_for_five_minutes() -> None:
     feed = connected_feed()
-    feed.gaps = GAPS_LIMIT
+    for missing in range(GAPS_LIMIT):
+        feed.miss(f"{missing + 1} trades of BTCUSDT")
     assert list(find_gaps([feed])) == []
-    feed.gaps += 1
+    feed.miss("changes of the book of ETHUSDT")
     (finding,) = find_gaps([feed])
     assert finding.message == (
-        "binance: messages were missing 3 times in the last 5 min, the limit is 2; 3 since the start"
+        "binance: messages were missing 3 times in the last 5 min, the limit is 2; 3 since the start, "
+        "the last: changes of the book of ETHUSDT"
     )
     for _ in range(300):
         feed.end_second()
@@ -312,8 +354,8 @@ def test_a_feed_that_loses_messages_again_and_again_is_found_for_five_minutes() 
 
 
 def test_a_disk_that_fills_up_is_found_and_critical_at_a_quarter_of_the_limit() -> None:
-    assert list(find_full_disk(FREE_LIMIT_BYTES)) == []
-    (warning,) = find_full_disk(FREE_LIMIT_BYTES - 2**20)
-    (critical,) = find_full_disk(FREE_LIMIT_BYTES // 4 - 1)
-    assert warning.message == "1023 MiB are free on the disk of data_dir, the limit is 1024 MiB"
+    assert list(find_full_disk(FREE_LIMIT_BYTES, Path("data"))) == []
+    (warning,) = find_full_disk(FREE_LIMIT_BYTES - 2**20, Path("data"))
+    (critical,) = find_full_disk(FREE_LIMIT_BYTES // 4 - 1, Path("data"))
+    assert warning.message == "1023 MiB are free on the disk of data, the limit is 1024 MiB"
     assert (warning.severity, critical.severity) == (Severity.WARNING, Severity.CRITICAL)

@@ -23,11 +23,13 @@ async def server() -> AsyncIterator[Server]:
         yield server
 
 
-async def row_when(operator: Client, holds: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """The feed's alert, once that holds of it."""
+async def row_when(
+    operator: Client, holds: Callable[[dict[str, Any]], object], name: str = "feed:binance"
+) -> dict[str, Any]:
+    """The alert of that name, once that holds of it."""
     while True:
         for row in (await operator.publication())["alerts"]:
-            if row["name"] == "feed:binance" and holds(row):
+            if row["name"] == name and holds(row):
                 return dict(row)
 
 
@@ -56,6 +58,23 @@ async def test_an_operator_acknowledges_and_silences_an_alert(
         "operator 'root' silences alert feed:binance for 3600 s",
         "operator 'root' silences alert feed:binance for 0 s",
     ]
+
+
+async def test_lost_connections_are_told_with_their_close_and_whose_they_were(
+    jumping_clock: object, server: Server
+) -> None:
+    operator = await server.client(sign(KEYS.operator, sub="root"))
+    await operator.call("subscribe", channel="ops:alerts")
+    for _ in range(12):
+        ann = await server.client(sign(sub="ann"))
+        await ann.say_raw(b"no command")
+        assert (await ann.closing())[0] == 3501
+    lost = await row_when(operator, lambda row: row["severity"] == "critical", "failed_connections")
+    assert lost["message"].startswith(
+        "12 of 13 connections failed in the last minute: 92%, the limit is 5%; "
+    )
+    assert "12 by 3501 bad request: " in lost["message"]
+    assert lost["message"].endswith("; 12 of user ann")
 
 
 async def test_only_operators_may_and_only_what_is_there(server: Server) -> None:
