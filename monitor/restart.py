@@ -6,10 +6,10 @@ tells again is known.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from monitor.broadcast.history import Position
 from monitor.broadcast.item import Publication
+from monitor.broadcast.journaled import Journaled, Standing
 from monitor.config import Settings
 from monitor.engine import Engine
 from monitor.health.latency import NS_PER_MS
@@ -25,33 +25,34 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
     """
     if not any(namespace.journal for namespace in settings.namespaces.values()):
         return None
+    channels = Journaled(engine.hub)
     journal = Journal(
         settings.journal_file,
         settings.journal,
         engine.health.journal,
-        begin_epoch=engine.hub.renew_epochs,
+        channels,
         tell_lost=engine.house.registry.lose_positions,
         wall_ms=engine.wall_ms,
     )
-    rows, positions = await journal.open()
-    restore(engine, rows, positions)
+    if opened := await journal.open():
+        _restore(engine, channels, opened.rows, opened.standing, journal.date_ms)
     engine.hub.journal = journal
     return journal
 
 
-def restore(engine: Engine, rows: Iterable[Row], positions: Mapping[str, Position]) -> None:
+def _restore(
+    engine: Engine, channels: Journaled, rows: Iterable[Row], standing: Standing, date_ms: int
+) -> None:
     """Fill histories and market state from the rows, in their order."""
     kept: defaultdict[str, list[Publication]] = defaultdict(list)
     for row in rows:
-        if row.position.epoch == positions[row.channel].epoch:
-            kept[row.channel].append(_publication(engine, row))
+        if row.position.epoch == standing.positions[row.channel].epoch:
+            kept[row.channel].append(_publication(row, engine.hub.now_ns(), date_ms))
         engine.market.restore(row.channel, row.data)
-    for channel, position in positions.items():
-        engine.hub.restore(channel, position, kept[channel])
+    channels.restore(standing, kept)
 
 
-def _publication(engine: Engine, row: Row) -> Publication:
-    """As it was; its age is reckoned by the wall clock, the only one that outlives a process."""
-    age_ns = max(0, engine.wall_ms() - row.time_ms) * NS_PER_MS
-    stamp_ns = engine.hub.now_ns() - age_ns
-    return Publication(row.data, row.kind, stamp_ns, row.position.offset, row.info, row.tags)
+def _publication(row: Row, now_ns: int, date_ms: int) -> Publication:
+    """As it was; its age is reckoned by the date, which outlives a process."""
+    age_ns = max(0, date_ms - row.time_ms) * NS_PER_MS
+    return Publication(row.data, row.kind, now_ns - age_ns, row.position.offset, row.info, row.tags)

@@ -5,6 +5,7 @@ be shown as if it were the whole.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -52,7 +53,7 @@ class History:
         while len(self._kept) > self._size or self.bytes > self._limit_bytes:
             self._forget_oldest()
 
-    def restore(self, position: Position, kept: list[Publication]) -> None:
+    def restore(self, position: Position, kept: Sequence[Publication]) -> None:
         """Go on at a position, with the publications before it that are still known."""
         for publication in kept:
             self.append(publication)

@@ -4,7 +4,6 @@ A publication is checked, kept where the channel keeps anything, and let go (`ou
 channel holds while its fan-out is under way is bounded: beyond it its publisher gets an error.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ import trio
 
 from monitor.broadcast.channel import FILTERS_MAX, Channel, new_history
 from monitor.broadcast.client import Client
+from monitor.broadcast.epochs import Epochs
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import Publication
 from monitor.broadcast.ladder import Step, Variant, variant_of
@@ -64,8 +64,7 @@ class Hub:
         self._namespaces = namespaces
         self._clock_ns = clock_ns
         self._channels: dict[str, Channel] = {}
-        self._epoch = _new_epoch()
-        """Of every stream that begins; another one once a stream was lost, which may begin again."""
+        self.epochs = Epochs()
         self.outflow = Outflow(settings, health, clock_ns)
         self._slow: set[Client] = set()
         """Clients that are behind, or not yet back on the ladder's first step."""
@@ -186,20 +185,6 @@ class Hub:
         else:
             self.forget_unneeded(channel)
 
-    def restore(self, channel: str, position: Position, kept: list[Publication]) -> None:
-        """Let a channel go on where the journal says that it stood, if it is journaled still."""
-        namespace = self._namespaces.find(channel)
-        history = self.open(channel).history if namespace and namespace.journal else None
-        if history is not None:
-            history.restore(position, kept)
-
-    def renew_epochs(self) -> None:
-        """The journal can't follow any more: positions from here on are not those that it will restore."""
-        self._epoch = _new_epoch()
-        for channel in self._channels.values():
-            if channel.namespace.journal:
-                channel.begin_epoch(self._epoch)
-
     def publish_sourced(self, channel: str, data: bytes, variant: Variant = Variant.FULL) -> None:
         """Send what the source has gathered, and keeps itself, to those who get the channel in this form."""
         found = self._channels.get(channel)
@@ -312,7 +297,8 @@ class Hub:
         found = self._channels.get(channel)
         if found is not None and found.history is not None:
             return found.history
-        return new_history(self.namespace(channel), self._epoch)
+        namespace = self.namespace(channel)
+        return new_history(namespace, self.epochs.of(namespace))
 
     def channels(self) -> list[Channel]:
         """All that have subscribers or keep anything."""
@@ -336,11 +322,12 @@ class Hub:
         if channel is None:
             if len(self._channels) >= self._limits.channels and not self._evict():
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
+            namespace = self.namespace(name)
             channel = Channel(
                 name,
-                self.namespace(name),
+                namespace,
                 self.health,
-                epoch=self._epoch,
+                epoch=self.epochs.of(namespace),
                 state_bytes=self._limits.gather_bytes,
             )
             self._channels[name] = channel
@@ -352,7 +339,7 @@ class Hub:
         for name, channel in self._channels.items():
             if not (channel.subscribers or channel.unsettled):
                 del self._channels[name]
-                self._epoch = _new_epoch()
+                self.epochs.renew(channel.namespace)
                 return True
         return False
 
@@ -393,7 +380,3 @@ class Hub:
         for name, group in client.groups.items():
             if self._variant(self._channels[name], step) is not group.key.variant:
                 yield name
-
-
-def _new_epoch() -> str:
-    return secrets.token_hex(4)

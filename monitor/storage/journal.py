@@ -5,9 +5,7 @@ when a commit can't be made: nothing waits for a broken disk. It prevents the fi
 by somebody and known to nobody after a crash, and the crash that a full disk would be.
 """
 
-import errno
 import logging
-import os
 import sqlite3
 import time
 from collections import deque
@@ -22,29 +20,30 @@ import trio
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooBusy
 from monitor.broadcast.item import Publication
+from monitor.broadcast.journaled import Journaled
 from monitor.broadcast.receipt import NOT_KEPT, Kept
 from monitor.broadcast.turns import SLICE_NS
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
 from monitor.health.journal import JournalMeter, JournalState
-from monitor.storage.journal_file import JournalFile, Record, Row
-from monitor.storage.lock import JournalInUse, Lock
+from monitor.storage.calendar import DAY_MS, Calendar
+from monitor.storage.home import Home, Opened
+from monitor.storage.journal_file import JournalFile, Record
+from monitor.storage.lock import JournalInUse
 
 _log = logging.getLogger("lanecast.journal")
 
-RESTORED_ROWS = 100_000
-"""Of all channels together, read at the start: about half a second."""
 COMMIT_ROWS = 1_000
 """In one commit; they are sent before the next one begins."""
 STALL_SECONDS = 5.0
 """A disk that takes longer for a commit has failed, as far as those who wait for a fill can tell."""
+MARK_SECONDS = 1.0
+"""What waits is not held up longer than this by a disk that may not take the mark of its loss either."""
 UPKEEP_SECONDS = 5.0
 """Between two looks at what is too old or too much, and at a journal that failed."""
-DAY_MS = 86_400_000
-
+DATE_MS = 3_600_000
+"""How far the date in the file may be behind."""
 WATCH_SECONDS = 1.0
-ROOM_BYTES = 1_048_576
-"""Free on the disk before a journal that failed is tried again."""
 
 Result = TypeVar("Result")
 
@@ -69,26 +68,24 @@ class Journal:
         path: Path,
         settings: JournalSettings,
         meter: JournalMeter,
+        channels: Journaled,
         *,
-        begin_epoch: Callable[[], None],
         tell_lost: Callable[[], None],
         wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
-        """What it does when it can't keep anything any more.
-
-        Args:
-            begin_epoch: called before anything goes out unkept.
-            tell_lost: called when all that waited is out.
-        """
+        """`tell_lost` is called once all is out that waited for a commit which could not be made."""
         self.path = path
         self._settings = settings
         self._meter = meter
-        self._begin_epoch = begin_epoch
+        self._channels = channels
         self._tell_lost = tell_lost
         self._is_untold = False
         self._wall_ms = wall_ms
-        self._lock = Lock(path.with_suffix(".lock"))
+        self._home = Home(path, settings, wall_ms)
         self._file: JournalFile | None = None
+        self._found: JournalFile | None = None
+        """One that can be had again, until nothing waits any more."""
+        self._calendar: Calendar | None = None
         self._waiting: deque[_Entry] = deque()
         self._filled = trio.Event()
         self._is_settling = False
@@ -100,70 +97,50 @@ class Journal:
 
     # Opening
 
-    async def open(self) -> tuple[list[Row], dict[str, Position]]:
-        """Open the file, and set a corrupt one aside.
-
-        Returns:
-            The last rows, and where each channel stands; nothing if the file can't be had.
+    async def open(self) -> Opened | None:
+        """Open the file, and set a corrupt one aside; None if it can't be had.
 
         Raises:
             JournalInUse.
         """
         try:
-            found, rows, positions = await trio.to_thread.run_sync(self._open)
+            opened = await self._open()
         except _FAILURES as error:
             self._fail(error)
-            return [], {}
-        self._begin(found)
-        return rows, positions
+            await self._note_loss()
+            return None
+        self._file = opened.file
+        self._begin()
+        return opened
 
-    def _open(self) -> tuple[JournalFile, list[Row], dict[str, Position]]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock.take()
-        free = os.statvfs(self.path.parent)
-        if free.f_bavail * free.f_frsize < ROOM_BYTES:
-            raise OSError(errno.ENOSPC, f"less than {ROOM_BYTES} bytes are free on its disk")
-        try:
-            return self._read()
-        except sqlite3.DatabaseError as error:
-            if not _is_corrupt(error):
-                raise
-            self._set_aside(error)
-            return self._read()
+    async def _open(self) -> Opened:
+        opened = await trio.to_thread.run_sync(self._home.open)
+        self._meter.aside = self._home.aside
+        if self._calendar is None:
+            known_ms = opened.file.date_ms
+            self._calendar = Calendar(known_ms or self._wall_ms(), time.monotonic_ns())
+        return opened
 
-    def _reopen(self) -> JournalFile:
-        found, _, _ = self._open()
-        found.use(JournalFile.try_out)
-        return found
+    @property
+    def date_ms(self) -> int:
+        """The date that the age of what is kept goes by."""
+        wall_ms = self._wall_ms()
+        return self._calendar.look(wall_ms, time.monotonic_ns()) if self._calendar else wall_ms
 
-    def _read(self) -> tuple[JournalFile, list[Row], dict[str, Position]]:
-        found = JournalFile(self.path, self._settings.synchronous)
-        try:
-            return found, list(found.tail(RESTORED_ROWS)), found.positions()
-        except BaseException:
-            found.close()
-            raise
-
-    def _set_aside(self, error: sqlite3.Error) -> None:
-        """Keep a corrupt file and its log as they are, under another name; a new one takes its place."""
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall_ms() / 1_000))
-        aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}")
-        if aside.exists():
-            raise error
-        for suffix in ("-wal", "-shm", ""):
-            with suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        self._meter.aside = str(aside)
-        _log.error(
-            "journal %s is corrupt (%s): it is kept as it is in %s, a new one is begun",
-            self.path,
-            error,
-            aside,
-        )
-
-    def _begin(self, found: JournalFile) -> None:
-        self._file = found
+    def _begin(self) -> None:
         self._meter.enter(JournalState.DURABLE, "", self._wall_ms())
+
+    async def _begin_again(self) -> None:
+        """Keep from here on, in the epoch that is in force: nothing waits, so the channels stand still."""
+        self._file, self._found = self._found, None
+        standing = self._channels.standing()
+        with trio.CancelScope(shield=True):
+            await self._use(lambda file: file.move_on(standing))
+        if self._file is not None:
+            self._begin()
+            _log.warning("the journal %s keeps again what is published", self.path)
+
+    # Failing
 
     def _fail(self, error: BaseException) -> None:
         """From here on nothing is kept, until the file can be opened again."""
@@ -177,12 +154,18 @@ class Journal:
             )
         self._meter.enter(JournalState.NOT_DURABLE, trouble, self._wall_ms())
 
-    def _lose(self, error: BaseException) -> None:
+    async def _lose(self, error: BaseException) -> None:
+        """Give the file up; nothing goes out unkept before the next start is left word of it."""
+        await self._note_loss()
         self._file = None
         self._fail(error)
-        self._begin_epoch()
+        self._channels.renew_epochs()
         self._is_untold = True
         self._filled.set()
+
+    async def _note_loss(self) -> None:
+        with trio.move_on_after(MARK_SECONDS, shield=True), suppress(OSError):
+            await trio.to_thread.run_sync(self._home.note_loss, abandon_on_cancel=True)
 
     # Keeping
 
@@ -236,9 +219,10 @@ class Journal:
         finally:
             with trio.CancelScope(shield=True):
                 await self._empty()
+                await self._note_date()
                 await self._use(JournalFile.close)
             self._file = None
-            self._lock.release()
+            self._home.leave()
 
     async def _empty(self) -> None:
         """Commit what waits, and what gathers meanwhile; a batch that was begun is brought to its end."""
@@ -252,6 +236,8 @@ class Journal:
         if self._is_untold:
             self._is_untold = False
             self._tell_lost()
+        if self._found is not None:
+            await self._begin_again()
 
     async def _commit(self, batch: list[_Entry]) -> list[Kept]:
         records = [entry.record for entry in batch]
@@ -281,21 +267,23 @@ class Journal:
     async def _use(self, work: Callable[[JournalFile], Result]) -> Result | None:
         """Have a thread work on the file; None if there is none, or it fails and is lost."""
         async with self._turn:
-            file = self._file
-            if file is None:
+            if self._file is None:
                 return None
-            self._began_ns = time.monotonic_ns()
+            try:
+                return await self._do(self._file, work)
+            except _FAILURES as error:
+                await self._lose(error)
+                return None
+
+    async def _do(self, file: JournalFile, work: Callable[[JournalFile], Result]) -> Result:
+        self._began_ns = time.monotonic_ns()
+        try:
             with trio.CancelScope(shield=True) as self._patience:
-                try:
-                    return await trio.to_thread.run_sync(file.use, work, abandon_on_cancel=True)
-                except _FAILURES as error:
-                    self._lose(error)
-                    return None
-                finally:
-                    self._began_ns = None
-            file.abandon()
-            self._lose(TimeoutError(f"the disk has not answered for {STALL_SECONDS:g} s"))
-            return None
+                return await trio.to_thread.run_sync(file.use, work, abandon_on_cancel=True)
+        finally:
+            self._began_ns = None
+        file.abandon()
+        raise TimeoutError(f"the disk has not answered for {STALL_SECONDS:g} s")
 
     # Watching over it
 
@@ -310,31 +298,33 @@ class Journal:
     async def _keep_up(self) -> None:
         """Delete what is too old or too much, and come back to a journal that failed."""
         while True:
-            if self._file is None:
+            if self._file is None and self._found is None:
                 await self._open_again()
             await self._trim()
             await trio.sleep(UPKEEP_SECONDS)
 
     async def _open_again(self) -> None:
         try:
-            found = await trio.to_thread.run_sync(self._reopen)
+            self._found = (await self._open()).file
         except (*_FAILURES, JournalInUse) as error:
             self._fail(error)
-            return
-        self._begin(found)
-        _log.warning("the journal %s keeps again what is published", self.path)
+            await self._note_loss()
+        else:
+            self._filled.set()
 
     async def _trim(self) -> None:
-        before_ms = self._wall_ms() - self._settings.days * DAY_MS
+        before_ms = self.date_ms - self._settings.days * DAY_MS
         is_too_much = True
         while is_too_much:
             is_too_much = bool(await self._use(lambda file: file.trim(before_ms, self._settings.bytes)))
         if size := await self._use(JournalFile.size):
             self._meter.rows, self._meter.bytes = size
+        await self._note_date(DATE_MS)
 
-
-def _is_corrupt(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    async def _note_date(self, behind_ms: int = 0) -> None:
+        """Tell the file what date it is, if it is further behind."""
+        date_ms = self.date_ms
+        await self._use(lambda file: file.note_date(date_ms, behind_ms))
 
 
 def _describe(error: BaseException) -> str:

@@ -8,52 +8,36 @@ many it keeps: each statement gives up the interpreter lock and must win it back
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
 
+from monitor.broadcast.epochs import new_epoch
 from monitor.broadcast.history import Position
+from monitor.broadcast.journaled import Standing
 from monitor.broadcast.receipt import Kept
+from monitor.storage.journal_form import VERSION, bring_up, pragma, recognise
 
-APPLICATION_ID = 0x4C414E45
-"""`LANE`: tells a journal from any other SQLite file."""
-VERSION = 1
 TRIM_ROWS = 500
 """Deleted at a time, about 3 ms: a commit may have to wait for it."""
 WAL_BYTES = 67_108_864
 """The log is cut to this once a long reader (an export) no longer holds it."""
 BUSY_SECONDS = 1.0
+IDLE_STREAMS = 10_000
+"""Channels of which nothing is left that are still known by where they stood; the oldest are forgotten."""
 
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE streams (
-    id INTEGER PRIMARY KEY,
-    channel TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    UNIQUE (channel, epoch)
-);
-CREATE TABLE publications (
-    seq INTEGER PRIMARY KEY,
-    stream INTEGER NOT NULL REFERENCES streams (id),
-    offset INTEGER NOT NULL,
-    time_ms INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    key TEXT,
-    data TEXT NOT NULL,
-    info TEXT NOT NULL,
-    tags TEXT NOT NULL,
-    UNIQUE (stream, offset)
-);
-CREATE UNIQUE INDEX keys ON publications (key) WHERE key IS NOT NULL;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
+_FORGET_FORMER = """
+DELETE FROM streams WHERE id NOT IN (SELECT max(id) FROM streams GROUP BY channel)
+AND NOT EXISTS (SELECT 1 FROM publications WHERE stream = streams.id)
 """
-_FORGET_STREAMS = """
-DELETE FROM streams WHERE NOT EXISTS (SELECT 1 FROM publications WHERE stream = streams.id)
+_FORGET_IDLE = """
+DELETE FROM streams WHERE id IN (
+    SELECT id FROM streams WHERE NOT EXISTS (SELECT 1 FROM publications WHERE stream = streams.id)
+    ORDER BY id DESC LIMIT -1 OFFSET ?
+)
 """
 _COLUMNS = ("stream", "offset", "time_ms", "kind", "key", "data", "info", "tags")
 _INSERT = f"INSERT INTO publications ({', '.join(_COLUMNS)}) "
@@ -71,7 +55,18 @@ _FIRST = """
 SELECT offset, epoch FROM publications JOIN streams ON streams.id = stream WHERE key = ?
 """
 _TOPS = """
-SELECT id, channel, epoch, (SELECT max(offset) FROM publications WHERE stream = streams.id) FROM streams
+SELECT id, channel, epoch,
+    max(base, coalesce((SELECT max(offset) FROM publications WHERE stream = streams.id), 0))
+FROM streams
+"""
+_MOVE_ON = """
+INSERT INTO streams (channel, epoch, base) VALUES (?, ?, ?)
+ON CONFLICT (channel, epoch) DO UPDATE SET base = max(base, excluded.base)
+"""
+_RAISE_BASES = """
+UPDATE streams SET base = gone.top
+FROM (SELECT stream, max(offset) AS top FROM publications WHERE seq < ? GROUP BY stream) AS gone
+WHERE id = gone.stream AND base < gone.top
 """
 _OLD = f"""
 SELECT coalesce(min(seq) FILTER (WHERE time_ms >= ?), max(seq) + 1)
@@ -80,10 +75,6 @@ FROM (SELECT seq, time_ms FROM publications ORDER BY seq LIMIT {TRIM_ROWS})
 
 
 Result = TypeVar("Result")
-
-
-class NotAJournal(sqlite3.DatabaseError):
-    """A SQLite file that another program, or a newer Lanecast, has made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,32 +138,39 @@ class JournalFile:
 
     def _prepare(self, synchronous: str) -> None:
         """Write nothing in a file that is a journal already: if it is corrupt, it is to be kept as it is."""
-        is_new = self._recognise()
-        if is_new:
+        version = recognise(self._database)
+        if not version:
             self._database.execute("PRAGMA auto_vacuum = incremental")
         (mode,) = self._database.execute("PRAGMA journal_mode = wal").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError(f"the file system allows no write-ahead log (mode {mode})")
         self._database.execute(f"PRAGMA synchronous = {synchronous}")
         self._database.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-        if is_new:
-            self._database.executescript(_SCHEMA)
-        self._database.execute(_FORGET_STREAMS)
-        for stream, channel, epoch, top in self._database.execute(_TOPS):
-            self._streams[channel, epoch] = _Stream(stream, top)
+        bring_up(self._database, version)
+        self._forget()
+        self._find_streams()
 
-    def _recognise(self) -> bool:
-        """Whether it is empty. What is not ours, or was made by a later version, is left alone."""
-        application, version = self._pragma("application_id"), self._pragma("user_version")
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        is_empty: bool = tables == 0
-        if not is_empty and (application != APPLICATION_ID or version > VERSION):
-            raise NotAJournal(f"not a journal of this version (id {application}, version {version})")
-        return is_empty
+    def _forget(self) -> None:
+        """Forget streams that nobody can come back to; a channel that is forgotten begins another epoch."""
+        with self._transaction():
+            self._database.execute(_FORGET_FORMER)
+            if self._database.execute(_FORGET_IDLE, (IDLE_STREAMS,)).rowcount:
+                self._database.execute("UPDATE journal SET epoch = ?", (new_epoch(),))
 
-    def _pragma(self, name: str) -> int:
-        value: int = self._database.execute(f"PRAGMA {name}").fetchone()[0]
-        return value
+    def _find_streams(self) -> None:
+        tops = self._database.execute(_TOPS)
+        self._streams = {(channel, epoch): _Stream(stream, top) for stream, channel, epoch, top in tops}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def close(self) -> None:
         self._database.close()
@@ -210,14 +208,8 @@ class JournalFile:
         self, append: Callable[[Sequence[Record], Streams], list[Kept]], records: Sequence[Record]
     ) -> list[Kept]:
         moved: Streams = {}
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             kept = append(records, moved)
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
         self._streams.update(moved)
         return kept
 
@@ -251,8 +243,9 @@ class JournalFile:
         return stream.id, stream.top, record.time_ms, record.kind, record.unique_key, *texts
 
     def _begin(self, record: Record) -> _Stream:
-        insert = "INSERT INTO streams (channel, epoch) VALUES (?, ?)"
-        cursor = self._database.execute(insert, (record.channel, record.position.epoch))
+        insert = "INSERT INTO streams (channel, epoch, base) VALUES (?, ?, ?)"
+        position = record.position
+        cursor = self._database.execute(insert, (record.channel, position.epoch, position.offset))
         assert cursor.lastrowid is not None
         return _Stream(cursor.lastrowid, record.position.offset)
 
@@ -264,16 +257,43 @@ class JournalFile:
             data, info, tags = (text.encode() for text in texts)
             yield Row(channel, Position(offset, epoch), time_ms, kind, data, info, tags)
 
-    def positions(self) -> dict[str, Position]:
+    def standing(self) -> Standing:
         """Where each channel stands: on the stream that was begun last."""
         in_order = sorted(self._streams.items(), key=lambda stream: stream[1].id)
-        return {channel: Position(stream.top, epoch) for (channel, epoch), stream in in_order}
+        positions = {channel: Position(stream.top, epoch) for (channel, epoch), stream in in_order}
+        (epoch,) = self._database.execute("SELECT epoch FROM journal").fetchone()
+        return Standing(epoch, positions)
+
+    @property
+    def date_ms(self) -> int | None:
+        """What date it was told last; None if it never was."""
+        date_ms: int | None = self._database.execute("SELECT date_ms FROM journal").fetchone()[0]
+        return date_ms
 
     def size(self) -> tuple[int, int]:
         """(rows, bytes): rows are only ever deleted from the oldest on."""
         first, last = self._database.execute("SELECT min(seq), max(seq) FROM publications").fetchone()
-        pages = self._pragma("page_count") - self._pragma("freelist_count")
-        return (last - first + 1 if last else 0), pages * self._pragma("page_size")
+        pages = pragma(self._database, "page_count") - pragma(self._database, "freelist_count")
+        return (last - first + 1 if last else 0), pages * pragma(self._database, "page_size")
+
+    # Going on
+
+    def move_on(self, standing: Standing) -> None:
+        """Have the channels go on from there; others that it knows, where they stand but in that epoch.
+
+        So no position from before what it did not keep is taken for one from after it.
+        """
+        moved = {channel: (standing.epoch, top.offset) for channel, top in self.standing().positions.items()}
+        moved |= {channel: (top.epoch, top.offset) for channel, top in standing.positions.items()}
+        with self._transaction():
+            self._database.executemany(_MOVE_ON, ((channel, *place) for channel, place in moved.items()))
+            self._database.execute("UPDATE journal SET epoch = ?", (standing.epoch,))
+        self._find_streams()
+
+    def note_date(self, date_ms: int, behind_ms: int) -> None:
+        """Remember what date it is, unless what it was told last is less than so far from it."""
+        if self.date_ms is None or abs(date_ms - self.date_ms) >= behind_ms:
+            self._database.execute("UPDATE journal SET date_ms = ?", (date_ms,))
 
     # Forgetting
 
@@ -288,7 +308,9 @@ class JournalFile:
         is_full = self.size()[1] > limit_bytes
         # Nothing is as young as this: then as many go as may at a time.
         (bound,) = self._database.execute(_OLD, (2**62 if is_full else before_ms,)).fetchone()
-        deleted = self._database.execute("DELETE FROM publications WHERE seq < ?", (bound,)).rowcount
+        with self._transaction():
+            self._database.execute(_RAISE_BASES, (bound,))
+            deleted = self._database.execute("DELETE FROM publications WHERE seq < ?", (bound,)).rowcount
         if deleted:
             # As a script, since each step of it frees one page, and `execute` takes one step.
             self._database.executescript("PRAGMA incremental_vacuum")

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from monitor.errors import ConfigError
-from monitor.storage.journal_file import APPLICATION_ID
+from monitor.storage.journal_form import APPLICATION_ID
 
 _ROWS = """
 SELECT channel, epoch, offset, time_ms, kind, substr(key, length(channel) + 2), data, info, tags
@@ -29,7 +29,10 @@ _REPEATED = """
 SELECT key, count(*) FROM publications NOT INDEXED WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1
 """
 _STRAYS = "SELECT count(*) FROM publications WHERE stream NOT IN (SELECT id FROM streams)"
-_SUMMARY = "SELECT count(*), (SELECT count(DISTINCT channel) FROM streams) FROM publications"
+_SUMMARY = """
+SELECT (SELECT count(*) FROM publications), count(DISTINCT channel)
+FROM streams WHERE id IN (SELECT stream FROM publications)
+"""
 
 
 @dataclass(frozen=True, slots=True)

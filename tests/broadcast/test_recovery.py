@@ -13,6 +13,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import RECOVERED_SHARE, Hub
+from monitor.broadcast.journaled import Journaled, Standing
 from monitor.broadcast.recovery import RECOVERED_MAX, Unrecoverable, Wish
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
@@ -251,7 +252,8 @@ class RecoveryMachine(RuleBasedStateMachine):
         if is_journaled and before.stream(CHANNEL).offset:
             history = before.stream(CHANNEL)
             kept = history.read(self.clock_ns(), since=None, limit=None, reverse=False)
-            self.hub.restore(CHANNEL, history.position, kept)
+            standing = Standing(before.epochs.of_journal, {CHANNEL: history.position})
+            Journaled(self.hub).restore(standing, {CHANNEL: kept})
         else:
             self.stream = Stream()
 

@@ -9,6 +9,7 @@ from typing import Any
 import trio
 
 from monitor.broadcast.history import Position
+from monitor.clock import wall_ms
 from monitor.config import Settings
 from monitor.engine import Engine, build_engine
 from monitor.health.journal import JournalMeter
@@ -65,6 +66,12 @@ class Running:
             while not claim(self.engine.health.journal):  # noqa: ASYNC110 - a meter has no event
                 await trio.sleep(0.01)
 
+    def recovers(self, since: Position, channel: str = "orders:ann") -> list[bytes] | None:
+        """What a client gets that comes back with this position; None if it is told that it can't."""
+        hub = self.engine.hub
+        missed = hub.stream(channel).missed(since, hub.now_ns(), limit=1_000, limit_bytes=2**40)
+        return None if missed is None else [publication.data for publication in missed]
+
     async def publish(self, data: bytes, channel: str = "orders:ann", key: str = "") -> Position:
         position = await self.engine.hub.publish(channel, data, key=key).wait()
         assert position is not None
@@ -72,10 +79,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(directory: Path, **settings: Any) -> AsyncIterator[Running]:
+async def running(
+    directory: Path, *, wall_ms: Callable[[], int] = wall_ms, **settings: Any
+) -> AsyncIterator[Running]:
     """Leaving ends it as a server does: what waits is kept still."""
     given = Settings(data_dir=directory, **settings)
-    engine = build_engine(given, Keyring(KEYS), frozenset())
+    engine = build_engine(given, Keyring(KEYS), frozenset(), wall_ms=wall_ms)
     journal = await take_over(engine, given)
     assert journal is not None
     async with trio.open_nursery() as nursery:

@@ -3,15 +3,17 @@
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import BadPublication, TooBusy
+from monitor.clock import wall_ms
 from monitor.events import Event
 from monitor.restart import take_over
-from monitor.storage import journal as journal_module
+from monitor.storage import home, journal
 from monitor.storage.lock import JournalInUse
 from tests.market.events import listing, order_fill, order_update
 from tests.storage.journal import Running, kept, opened, record, running
@@ -19,6 +21,17 @@ from tests.storage.journal import Running, kept, opened, record, running
 pytestmark = pytest.mark.trio
 
 CHANNEL = "orders:ann"
+YEAR_MS = 365 * 86_400_000
+
+
+class Clock:
+    """A wall clock that can be set."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return wall_ms() + self.ahead_ms
 
 
 def in_file(directory: Path) -> list[tuple[int, bytes]]:
@@ -112,6 +125,16 @@ async def test_a_new_server_goes_on_where_the_last_one_was(tmp_path: Path) -> No
         assert await each.publish(b"3") == Position(4, before.epoch)
 
 
+async def test_who_waits_at_an_empty_channel_waits_at_the_same_one_after_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        before = {channel: each.engine.hub.stream(channel).position for channel in (CHANNEL, "trades:all")}
+    async with running(tmp_path) as each:
+        assert each.recovers(before[CHANNEL]) == []
+        await each.publish(b"1")
+        assert each.recovers(before[CHANNEL]) == [b"1"]
+        assert each.recovers(before["trades:all"], "trades:all") is None
+
+
 async def test_history_that_is_older_than_its_namespace_allows_is_not_restored(tmp_path: Path) -> None:
     kept(tmp_path, [record(1), record(2, time_ms=2**50)])
     async with running(tmp_path, namespaces={"orders": {"history_seconds": 60}}) as each:
@@ -151,7 +174,7 @@ async def test_a_fill_that_memory_has_forgotten_is_known_to_the_file(
     async with running(tmp_path) as each:
         for event in (listing("BTCUSDT"), order_fill("f1")):
             each.engine.ingest(event, 0)
-    monkeypatch.setattr(journal_module, "RESTORED_ROWS", 0)
+    monkeypatch.setattr(home, "RESTORED_ROWS", 0)
     async with running(tmp_path) as each:
         for event in (listing("BTCUSDT"), order_fill("f1"), order_fill("f2")):
             each.engine.ingest(event, 0)
@@ -178,6 +201,27 @@ async def test_a_second_server_on_the_same_journal_is_refused(tmp_path: Path) ->
         with pytest.raises(JournalInUse, match=rf"another server \(process {os.getpid()}\)"):
             await take_over(each.engine, each.engine.house.settings)
         assert await each.publish(b"1")
+
+
+async def test_a_clock_that_leaps_ahead_deletes_nothing_for_now_and_hides_nothing_from_who_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "UPKEEP_SECONDS", 0.02)
+    clock = Clock()
+    settings: dict[str, Any] = {"journal": {"days": 1}, "namespaces": {"orders": {"history_seconds": 60}}}
+    async with running(tmp_path, wall_ms=clock, **settings) as each:
+        first = await each.publish(b"1")
+        clock.ahead_ms = YEAR_MS
+        await each.publish(b"2")
+        await each.until(lambda meter: meter.rows == 2)
+    async with running(tmp_path, wall_ms=clock, **settings) as each:
+        assert each.recovers(first) == [b"2"]
+        await each.publish(b"3")
+        await each.until(lambda meter: meter.rows == 3)
+        clock.ahead_ms = 0
+        await each.publish(b"4")
+        await each.until(lambda meter: meter.rows == 4)
+        assert each.recovers(first) == [b"2", b"3", b"4"]
 
 
 async def test_what_is_too_old_is_deleted_while_it_runs(tmp_path: Path) -> None:

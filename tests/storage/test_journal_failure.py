@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from monitor.app import serve
+from monitor.broadcast.history import Position
 from monitor.config import Settings
 from monitor.control import Control
 from monitor.health.alerts import Finding
@@ -124,6 +125,61 @@ async def test_when_the_disk_has_room_again_the_journal_goes_on(small_disk: Path
     async with running(small_disk) as each:
         assert each.engine.hub.stream(CHANNEL).position == again
         assert await each.publish(b'"next"') == type(again)(again.offset + 1, again.epoch)
+
+
+async def test_who_was_away_throughout_a_loss_is_told_so_by_the_server_after(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        before = await each.publish(b'"kept"')
+        bob = await each.publish(b'"kept"', "orders:bob")
+        with files_of_at_most(2 << 20):
+            await fill(each)
+            lost = await each.publish(b'"unkept"')
+            assert each.recovers(before) is None
+    async with running(tmp_path) as each:
+        assert each.recovers(before) is each.recovers(lost) is each.recovers(bob, "orders:bob") is None
+        after = await each.publish(b'"kept again"')
+    async with running(tmp_path) as each:
+        assert each.recovers(after) == []
+        assert (await each.publish(b'"next"')) == Position(after.offset + 1, after.epoch)
+
+
+async def test_a_loss_is_told_though_the_journal_came_back_and_nothing_was_published_since(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as each:
+        before = await each.publish(b'"kept"')
+        with files_of_at_most(2 << 20):
+            await fill(each)
+            lost = await each.publish(b'"unkept"')
+        await each.until(is_durable)
+    async with running(tmp_path) as each:
+        assert each.recovers(before) is None
+        assert each.recovers(lost) == []
+        assert (await each.publish(b'"next"')) == Position(lost.offset + 1, lost.epoch)
+
+
+async def test_a_loss_is_told_of_a_server_that_never_had_its_journal(tmp_path: Path) -> None:
+    async with running(tmp_path) as each:
+        before = await each.publish(b'"kept"')
+    holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    async with running(tmp_path) as each:
+        assert await each.publish(b'"unkept"')
+        assert is_lost(each.engine.health.journal)
+    holder.close()
+    async with running(tmp_path) as each:
+        assert each.recovers(before) is None
+
+
+async def test_who_left_before_a_loss_and_comes_back_after_is_told_by_the_same_server(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as each:
+        before = await each.publish(b'"kept"')
+        with files_of_at_most(2 << 20):
+            await fill(each)
+        await each.until(is_durable)
+        assert each.recovers(before) is None
 
 
 async def test_a_quota_is_a_full_disk(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from monitor.broadcast.history import Position
+from monitor.broadcast.journaled import Standing
 from monitor.broadcast.receipt import Kept
 from monitor.storage import journal_file
-from monitor.storage.journal_file import JournalFile, NotAJournal
+from monitor.storage.journal_file import JournalFile
+from monitor.storage.journal_form import NotAJournal
 from tests.storage.journal import NOW_MS, opened, record
 
 HUGE = 2**40
@@ -29,7 +31,7 @@ def test_offsets_go_on_where_they_were_after_the_file_is_opened_again(tmp_path: 
     ]
     first.close()
     again = opened(tmp_path)
-    assert again.positions() == {"orders:ann": Position(2, "e")}
+    assert again.standing().positions == {"orders:ann": Position(2, "e")}
     assert again.append([record(3)]) == [Kept(Position(3, "e"))]
     assert offsets(again) == [1, 2, 3]
     again.close()
@@ -39,7 +41,7 @@ def test_a_stream_that_is_new_to_the_journal_goes_on_from_where_its_channel_stoo
     file = opened(tmp_path)
     file.append([record(1), record(2)])
     file.append([record(9, epoch="later", base=8), record(10, epoch="later", base=8)])
-    assert file.positions() == {"orders:ann": Position(10, "later")}
+    assert file.standing().positions == {"orders:ann": Position(10, "later")}
     assert offsets(file) == [1, 2, 9, 10]
     file.close()
 
@@ -124,9 +126,7 @@ def test_a_clock_set_back_neither_deletes_what_is_young_nor_makes_holes(tmp_path
     file.close()
 
 
-def test_a_stream_of_which_all_was_deleted_goes_on_while_it_is_open_and_is_forgotten_then(
-    tmp_path: Path,
-) -> None:
+def test_a_stream_of_which_all_was_deleted_goes_on(tmp_path: Path) -> None:
     file = opened(tmp_path)
     file.append([record(1), record(2)])
     file.trim(NOW_MS + 10, HUGE)
@@ -134,7 +134,63 @@ def test_a_stream_of_which_all_was_deleted_goes_on_while_it_is_open_and_is_forgo
     file.trim(NOW_MS + 10, HUGE)
     file.close()
     again = opened(tmp_path)
-    assert again.positions() == {}
+    assert again.standing().positions == {"orders:ann": Position(3, "e")}
+    assert again.append([record(4)]) == [Kept(Position(4, "e"))]
+    again.close()
+
+
+def test_of_streams_with_nothing_left_the_oldest_are_forgotten_and_their_epoch_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "IDLE_STREAMS", 2)
+    file = opened(tmp_path)
+    epoch = file.standing().epoch
+    file.append([record(number, f"orders:{number}", epoch=epoch) for number in range(4)])
+    file.trim(NOW_MS + 10, HUGE)
+    file.close()
+    again = opened(tmp_path)
+    assert set(again.standing().positions) == {"orders:2", "orders:3"}
+    assert again.standing().epoch != epoch
+    again.close()
+
+
+def test_channels_without_a_stream_have_the_same_epoch_after_it_is_opened_again(tmp_path: Path) -> None:
+    epochs = set()
+    for _ in range(2):
+        file = opened(tmp_path)
+        epochs.add(file.standing().epoch)
+        file.close()
+    assert len(epochs) == 1
+
+
+def test_moving_on_leaves_no_channel_where_it_was(tmp_path: Path) -> None:
+    file = opened(tmp_path)
+    file.append([record(1), record(2), record(3, "orders:bob")])
+    file.move_on(Standing("later", {"orders:ann": Position(9, "since"), "orders:eve": Position(4, "since")}))
+    places = {
+        "orders:ann": Position(9, "since"),
+        "orders:bob": Position(1, "later"),
+        "orders:eve": Position(4, "since"),
+    }
+    assert file.standing() == Standing("later", places)
+    assert file.append([record(4, epoch="since", base=9)]) == [Kept(Position(10, "since"))]
+    file.close()
+    again = opened(tmp_path)
+    assert again.standing() == Standing("later", places | {"orders:ann": Position(10, "since")})
+    again.close()
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    file = opened(tmp_path)
+    file.append([record(1), record(2)])
+    file.close()
+    first = sqlite3.connect(tmp_path / "journal.db")
+    first.executescript("DROP TABLE journal; ALTER TABLE streams DROP base; PRAGMA user_version = 1")
+    first.close()
+    again = opened(tmp_path)
+    assert again.date_ms == NOW_MS + 2
+    assert again.append([record(3)]) == [Kept(Position(3, "e"))]
+    assert offsets(again) == [1, 2, 3]
     again.close()
 
 
@@ -145,7 +201,7 @@ def test_the_file_and_its_log_are_readable_by_their_owner_alone(tmp_path: Path) 
     file.close()
 
 
-@pytest.mark.parametrize("pragma", ["user_version = 2", "application_id = 7"])
+@pytest.mark.parametrize("pragma", ["user_version = 3", "application_id = 7"])
 def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, pragma: str) -> None:
     opened(tmp_path).close()
     other = sqlite3.connect(tmp_path / "journal.db")
