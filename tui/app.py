@@ -8,12 +8,14 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import trio
+from platformdirs import user_config_path, user_state_path
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -22,23 +24,29 @@ from monitor.client import websocket_url
 from monitor.errors import ConfigError
 from tui.guest import run_guest
 from tui.help import HelpScreen
+from tui.keys import Scope, read_keys, scope_of
 from tui.link import Link
 from tui.model import Call, Model, Part
 from tui.panels.header import ViewBar
+from tui.refresh import REFRESH_SECONDS, faster, slower
 from tui.screens.alerts import AlertsView
 from tui.screens.bots import BotsView
 from tui.screens.channels import ChannelsView
+from tui.screens.connection import ConnectionView
 from tui.screens.connections import ConnectionsView
 from tui.screens.feeds import FeedsView
 from tui.screens.ledger import LedgerView
 from tui.screens.logs import LogsView
 from tui.screens.overview import OverviewView
 from tui.screens.view import View
+from tui.table import Table
 from tui.terminal import Terminal
+from tui.themes import THEMES, keep_theme, read_theme
 
-DRAW_SECONDS = 0.25
 CLOCK_SECONDS = 1.0
-"""How often ages are written anew."""
+"""How often ages are written anew, at most."""
+HURRY_SECONDS = 1.0
+"""However slowly the screen is drawn, what was asked for just now is on it at once."""
 
 VIEWS: tuple[type[View], ...] = (
     OverviewView,
@@ -52,6 +60,9 @@ VIEWS: tuple[type[View], ...] = (
 )
 """In the order of their number keys."""
 
+OPENED: tuple[type[View], ...] = (ConnectionView,)
+"""Those that are opened from others."""
+
 
 class Console(App[None]):
     TITLE = "lanecast"
@@ -62,34 +73,68 @@ class Console(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012 - the same
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"go('{view.NAME}')", view.NAME, show=False)
+            Binding(str(number), f"go('{view.NAME}')", "The views at the top", show=False, id=view.NAME)
             for number, view in enumerate(VIEWS, 1)
         ),
-        Binding("r", "reconnect", "Reconnect"),
-        Binding("question_mark", "help", "Help"),
-        Binding("q", "quit", "Quit"),
+        Binding("r", "reconnect", "Reconnect", id="reconnect"),
+        Binding("plus", "faster", "Draw more often", show=False, id="faster"),
+        Binding("minus", "slower", "Draw less often", show=False, id="slower"),
+        Binding("T", "change_theme", "Theme", show=False, id="theme"),
+        Binding("ctrl+p", "command_palette", "Palette", show=False, id="palette"),
+        Binding("question_mark", "help", "Help", id="help"),
+        Binding("q", "quit", "Quit", id="quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
-    commands: ClassVar[dict[str, str]] = {
-        **{word: f"go('{view.NAME}')" for view in VIEWS for word in (view.NAME, *view.ALIASES)},
-        **{word: word for word in ("quit", "help", "reconnect")},
-        "q": "quit",
-    }
-    """What the `:` prompt takes, and what is done then."""
 
-    def __init__(self, model: Model, link: Link, *, is_read_only: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        link: Link,
+        *,
+        is_read_only: bool = False,
+        keys: Mapping[str, str] = MappingProxyType({}),
+        theme_file: Path | None = None,
+    ) -> None:
+        """`keys` are the operator's own, by action; in the file the theme is kept that he chooses."""
         super().__init__(driver_class=Terminal)
         self.is_read_only = is_read_only
         self.model = model
-        self._link = link
+        self.link = link
         self._asked: tuple[Call, ...] = ()
         self._maps: tuple[str, ...] = ()
+        self._drawn_at = 0.0
+        self._hurried_at = 0.0
         self.trio_token: trio.lowlevel.TrioToken | None = None
+        self.keys = keys
+        self.set_keymap(dict(keys))
+        for theme in THEMES:
+            self.register_theme(theme)
+        self._theme_file: Path | None = None
+        if theme_file is not None and (chosen := read_theme(theme_file)) in self.available_themes:
+            self.theme = chosen
+        self._theme_file = theme_file
+        self.commands = _commands(self.available_themes)
+        """What the `:` prompt takes, and what is done then."""
+
+    def watch_theme(self, name: str) -> None:
+        """Remember what the operator chose."""
+        if self._theme_file is None:
+            return
+        try:
+            keep_theme(self._theme_file, name)
+        except ConfigError as error:
+            self.notify(str(error), severity="warning", markup=False)
+
+    def key_of(self, action: str) -> str:
+        """The key for one of the console's own actions, as it is shown."""
+        bound = next(each for each in self.BINDINGS if isinstance(each, Binding) and each.id == action)
+        first, *_ = self.keys.get(action, bound.key).split(",")
+        return self.get_key_display(bound.with_key(first))
 
     def on_mount(self) -> None:
         """Start drawing."""
-        self.set_interval(DRAW_SECONDS, self.draw)
-        self.set_interval(CLOCK_SECONDS, self.tick)
+        self.set_interval(REFRESH_SECONDS[0], self.beat)
+        self.set_interval(CLOCK_SECONDS, self.age)
 
     @property
     def view(self) -> View:
@@ -99,6 +144,18 @@ class Console(App[None]):
     def now(self) -> float:
         """The wall clock's seconds since 1970."""
         return time.time()
+
+    def beat(self) -> None:
+        """Draw, if it is time, or something was asked for a moment ago."""
+        now, slack = time.monotonic(), REFRESH_SECONDS[0] / 2
+        is_due = now - self._drawn_at >= self.model.refresh_seconds - slack
+        if is_due or now - self._hurried_at < HURRY_SECONDS:
+            self._drawn_at = now
+            self.draw()
+
+    def age(self) -> None:
+        """Have what ages drawn with the next beat that draws."""
+        self.model.changed.add(Part.TIME)
 
     def draw(self) -> None:
         """Draw what changed since the last time."""
@@ -112,23 +169,20 @@ class Console(App[None]):
             text, is_bad = self.model.notices.popleft()
             self.notify(text, severity="error" if is_bad else "information", markup=False)
 
-    def tick(self) -> None:
-        """Draw what ages."""
-        self.model.changed.add(Part.TIME)
-        self.draw()
-
     def ask(self, calls: tuple[Call, ...], maps: tuple[str, ...] = ()) -> None:
         """Have this asked every second and these maps followed; of several views the last one counts."""
+        self._hurried_at = time.monotonic()
         if calls != self._asked:
             self._asked = calls
-            self._tell(self._link.ask, calls)
+            self._tell(self.link.ask, calls)
         if maps != self._maps:
             self._maps = maps
-            self._tell(self._link.follow_maps, maps)
+            self._tell(self.link.follow_maps, maps)
 
     def act(self, call: Call, words: str) -> None:
         """Have the server do this; the operator is told of it in these words."""
-        self._tell(self._link.act, call, words)
+        self._hurried_at = time.monotonic()
+        self._tell(self.link.act, call, words)
 
     def _tell(self, call: Callable[..., None], *arguments: object) -> None:
         if self.trio_token is not None:
@@ -155,10 +209,24 @@ class Console(App[None]):
         await self.action_go(event.view)
 
     def action_reconnect(self) -> None:
-        self._tell(self._link.reconnect)
+        self._tell(self.link.reconnect)
+
+    def action_faster(self) -> None:
+        self._refresh_every(faster(self.model.refresh_seconds))
+
+    def action_slower(self) -> None:
+        self._refresh_every(slower(self.model.refresh_seconds))
+
+    def _refresh_every(self, seconds: float) -> None:
+        self.model.refresh_seconds = seconds
+        self.model.changed.add(Part.LINK)
+        self.draw()
+
+    def action_theme(self, name: str) -> None:
+        self.theme = name
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(self.view))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers."""
@@ -170,6 +238,17 @@ class Console(App[None]):
         yield SystemCommand("Quit", "Leave at once", self.exit)
 
 
+def _commands(themes: Iterable[str]) -> dict[str, str]:
+    """By what is typed, the action."""
+    return {
+        **{word: f"go('{view.NAME}')" for view in VIEWS for word in (view.NAME, *view.ALIASES)},
+        **{word: word for word in ("quit", "help", "reconnect")},
+        "q": "quit",
+        "theme": "change_theme",
+        **{f"theme {name}": f"theme('{name}')" for name in themes},
+    }
+
+
 def run_console(
     url: str, token: str, certificate_file: Path | None = None, *, is_read_only: bool = False
 ) -> int:
@@ -178,22 +257,30 @@ def run_console(
     One that is for reading only offers nothing that does something to a client.
     With the file of a certificate the server must have that one, whatever names are in it.
     The terminal is left as it was, also on SIGTERM, SIGHUP and SIGINT. Raises ConfigError
-    when `url` is no server's address, or when there is no terminal.
+    when `url` is no server's address, the operator's keys can't be used, or there is no terminal.
     """
     websocket_url(url)
     # Textual draws on standard error and would wait for keys for ever.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the console needs a terminal; without one, /metrics tells how the server is")
-    return asyncio.run(_run(url, token, certificate_file, is_read_only=is_read_only))
-
-
-async def _run(url: str, token: str, certificate_file: Path | None, *, is_read_only: bool) -> int:
+    keys = read_keys(user_config_path("lanecast") / "console.toml", [_scope(view) for view in VIEWS + OPENED])
     model = Model(url)
     link = Link(model, token, certificate_file)
-    app = Console(model, link, is_read_only=is_read_only)
+    theme_file = user_state_path("lanecast") / "theme"
+    return asyncio.run(
+        _run(Console(model, link, is_read_only=is_read_only, keys=keys, theme_file=theme_file))
+    )
+
+
+def _scope(view: type[View]) -> Scope:
+    """All that can be told by a key while a view is looked at."""
+    return scope_of((Table, view, Console))
+
+
+async def _run(app: Console) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         loop.add_signal_handler(number, app.exit)
-    async with run_guest(link.run, app.exit) as app.trio_token:
+    async with run_guest(app.link.run, app.exit) as app.trio_token:
         await app.run_async()
     return app.return_code or 0

@@ -1,49 +1,83 @@
-"""The `?` screen: every key and sign on one page."""
+"""The `?` screen: the keys as they are bound now, in the view on top, and what the signs mean."""
 
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.app import App, ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-_KEYS = (
-    ("1 … 8", "the views in the line at the top"),
-    (":", "a view by its name, as :conn; :q quits"),
-    ("Tab, ⇧Tab", "next, previous list"),
-    ("↑ ↓ j k g G", "move; Page Up, Page Down, Home, End too"),
-    ("Enter, Esc", "open a connection, unfold a feed; go back"),
-    ("x, m, b", "of a connection: disconnect, ladder, budget"),
-    ("t", "ledger: by channel, by client"),
-    ("a, z", "of an alert: acknowledge, silence for a time"),
-    ("v", "log: from which level on"),
-    ("/", "filter: a text, ~regular expression, !all others; Esc clears"),
-    ("s, S", "sort the list: next column, other way"),
-    ("p, Space, f", "troubles only; pause; follow the row"),
-    ("← →, c, C, e", "choose a cell; copy it, the row; export as CSV"),
-    ("r", "reconnect now"),
-    ("Ctrl-P", "command palette"),
-    ("q, Ctrl-C", "quit"),
-)
-_SIGNS = (
-    ("● ▲ ✖", "well; near its limit or in trouble; over it or down"),
-    ("○ ◌", "a quiet feed; one that waits or connects"),
-    ("lanes", "depth waits now, peak was the most in a minute"),
-    ("dim", "old; the line at the top says since when"),
-)
+from tui.table import Table
+
+if TYPE_CHECKING:
+    from tui.screens.view import View
+
+KEY_CELLS = 17
+_SIGNS = {
+    "● ▲ ✖": "well; near its limit or in trouble; over or down",
+    "○ ◌": "a quiet feed; one that waits or connects",
+    "lanes": "depth waits now, peak is the most of a minute",
+    "dim": "old; the line at the top says since when",
+}
 
 
 class HelpScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,question_mark,q,enter", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Close"),
+        Binding("question_mark", "dismiss", "Close", id="help"),
+    ]
+
+    def __init__(self, view: "View") -> None:
+        """Explains what the keys do in this view."""
+        super().__init__()
+        self._view = view
 
     def compose(self) -> ComposeResult:
         """One box."""
-        box = Static(Content("\n").join([*_lines(_KEYS), Content(""), *_lines(_SIGNS)]), id="help")
+        with VerticalScroll(id="help") as box:
+            yield Static(Content("\n").join(self._lines()))
         box.border_title = "Keys and signs"
         box.border_subtitle = "Esc closes"
-        yield box
+
+    def _lines(self) -> Iterable[Content]:
+        for title, keys in key_groups(self._view, self.app).items():
+            if not keys:
+                continue
+            yield Content.styled(title, "bold")
+            yield from _entries(keys)
+            yield Content("")
+        yield Content.styled("Signs", "bold")
+        yield from _entries(_SIGNS)
 
 
-def _lines(entries: tuple[tuple[str, str], ...]) -> list[Content]:
-    return [Content.assemble((f"{name:<14}", "bold $text-accent"), text) for name, text in entries]
+def key_groups(view: "View", app: App[Any]) -> dict[str, dict[str, str]]:
+    """By title, the keys as they are shown and what they do."""
+    groups: dict[str, dict[str, list[str]]] = {"Here": {}, "Everywhere": {}, "Lists": {}}
+    bindings = view.active_bindings.values()
+    texts = {each.binding.action: _text(each.binding) for each in bindings if each.binding.id}
+    for active in bindings:
+        if (text := texts.get(active.binding.action)) is not None:
+            keys = groups[_group(active, view)].setdefault(text, [])
+            keys.append(app.get_key_display(active.binding))
+    return {title: {" ".join(keys): text for text, keys in group.items()} for title, group in groups.items()}
+
+
+def _text(binding: Binding) -> str:
+    return binding.tooltip or binding.description
+
+
+def _group(active: ActiveBinding, view: "View") -> str:
+    if isinstance(active.node, Table):
+        return "Lists"
+    is_own = any(active.binding.id == bound.id for bound in type(view).__dict__.get("BINDINGS", ()))
+    return "Here" if is_own else "Everywhere"
+
+
+def _entries(entries: Mapping[str, str]) -> Iterable[Content]:
+    return (
+        Content.assemble((f"  {name:<{KEY_CELLS}}", "bold $text-accent"), text)
+        for name, text in entries.items()
+    )

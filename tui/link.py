@@ -1,7 +1,7 @@
 """The console's way to the server: what it follows, and what it asks for while someone looks.
 
 Runs in Trio and knows no terminal. Reports go into the model as they come; rows are asked for
-once a second, and only while they are shown, because that costs the server work.
+once a second at most, and only while they are shown, because that costs the server work.
 """
 
 import math
@@ -65,7 +65,7 @@ class Link:
         self._again.set()
 
     def ask(self, calls: tuple[Call, ...]) -> None:
-        """Make these calls at once and then every second, until others are asked for."""
+        """Make these calls at once and then as often as is drawn, until others are asked for."""
         self._calls = calls
         self._asked.set()
 
@@ -171,7 +171,8 @@ class Link:
             self._asked = trio.Event()
             for call in self._calls:
                 await self._look(client, call)
-            with trio.move_on_after(POLL_SECONDS if self._calls else math.inf):
+            pause_seconds = max(POLL_SECONDS, self._model.refresh_seconds)
+            with trio.move_on_after(pause_seconds if self._calls else math.inf):
                 await self._asked.wait()
 
     async def _look(self, client: Client, call: Call) -> None:

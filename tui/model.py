@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from monitor.client import LinkState, Status
+from tui.refresh import REFRESH_SECONDS
 from tui.reports import (
     AlertReport,
     BooksReport,
@@ -137,6 +138,8 @@ class Model:
     """Oldest first."""
     places: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By method, where the next call of it goes on."""
+    refresh_seconds: float = REFRESH_SECONDS[0]
+    """How often the operator wants to see what is new."""
     queries: dict[str, Query] = field(default_factory=dict)
     """By list, what the operator wants of those that the server sorts."""
     fills: dict[tuple[str, str, str], FillReport] = field(default_factory=dict)

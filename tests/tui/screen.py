@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -50,7 +51,8 @@ class Screen:
         await self.draw()
 
     async def draw(self) -> None:
-        self.app.tick()
+        self.app.age()
+        self.app.draw()
         await self.pilot.pause()
 
     @property
@@ -65,13 +67,15 @@ class Screen:
         return [widget.render_line(y).text.rstrip() for y in range(widget.size.height)]
 
 
-def run(story: Callable[[Screen], Awaitable[None]], size: tuple[int, int] = (160, 50)) -> None:
-    """Tell the story to a fresh console with one server's reports."""
+def run(
+    story: Callable[[Screen], Awaitable[None]], size: tuple[int, int] = (160, 50), **options: Any
+) -> None:
+    """Tell the story to a fresh console with one server's reports; the options are the console's."""
 
     async def tell() -> None:
         model = Model("http://127.0.0.1:8000")
         link = RecordingLink(model)
-        app = Console(model, link)
+        app = Console(model, link, **options)
         app.trio_token = link  # type: ignore[assignment]
         async with app.run_test(size=size) as pilot:
             model.set_link(Status(LinkState.CONNECTED), 0.0)

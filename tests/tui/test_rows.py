@@ -189,16 +189,16 @@ def test_head_leaves_out_what_there_is_no_room_for() -> None:
 def test_banner_says_since_when_why_and_what_to_do() -> None:
     model = Model("http://127.0.0.1:8000")
     model.set_link(Status(LinkState.CONNECTED), NOON)
-    assert banner_text(model, NOON) == ""
-    assert "no health report for 4s" in banner_text(model, NOON + 1 + HEALTH_LATE_SECONDS)
+    assert banner_text(model, NOON, "r") == ""
+    assert "no health report for 4s" in banner_text(model, NOON + 1 + HEALTH_LATE_SECONDS, "r")
     model.set_link(Status(LinkState.CONNECTING, "shutdown", 3001, failures=1), NOON + 5)
-    text = banner_text(model, NOON + 8)
+    text = banner_text(model, NOON + 8, "r")
     assert ", 3s · attempt 2 · r tries now · shutdown (code 3001)" in text
     model.set_link(Status(LinkState.CONNECTING, "ws://127.0.0.1:8000/x can't be reached", failures=1), NOON)
-    assert banner_text(model, NOON + 1).endswith("· r tries now · can't be reached")
+    assert banner_text(model, NOON + 1, "r").endswith("· r tries now · can't be reached")
     model.set_link(Status(LinkState.DISCONNECTED, "invalid token", 3500), NOON + 9)
-    assert "disconnected since" in banner_text(model, NOON + 9)
-    assert "r tries again · invalid token (code 3500)" in banner_text(model, NOON + 9)
+    assert "disconnected since" in banner_text(model, NOON + 9, "r")
+    assert "r tries again · invalid token (code 3500)" in banner_text(model, NOON + 9, "r")
 
 
 def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> None:
@@ -208,9 +208,9 @@ def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> Non
     model.set_link(Status(LinkState.CONNECTED), NOON + 40)
     model.note_gap("orders:ann", NOON + 40)
     words = f"orders:ann: {clock_text(NOON_MS + 10_000)} to {clock_text(NOON_MS + 40_000)} not received"
-    assert banner_text(model, NOON + 41) == f" ▲ {words}"
+    assert banner_text(model, NOON + 41, "r") == f" ▲ {words}"
     model.set_health(health(), NOON + 101)
-    assert banner_text(model, NOON + 101) == ""
+    assert banner_text(model, NOON + 101, "r") == ""
     model.add_fill("ann", fill())
     told = [texts(FillsTable, row)["market"] for row in FillsTable().rows(model, NOON)]
     assert told == [words, fill()["market"]]
@@ -220,9 +220,9 @@ def test_banner_says_what_an_operator_may_not_see() -> None:
     model = Model("")
     model.set_link(Status(LinkState.CONNECTED), NOON)
     model.refuse("orders:paper", "unknown channel")
-    assert banner_text(model, NOON) == ""
+    assert banner_text(model, NOON, "r") == ""
     model.refuse("ops:health", "subscribe ops:health was refused: permission denied (code 103)")
-    assert "ops:health was refused" in banner_text(model, NOON)
+    assert "ops:health was refused" in banner_text(model, NOON, "r")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The lines at the top: which server, how it is, and whether what is shown is still true."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from monitor.client import LinkState
 from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, printable, rate_text, span_text
 from tui.model import Gap, Model, Part
 from tui.panels.panel import Panel
+from tui.refresh import refresh_text
 from tui.reports import HealthReport
 
 _LINKS = {
@@ -44,9 +45,13 @@ class Banner(Static, Panel):
 
     SHOWS = frozenset({Part.LINK, Part.TIME})
 
+    def __init__(self, reconnect_key: str) -> None:
+        super().__init__()
+        self._reconnect_key = reconnect_key
+
     def show(self, model: Model, now: float) -> None:
         """Appear, change or go."""
-        text = banner_text(model, now)
+        text = banner_text(model, now, self._reconnect_key)
         self.display = bool(text)
         _update(self, Content(text))
 
@@ -61,10 +66,10 @@ class ViewBar(Static, Panel):
             super().__init__()
             self.view = view
 
-    def __init__(self, views: Iterable[str]) -> None:
-        """`views` in the order of their number keys."""
+    def __init__(self, views: Mapping[str, str]) -> None:
+        """`views` with the key of each, in their order."""
         super().__init__()
-        self._views = tuple(views)
+        self._views = views
         self._current = ""
         self._path: Sequence[str] = ()
         self._tabs: list[Tab] = []
@@ -95,16 +100,16 @@ class Tab(NamedTuple):
 
 
 def tabs(
-    views: Sequence[str], current: str, path: Sequence[str], counts: Mapping[str, int], width: int
+    views: Mapping[str, str], current: str, path: Sequence[str], counts: Mapping[str, int], width: int
 ) -> list[Tab]:
     """One for each view; where they don't all fit, only the current one and those with a count have names."""
     names = {view: view + (f" {counts[view]}" if counts.get(view) else "") for view in views}
     names[current] = " ▸ ".join([names.get(current, current), *map(printable, path[1:])])
-    is_brief = sum(cell_len(name) + 3 for name in names.values()) > width + 1
+    is_brief = sum(cell_len(f"{key} {names[view]} ") for view, key in views.items()) > width + 1
     found = []
-    for number, view in enumerate(views, 1):
+    for view, key in views.items():
         is_current, is_alarming = view == current, bool(counts.get(view))
-        text = f"{number} {names[view]}" if is_current or is_alarming or not is_brief else str(number)
+        text = f"{key} {names[view]}" if is_current or is_alarming or not is_brief else key
         found.append(Tab(view, text, _tab_style(is_current, is_alarming)))
     return found
 
@@ -125,8 +130,8 @@ def identity(model: Model, width: int) -> Parts:
     health = model.health
     word, style = _LINKS[model.link.state]
     address = urlsplit(health["address"] if health else model.url).netloc
-    parts: Parts = [(" lanecast  ", "bold $text-accent"), (word, style)]
-    parts += [("  ", ""), (printable(address), "bold"), (" ", "")]
+    parts: Parts = [(" lanecast ", "bold $text-accent"), (word, style)]
+    parts += [(" ", ""), (printable(address), "bold"), (" ", "")]
     if health is None:
         return parts
     process = health["process"]
@@ -135,6 +140,7 @@ def identity(model: Model, width: int) -> Parts:
         ("up", span_text(health["uptime_seconds"])),
         ("cpu", f"{process['cpu_percent']:.0f}%"),
         ("mem", bytes_text(process["memory_bytes"])),
+        ("⟳", refresh_text(model.refresh_seconds)),
         ("version", printable(health["version"])),
     )
 
@@ -172,18 +178,18 @@ def _cells(parts: Parts) -> int:
     return sum(cell_len(text) for text, _ in parts)
 
 
-def banner_text(model: Model, now: float) -> str:
-    """Empty while all is well."""
+def banner_text(model: Model, now: float, key: str) -> str:
+    """Empty while all is well; `key` reconnects."""
     if model.health_is_late(now):
         silence = span_text(now - model.health_at)
-        return f" ▲ no health report for {silence}: what is shown may be old · r reconnects"
+        return f" ▲ no health report for {silence}: what is shown may be old · {key} reconnects"
     refused = next((text for name, text in model.refusals.items() if name.startswith("ops")), "")
     if model.is_connected:
         if refused:
             return f" ✖ {printable(refused)}"
         gap = model.gap_to_show(now)
         return f" ▲ {printable(gap.channel)}: {gap_text(gap)}" if gap else ""
-    return _link_text(model, now)
+    return _link_text(model, now, key)
 
 
 def gap_text(gap: Gap) -> str:
@@ -192,7 +198,7 @@ def gap_text(gap: Gap) -> str:
     return f"{since} to {until} not received"
 
 
-def _link_text(model: Model, now: float) -> str:
+def _link_text(model: Model, now: float, key: str) -> str:
     link = model.link
     is_final = link.state is LinkState.DISCONNECTED
     since = f"since {clock_text(int(model.link_since * 1_000))}, {span_text(now - model.link_since)}"
@@ -201,4 +207,4 @@ def _link_text(model: Model, now: float) -> str:
     # The address stands in the line above; here it would push the cause out of 80 columns.
     why = f" · {_ADDRESS.sub('', printable(link.reason))}{code}" if link.reason else ""
     words = "✖ disconnected" if is_final else "◌ not connected"
-    return f" {words} {since}{tries} · r tries {'again' if is_final else 'now'}{why}"
+    return f" {words} {since}{tries} · {key} tries {'again' if is_final else 'now'}{why}"

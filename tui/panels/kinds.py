@@ -41,7 +41,7 @@ class KindsTable(Table):
         Column("limit", "limit", 5, is_number=True),
         Column("used", "of limit", GAUGE_CELLS, from_width=104),
         Column("late", "late", 6, is_number=True, from_width=86),
-        Column("budget", "left", 5, is_number=True),
+        Column("budget", "left", 4, is_number=True),
         Column("e2e", "to client", 13, is_number=True, from_width=136),
         Column("stages", "wait/encode/write", 17, is_number=True, from_width=150),
         Column("worst_client", "worst client", ID_CELLS + 8),

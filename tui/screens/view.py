@@ -38,10 +38,12 @@ class View(Screen[None]):
     FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("colon", "command", "Go to", id="command"),
-        Binding("slash", "filter", "Filter", id="filter"),
+        Binding("colon", "command", "Go to", tooltip="A view or a command by its name", id="command"),
+        Binding("slash", "filter", "Filter", tooltip="A text, ~regular expression, !all others", id="filter"),
         Binding("e", "export", "Export as CSV", show=False, id="export"),
-        Binding("escape", "back", "Back", show=False, id="back"),
+        Binding("escape", "back", "Back, or show all rows again", show=False, id="back"),
+        Binding("tab", "app.focus_next", "Next list", show=False, id="next_list"),
+        Binding("shift+tab", "app.focus_previous", "List before", show=False, id="list_before"),
     ]
 
     def __init__(self) -> None:
@@ -52,11 +54,11 @@ class View(Screen[None]):
     def compose(self) -> ComposeResult:
         """The head, the view's own panels, the foot."""
         yield Header()
-        yield ViewBar(self.console.MODES)
-        yield Banner()
+        yield ViewBar({view: self.console.key_of(view) for view in self.console.MODES})
+        yield Banner(self.console.key_of("reconnect"))
         yield from self.compose_panels()
         yield Prompt(self.FILTER_HINT, id="filter")
-        yield Prompt("a view, or quit, help, reconnect", self.console.commands, id="command")
+        yield Prompt("a view, theme, reconnect, help or quit", self.console.commands, id="command")
         yield Footer()
 
     def compose_panels(self) -> ComposeResult:
