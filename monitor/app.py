@@ -18,6 +18,7 @@ from monitor.address import local_url
 from monitor.config import DEMO_ACCOUNT, AlertsSettings, Settings
 from monitor.control import Control, heed_signals
 from monitor.engine import Engine, build_engine
+from monitor.events import AccountPast
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import Health
 from monitor.health.metrics import CONTENT_TYPE, exposition
@@ -144,8 +145,8 @@ async def serve(
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)
-                history = {"since_ms": _last_fill_ms(engine, feed)} if feed.has_history else {}
-                await edges.start(partial(feed.run, engine.ingest, health.feeds[name], **history))
+                past = {"past": _past(engine, feed)} if feed.has_history else {}
+                await edges.start(partial(feed.run, engine.ingest, health.feeds[name], **past))
             async with trio.open_nursery() as entrance:
                 await entrance.start(door.run, listeners, control.ending)
                 _settle_memory()
@@ -180,11 +181,11 @@ class _Feed(NamedTuple):
     account: str | None
     run: Callable[..., Awaitable[None]]
     has_history: bool = False
-    """It looks up the fills of its account since the last one that is known: `since_ms`."""
+    """It looks up the fills of its account that nobody told, by what is known of it: `past`."""
 
 
-def _last_fill_ms(engine: Engine, feed: _Feed) -> int | None:
-    return engine.market.last_fill_ms(feed.account, feed.venue) if feed.account else None
+def _past(engine: Engine, feed: _Feed) -> AccountPast | None:
+    return engine.market.past(feed.account, feed.venue) if feed.account else None
 
 
 def _feeds(settings: Settings) -> dict[str, _Feed]:

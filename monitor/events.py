@@ -230,6 +230,16 @@ class BotLifecycle:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class AccountPast:
+    """What is known of an account at a venue when its feed begins: where to look for what nobody told."""
+
+    last_ms: int
+    """When its newest order or fill happened, in the venue's time."""
+    markets: frozenset[str]
+    """In which it has had orders."""
+
+
 Event = (
     MarketListed
     | Trade

@@ -13,11 +13,12 @@ import trio
 
 from monitor.clock import wall_ms
 from monitor.config import BinanceAccountSettings
-from monitor.events import Event, MarketListed, OrderFill, OrderUpdate, Side
+from monitor.events import AccountPast, Event, MarketListed, OrderFill, OrderUpdate, Side
 from monitor.feeds.binance_fills import BinanceFills
 from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
 from monitor.feeds.dialect import (
     IDS_REMEMBERED,
+    OVERLAP_MS,
     Dialect,
     Fetch,
     Garbage,
@@ -47,15 +48,16 @@ async def run_binance_account(
     sink: Sink,
     health: FeedHealth,
     *,
-    since_ms: int | None = None,
+    past: AccountPast | None = None,
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the account's orders until cancelled; fills from `since_ms` on are looked up."""
+    """Feed the account's orders until cancelled; fills since its past are looked up, symbol by symbol."""
     key, secret = settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
-    since_ms = wall_ms() if since_ms is None else since_ms
+    symbols = {*settings.symbols, *(past.markets if past else ())}
+    since_ms = past.last_ms if past else wall_ms()
     dialect = BinanceAccountDialect(
-        settings.account, key, secret, health, symbols=settings.symbols, since_ms=since_ms
+        settings.account, key, secret, health, symbols=sorted(symbols), since_ms=since_ms
     )
     async with open_rest(settings.rest_url) as client:
         fills = BinanceFills(client, dialect, key, secret)
@@ -80,7 +82,7 @@ class BinanceAccountDialect(Dialect):
         since_ms: int = 0,
     ) -> None:
         super().__init__(health)
-        self._since_ms = since_ms
+        self._since_ms = max(0, since_ms - OVERLAP_MS)
         self._last_ids: dict[str, int | None] = dict.fromkeys(symbols)
         """The newest fill of each symbol that is known; None where nothing is."""
         self._gaps: dict[str, int | None] = {}

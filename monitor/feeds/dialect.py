@@ -25,6 +25,9 @@ logger = logging.getLogger("lanecast.feeds")
 DIGITS_LIMIT = 30
 """No price or size of any venue has more; int() of an endless text would hold the loop."""
 POWERS: list[int] = [10**exponent for exponent in range(DIGITS_LIMIT + 1)]
+OVERLAP_MS = 600_000
+"""Looked up again before what is known: clocks differ, and a process may end before its last lookup did.
+What is known already is passed over."""
 IDS_REMEMBERED = 10_000
 """Trades and fills; a venue that repeats itself after a reconnect goes back less far."""
 TIME_LIMIT_MS = 2**53

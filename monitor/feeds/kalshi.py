@@ -15,8 +15,18 @@ import trio
 
 from monitor.clock import wall_ms
 from monitor.config import KalshiSettings
-from monitor.events import BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
-from monitor.feeds.dialect import IDS_REMEMBERED, UNREADABLE, Dialect, Fetch, Garbage, Reconnect, Send, whole
+from monitor.events import AccountPast, BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
+from monitor.feeds.dialect import (
+    IDS_REMEMBERED,
+    OVERLAP_MS,
+    UNREADABLE,
+    Dialect,
+    Fetch,
+    Garbage,
+    Reconnect,
+    Send,
+    whole,
+)
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.feeds.kalshi_key import load_signer, sign_upgrade
@@ -38,8 +48,6 @@ PATH = "/trade-api/ws/v2"
 MARKETS_PER_COMMAND = 500
 ASK_NS = 5_000_000_000
 """Least time between two requests for the same books or the same channel."""
-OVERLAP_MS = 60_000
-"""Asked for again beyond a gap: clocks differ, and what is known already is passed over."""
 ORDERS_LIMIT = 10_000
 """Orders whose fills are added up."""
 CHANNEL_ERRORS = (10, 25)
@@ -53,13 +61,13 @@ async def run_kalshi(
     sink: Sink,
     health: FeedHealth,
     *,
-    since_ms: int | None = None,
+    past: AccountPast | None = None,
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the markets until cancelled, own fills since `since_ms`; ConfigError when the key can't be had."""
+    """Feed the markets and own fills until cancelled; ConfigError when the key can't be had."""
     signer = load_signer(settings.private_key_file)
-    since_ms = wall_ms() if since_ms is None else since_ms
+    since_ms = past.last_ms if past else wall_ms()
     dialect = KalshiDialect(settings.markets, settings.account, health, since_ms=since_ms)
     async with open_rest(settings.rest_url) as client:
         route = Route(
@@ -95,7 +103,7 @@ class KalshiDialect(Dialect):
     ) -> None:
         super().__init__(health)
         self.gap_ms = since_ms - OVERLAP_MS
-        """Since when there may be fills that we were not told."""
+        """Since when there may be fills that we were not told, in the venue's time."""
         self._markets = dict.fromkeys(markets)
         self._account = account or ""
         self._names = [BOOKS, TRADES, TICKERS] + ([FILLS] if account else [])
@@ -255,13 +263,11 @@ class KalshiDialect(Dialect):
             return ()
         return (*self._list(fill.market), self._add_up(fill))
 
-    def backfill(self, rows: Iterable[Any], asked_ms: int) -> list[Event]:
-        """The rows of the history, oldest first, that are news; may raise what a wrong shape raises.
-
-        They are all that happened up to `asked_ms`.
-        """
+    def backfill(self, rows: Iterable[Any]) -> list[Event]:
+        """The rows of the history, oldest first, that are news; may raise what a wrong shape raises."""
         fills = [replace(read_fill(row, self._account), is_backfilled=True) for row in rows]
-        self.gap_ms = asked_ms - OVERLAP_MS
+        # Not by our clock: one that was ahead for a while would leave a hole.
+        self.gap_ms = max([self.gap_ms, *(fill.time_ms - OVERLAP_MS for fill in fills)])
         news = [fill for fill in fills if self._fills.add((fill.market, fill.fill_id))]
         return [event for fill in news for event in (*self._list(fill.market), self._add_up(fill))]
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
-from monitor.clock import wall_ms
 from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.feeds.dialect import UNREADABLE, text
@@ -34,7 +33,6 @@ class KalshiFills:
 
     async def fetch(self, channel: str) -> list[Event]:
         """The fills since the dialect's gap began; FeedError when they must be asked for again."""
-        began_ms = wall_ms()
         rows: list[dict[str, Any]] = []
         params = {"limit": str(PAGE_ROWS), "min_ts": str(self._dialect.gap_ms // 1_000)}
         try:
@@ -45,7 +43,7 @@ class KalshiFills:
                     break
                 params["cursor"] = text(page["cursor"])
             # The venue tells the newest first.
-            return self._dialect.backfill(reversed(rows), began_ms)
+            return self._dialect.backfill(reversed(rows))
         except UNREADABLE as error:
             raise FeedError(f"the fills are none ({type(error).__name__})") from None
 

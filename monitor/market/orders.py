@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from monitor.events import OrderFill, OrderUpdate
+from monitor.events import AccountPast, OrderFill, OrderUpdate
 from monitor.market.market import Market
 from monitor.market.payload import Told
 from monitor.market.view import Sections
@@ -18,6 +18,8 @@ from monitor.seen import SeenIds
 FILLS_SHOWN = 50
 _SEEN_FILLS = 100_000
 _OPEN_ORDERS = 1_000
+_MARKETS = 1_000
+"""In which there were orders; the one that was heard of longest ago is forgotten."""
 _OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
 
 
@@ -52,8 +54,8 @@ class Orders:
         self.open = OpenOrders()
         self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
         self._seen = SeenIds(_SEEN_FILLS)
-        self.last_fill_ms: dict[str, int] = {}
-        """By venue, in the venue's time."""
+        self._times: dict[str, int] = {}
+        """When each market's newest order or fill happened; the last to be heard of last."""
 
     def knows(self, told: Told) -> bool:
         """Whether the fill was told before."""
@@ -61,9 +63,9 @@ class Orders:
 
     def take(self, told: Told, payload: bytes) -> None:
         """Take what a payload says, which was encoded as `payload`."""
+        self._note_time(told)
         if told["type"] == "order_fill":
             self._seen.add(fill_key(told))
-            self._note_time(told)
             self._fills.append(orjson.Fragment(payload))
         elif told["status"] in _OPEN_STATUSES:
             self.open.put(told["order"], {name: value for name, value in told.items() if name != "type"})
@@ -71,9 +73,20 @@ class Orders:
             self.open.drop(told["order"])
 
     def _note_time(self, told: Told) -> None:
-        venue, time_ms = told["market"].partition(".")[0], told.get("time")
+        market, time_ms = told["market"], told.get("time")
         if isinstance(time_ms, int):
-            self.last_fill_ms[venue] = max(time_ms, self.last_fill_ms.get(venue, 0))
+            self._times[market] = max(time_ms, self._times.pop(market, 0))
+            if len(self._times) > _MARKETS:
+                del self._times[next(iter(self._times))]
+
+    def past(self, venue: str) -> AccountPast | None:
+        """What is known of the account at a venue; None if that is nothing."""
+        times = {
+            market.removeprefix(f"{venue}."): time_ms
+            for market, time_ms in self._times.items()
+            if market.startswith(f"{venue}.")
+        }
+        return AccountPast(max(times.values()), frozenset(times)) if times else None
 
     def sections(self) -> Sections:
         return {"orders": self.open.updates(), "fills": list(self._fills)}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from monitor.errors import FeedError
 from monitor.events import (
+    AccountPast,
     BookDelta,
     BookIncrement,
     BookSnapshot,
@@ -262,9 +263,9 @@ class MarketState:
         """Those of which anything was heard, by market as its channel has it: `sim.BTCUSDT`."""
         return ((key, market.book) for key, market in list(self._markets.items()) if market.book.version)
 
-    def last_fill_ms(self, account: str, venue: str) -> int | None:
-        """When the account's newest fill at a venue happened, as far as is known."""
-        return self._account(account).orders.last_fill_ms.get(venue)
+    def past(self, account: str, venue: str) -> AccountPast | None:
+        """What is known of an account's orders and fills at a venue; None if that is nothing."""
+        return self._account(account).orders.past(venue)
 
     def restore(self, channel: str, payload: bytes) -> None:
         """Take what went out before the server ended; a backend's payload of another form is passed over."""

@@ -1,5 +1,6 @@
 """Fills that no stream told: looked up in the venue's history after a gap, marked, and told once."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from monitor.config import BinanceAccountSettings
 from monitor.errors import FeedError
-from monitor.events import OrderFill
+from monitor.events import AccountPast, OrderFill
 from monitor.feeds import binance_fills, kalshi_fills
-from monitor.feeds.binance_account import BinanceAccountDialect
+from monitor.feeds.binance_account import BinanceAccountDialect, run_binance_account
 from monitor.feeds.binance_fills import BinanceFills
-from monitor.feeds.dialect import Fetch
-from monitor.feeds.kalshi import FILLS, OVERLAP_MS, KalshiDialect
+from monitor.feeds.dialect import OVERLAP_MS, Fetch
+from monitor.feeds.kalshi import FILLS, KalshiDialect
 from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.feeds.kalshi_key import load_signer
 from monitor.feeds.rest import open_rest
@@ -23,6 +25,7 @@ from tests.captures import write_capture
 from tests.feeds.test_binance_account import REPORT
 from tests.feeds.test_kalshi import write_key
 from tests.venue.client import standing_in
+from tests.venue.test_binance import Listener
 
 pytestmark = pytest.mark.trio
 
@@ -80,10 +83,31 @@ async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_pat
 async def test_binance_fills_since_the_last_one_that_is_known_are_found_at_a_start(tmp_path: Path) -> None:
     reports = [report(1, 1_000), report(2, 2_000), report(3, 3_000, "YUSDT"), report(4, 3_000)]
     capture = write_capture(tmp_path / "session.gz", reports)
-    dialect = binance(since_ms=2_000)
+    dialect = binance(since_ms=2_000 + OVERLAP_MS)
     assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
     async with standing_in(capture) as base:
         assert await look_up(base, dialect) == [("2", True), ("4", True)]
+
+
+async def test_a_binance_symbol_of_the_past_is_looked_up_though_no_setting_names_it(tmp_path: Path) -> None:
+    reports = [report(1, 1_000), report(2, 2_000, "YUSDT")]
+    capture = write_capture(tmp_path / "session.gz", reports, every_seconds=3_600)
+    listener, health = Listener(), FeedHealth("binance_account", "binance")
+    async with standing_in(capture, speed=1) as base, trio.open_nursery() as nursery:
+        rest = base.replace("ws", "http", 1)
+        wanted: dict[str, Any] = {
+            "account": "me",
+            "api_key": "k",
+            "api_secret": "s",
+            "url": base,
+            "rest_url": rest,
+        }
+        settings = BinanceAccountSettings.model_validate(wanted)
+        past = AccountPast(1_000 + OVERLAP_MS, frozenset({"YUSDT"}))
+        nursery.start_soon(partial(run_binance_account, settings, listener, health, past=past))
+        await listener.wait_until(lambda: any(fill.market == "YUSDT" for fill in listener.of(OrderFill)))
+        nursery.cancel_scope.cancel()
+    assert ("2", True) in told(listener.events)
 
 
 async def test_binance_history_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +164,17 @@ async def test_kalshi_fills_since_the_gap_are_found_oldest_first(
         assert next(event.time_ms for event in found if isinstance(event, OrderFill)) == 2_000_000
         assert told(await fetcher(client, dialect).fetch(FILLS)) == []
     assert dialect.gap_ms > 2_000_000
+
+
+async def test_a_kalshi_gap_begins_by_the_venues_time_however_our_clock_was_set(
+    tmp_path: Path, fetcher: Any
+) -> None:
+    session = [kalshi_fill(f"f{number}", OVERLAP_MS * number) for number in (2, 3)]
+    capture = write_capture(tmp_path / "session.gz", session)
+    dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=2 * OVERLAP_MS)
+    async with standing_in(capture) as base, open_rest(base.replace("ws", "http", 1)) as client:
+        assert told(await fetcher(client, dialect).fetch(FILLS)) == [("f2", True), ("f3", True)]
+    assert dialect.gap_ms == 2 * OVERLAP_MS
 
 
 async def test_kalshi_refuses_a_lookup_that_is_not_signed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from monitor.events import AccountPast
 from monitor.market import orders as orders_module
 from monitor.seen import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
@@ -94,5 +95,11 @@ def test_a_fill_that_was_looked_up_afterwards_says_so() -> None:
     (live,) = tell(state, order_fill("f2"))
     assert orjson.loads(late.payload)["backfilled"] is True
     assert "backfilled" not in orjson.loads(live.payload)
-    assert state.last_fill_ms("paper", "sim") == NOW_MS
-    assert state.last_fill_ms("paper", "kalshi") is None
+
+
+def test_markets_of_an_account_are_known_by_its_orders_and_its_fills() -> None:
+    state = market_state("BTCUSDT", "ETHUSDT")
+    tell(state, order_fill("f1"))
+    tell(state, replace(order_update("o1", "NEW"), market="ETHUSDT", time_ms=NOW_MS + 5))
+    assert state.past("paper", "sim") == AccountPast(NOW_MS + 5, frozenset({"BTCUSDT", "ETHUSDT"}))
+    assert state.past("paper", "kalshi") is None

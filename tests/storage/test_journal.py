@@ -154,10 +154,14 @@ async def test_orders_fills_and_bots_are_there_again(tmp_path: Path) -> None:
         before = orjson.loads(view.whole())
         assert [order["order"] for order in before["orders"]] == ["o1"]
         assert [fill["fill"] for fill in before["fills"]] == ["f1", "f2"]
+        past = each.engine.market.past("paper", "sim")
+        assert past is not None
+        assert past.markets == {"BTCUSDT"}
     async with running(tmp_path) as each:
         view = each.engine.market.view("orders:paper")
         assert view is not None
         assert orjson.loads(view.whole()) == before
+        assert each.engine.market.past("paper", "sim") == past
 
 
 async def test_a_fill_that_the_venue_tells_again_after_a_restart_is_shown_once(tmp_path: Path) -> None:

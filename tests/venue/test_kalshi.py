@@ -11,6 +11,7 @@ from trio_websocket import ConnectionRejected
 
 from monitor.config import KalshiSettings
 from monitor.events import (
+    AccountPast,
     BookIncrement,
     BookSnapshot,
     BookStatus,
@@ -269,7 +270,7 @@ async def listen(capture: Path, key: Path, count: int) -> tuple[Listener, FeedHe
         settings = KalshiSettings(
             markets=["A", "B"], key_id="id", private_key_file=key, account="me", url=base, rest_url=rest
         )
-        nursery.start_soon(partial(run_kalshi, settings, listener, health, since_ms=0))
+        nursery.start_soon(partial(run_kalshi, settings, listener, health, past=AccountPast(0, frozenset())))
         await listener.wait_until(
             lambda: len(listener.of(BookSnapshot)) + len(listener.of(BookIncrement)) >= count
         )
