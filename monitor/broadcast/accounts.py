@@ -55,11 +55,11 @@ class Accounts:
         self._health.note_offered(item.lane, item.count, len(item.payload))
 
     def resend(self, item: Item) -> None:
-        """What a reply brings again is offered as what is published is."""
+        """What a reply brings again is offered as what is published is; its bytes count once it is framed."""
         if not item.resent:
             return
         for resent in item.resent:
-            self.ledgers[resent.channel].resend(resent.count, self._share(item, resent))
+            self.ledgers[resent.channel].resend(resent.count)
             self._health.totals.resent += resent.count
         self._health.note_offered(item.lane, item.count, len(item.payload))
 
@@ -86,6 +86,7 @@ class Accounts:
         self.reply_bytes += self._frame_bytes(item)
         for resent in item.resent:
             share_bytes = self._share(item, resent)
+            self.ledgers[resent.channel].offered_bytes += share_bytes
             self.ledgers[resent.channel].deliver(resent.count, share_bytes)
             self.retire(resent.channel)
             self.reply_bytes -= share_bytes

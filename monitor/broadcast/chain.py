@@ -65,7 +65,9 @@ class Link(Item):
         if self.base is None:
             return self
         if self._alone is None:
-            self._alone = Link(self, None)
+            alone = Link(self, None)
+            # What is told in full anyway is one form, with one frame for all.
+            self._alone = self if alone.payload == self.payload else alone
         return self._alone
 
 

@@ -4,8 +4,7 @@ A client whose socket has room is written to at once. One whose socket is full h
 behind: it gets an outbox and one writer task until it has caught up. Nobody waits for it.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
 
 import trio
 
@@ -17,6 +16,7 @@ from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
 from monitor.broadcast.outbox import Outbox, oldest_ns
 from monitor.broadcast.pace import Budget, Pace
+from monitor.broadcast.wire import Wire
 from monitor.config import Lane
 from monitor.health.health import Health
 
@@ -32,38 +32,21 @@ LADDER = "ladder"
 """Why a publication was dropped: the client stands where it does without."""
 
 
-class Wire(Protocol):
-    """The socket under a client."""
-
-    def fileno(self) -> int:
-        """A descriptor that takes frames as they are, -1 if they must pass `send_now`."""
-        ...
-
-    def send_now(self, data: bytes | memoryview) -> int:
-        """Write what the socket takes at once; 0 if it is full. Raises OSError if it is broken.
-
-        What was not taken comes first in the next call: it may be on its way already, encrypted.
-        """
-        ...
-
-    async def wait_writable(self) -> None: ...
-
-
 class Client:
     """Sends items to one connection, at once or later."""
 
     __slots__ = (
         "_attend",
         "_health",
-        "_ladder",
         "_lose",
+        "_make_frame",
         "_on_step",
         "_outbox",
         "_outbox_bytes",
         "_pace",
         "_rest",
         "_rest_items",
-        "_torn",
+        "_stirred",
         "_wire",
         "_write_seconds",
         "_writer_done",
@@ -75,9 +58,9 @@ class Client:
         "id",
         "is_behind",
         "is_closed",
+        "ladder",
         "ledgers",
         "send_now",
-        "step_since",
         "user",
     )
 
@@ -92,6 +75,7 @@ class Client:
         attend: Callable[["Client"], None],
         on_step: Callable[[], None],
         lose: Callable[[int, str], None],
+        make_frame: Callable[[Item, Encoding, Callable[[], None]], None],
     ) -> None:
         """What the client's keepers are told.
 
@@ -99,6 +83,7 @@ class Client:
             attend: it has fallen behind: run `catch_up`, and call `judge` now and then.
             on_step: it stands on another step of the ladder now.
             lose: end the connection with this code and reason, later, from its own task.
+            make_frame: make a frame that takes long where it holds nobody up, and call back.
         """
         self.encoding = encoding
         self.fileno = wire.fileno()
@@ -111,6 +96,7 @@ class Client:
         self.accounts = Accounts(encoding, health, self.groups)
         self.ledgers = self.accounts.ledgers
         """By channel; up to date after `settle`."""
+        self.ladder = Ladder()
         self.is_behind = False
         self.is_closed = False
         self._wire = wire
@@ -123,50 +109,34 @@ class Client:
         self._attend = attend
         self._on_step = on_step
         self._lose = lose
-        self._ladder: Ladder | None = None
-        self._torn: frozenset[str] = frozenset()
-        """Channels of which the ladder has kept something from it."""
+        self._make_frame = make_frame
         self._pace: Pace | None = None
-        self.step_since = 0.0
-        """When it came to its step, in the loop's time."""
         self._writing: trio.CancelScope | None = None
         self._writer_done: trio.Event | None = None
+        self._stirred: trio.Event | None = None
+        """What the writer waits for while its outbox is held up."""
 
     @property
     def is_fast(self) -> bool:
         """A group may write to it by itself."""
-        is_special = self.is_behind or self.is_closed or self._ladder or self._pace
-        return not is_special
+        return not (self.is_behind or self.is_closed or self._pace) and self.ladder.is_at_rest
 
     # The ladder
 
-    @property
-    def step(self) -> Step:
-        return self._ladder.step if self._ladder else Step.FULL
-
     def judge(self, now: float) -> bool:
         """Let the backlog lead up or down the ladder; False once there is nothing left to watch."""
-        if self.is_closed or not (self.is_behind or self._ladder):
+        if self.is_closed:
             return False
-        ladder = self._ladder or Ladder()
-        self._ladder = ladder
-        if ladder.judge(self.pending_bytes / self._outbox_bytes, now):
-            self.step_since = now
+        if self.ladder.judge(self.pending_bytes / self._outbox_bytes, now):
             self._on_step()
-        if ladder.step is Step.FULL and ladder.pinned is None and not self.is_behind:
-            self._ladder = None
-            self._rejoin()
-        return True
-
-    @property
-    def pinned(self) -> Step | None:
-        """The step that an operator keeps it on."""
-        return self._ladder.pinned if self._ladder else None
+        if self.is_behind or not self.ladder.is_at_rest:
+            return True
+        self._rejoin()
+        return False
 
     def pin(self, step: Step | None) -> None:
         """Keep it on a step from the next `judge` on; with None its backlog leads it again."""
-        self._ladder = self._ladder or Ladder()
-        self._ladder.pinned = step
+        self.ladder.pinned = step
         for group in self.groups.values():
             group.rest(self)
 
@@ -175,16 +145,8 @@ class Client:
         if self._outbox is not None:
             self._do_without(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)))
 
-    def torn_channels(self) -> Iterator[str]:
-        """Those of its channels that it did not get everything of, because of where it stood."""
-        return iter(self._torn)
-
-    def _does_without(self, item: Item) -> bool:
-        """What follows a hole stays out as well, until the client asks anew: it would hide the hole."""
-        return item.channel in self._torn or (self.step is Step.SNAPSHOTS and item.is_of(MARKET_STREAM))
-
     def _do_without(self, items: list[Item]) -> None:
-        self._torn |= {item.channel for item in items}
+        self.ladder.torn |= {item.channel for item in items}
         self.accounts.drop(items, LADDER)
 
     # Its own pace
@@ -207,7 +169,8 @@ class Client:
     def _goes_before(self, item: Item) -> bool:
         """Whether an item is sent though the client's pace is spent; a full socket holds up everything."""
         is_pressing = item.lane is Lane.IMMEDIATE or not item.channel
-        return is_pressing and self._pace is not None and not self._rest
+        is_held_up = bool(self._rest) or (self._outbox is not None and self._outbox.holds_up(item.lane))
+        return is_pressing and self._pace is not None and not is_held_up and not self._takes_long(item)
 
     # Channels
 
@@ -219,7 +182,7 @@ class Client:
     def leave(self, channel: str, *, discard: bool) -> None:
         """Be no member any more; with `discard`, what is pending of the channel is dropped."""
         self.groups.pop(channel).remove(self)
-        self._torn -= {channel}
+        self.ladder.torn -= {channel}
         if discard:
             if self._outbox is not None:
                 self.accounts.drop(self._outbox.discard(lambda item: item.channel == channel), "left")
@@ -231,16 +194,12 @@ class Client:
             group.settle(self)
         return self.accounts.total()
 
-    @property
-    def reply_bytes(self) -> int:
-        """Sent outside of channels: replies, pings."""
-        return self.accounts.reply_bytes
-
     # What waits
 
     @property
     def pending_bytes(self) -> int:
-        return len(self._rest) + (self._outbox.bytes if self._outbox else 0)
+        waiting = self._outbox.bytes + self._outbox.held_bytes if self._outbox else 0
+        return len(self._rest) + waiting
 
     @property
     def room_bytes(self) -> int:
@@ -275,7 +234,7 @@ class Client:
         self.accounts.offer(item)
         if self.is_closed:
             self.accounts.drop([item], "disconnected")
-        elif self._does_without(item):
+        elif self.ladder.keeps_back(item):
             self._do_without([item])
         elif self._goes_before(item):
             self._send(item)
@@ -307,8 +266,30 @@ class Client:
         self._give_up(*WRITE_ERROR)
 
     def _send(self, item: Item) -> None:
-        if not self._write([item], item.frame(self.encoding)):
+        if self._takes_long(item):
             self.fall_behind()
+            self._hold(item)
+        elif not self._write([item], item.frame(self.encoding)):
+            self.fall_behind()
+
+    def _takes_long(self, item: Item) -> bool:
+        """Whether to make its frame here would hold up the others."""
+        return self.encoding.is_slow(len(item.payload)) and not item.has_frame(self.encoding)
+
+    def _hold(self, item: Item) -> None:
+        """Let it have its frame made elsewhere; until then its lane waits, and what is of another goes on."""
+        assert self._outbox is not None
+        self._outbox.hold(item)
+        self._make_frame(item, self.encoding, lambda: self._release(item))
+
+    def _release(self, item: Item) -> None:
+        if self._outbox is not None:
+            self._outbox.release(item)
+            self._stir()
+
+    def _stir(self) -> None:
+        if self._stirred is not None:
+            self._stirred.set()
 
     def _write(self, items: list[Item], data: bytes | memoryview) -> bool:
         """Write; False if something is left, which then waits as the rest."""
@@ -336,6 +317,7 @@ class Client:
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None
         queued, replaced = self._outbox.offer(item)
+        self._stir()
         if queued is None:
             self.accounts.drop([item], "slow")
             self._give_up(*SLOW)
@@ -356,6 +338,9 @@ class Client:
     async def _wait_for_room(self) -> bool:
         """False if the socket took nothing for too long, or broke: the client is lost then."""
         await trio.sleep(min(PAUSE_SECONDS_MAX, self._pause_seconds()))
+        while self._outbox is not None and self._outbox.is_held_up and not self._rest:
+            self._stirred = trio.Event()
+            await self._stirred.wait()
         with trio.move_on_after(self._write_seconds):
             try:
                 await self._wire.wait_writable()
@@ -372,9 +357,7 @@ class Client:
                 return False
             items, data = self._next_send()
             if not data:
-                self.is_behind, self._outbox = False, None
-                self._rejoin()
-                return True
+                return self._keep_up()
             if not self._write(items, data):
                 return False
         return True
@@ -384,7 +367,19 @@ class Client:
             return self._rest_items, self._rest
         assert self._outbox is not None
         items = self._outbox.take(0 if self._pace else SEND_BYTES, self._health.clock_ns())
+        while items and self._takes_long(items[-1]):
+            self._hold(items.pop())
+            items = items or self._outbox.take(0, self._health.clock_ns())
         return items, b"".join([item.frame(self.encoding) for item in items])
+
+    def _keep_up(self) -> bool:
+        """End being behind, unless something is held: the frame that it waits for is made elsewhere."""
+        if self._outbox:
+            return False
+        self.is_behind = False
+        self._outbox = None
+        self._rejoin()
+        return True
 
     def _rejoin(self) -> None:
         for group in self.groups.values():

@@ -121,7 +121,7 @@ class SendGroup:
 
     def resume(self, client: "Client") -> None:
         """The client keeps up: let it be ready as soon as it has been offered what was pushed so far."""
-        if not client.is_fast or client in self._fresh:
+        if not client.is_fast or client in self._fresh or client in self._places:
             return
         if self._queue:
             self._queue.append(client)

@@ -229,7 +229,7 @@ class Hub:
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
         if not found.has_room_for(wish.only):
             raise TooMany(f"channel {channel!r} has {FILTERS_MAX} tags filters, its limit: use one of them")
-        variant = self._variant(found, client.step)
+        variant = self._variant(found, client.ladder.step)
         start = self._find_start(found, client, wish, variant)
         self.outflow.flush(found)
         found.add(client, info, variant, is_chain=start.is_chain, only=wish.only)

@@ -8,6 +8,7 @@ never given less. What is pending merges at every step; past the last one the ou
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from monitor.broadcast.item import Item
 from monitor.config import Lane, Namespace
 
 
@@ -38,32 +39,50 @@ DOWN_SECONDS = 5.0
 
 
 class Ladder:
-    """Where one client stands."""
+    """Where one client stands, and what it went without there."""
 
-    __slots__ = ("_held_since", "pinned", "step")
+    __slots__ = ("_held_since", "pinned", "since", "step", "torn")
 
     def __init__(self) -> None:
         self.step = Step.FULL
+        self.since = 0.0
+        """When it came to its step, on the clock of `judge`."""
         self.pinned: Step | None = None
         """Where an operator has put the client, whatever its backlog."""
+        self.torn: frozenset[str] = frozenset()
+        """Channels that it did not get everything of."""
         self._held_since: dict[int, float] = {}
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it keeps nothing back."""
+        return self.step is Step.FULL and self.pinned is None
+
+    def keeps_back(self, item: Item) -> bool:
+        """Whether the client does without an item.
+
+        What follows a hole stays out as well, until the client asks anew: it would hide the hole.
+        """
+        return item.channel in self.torn or (self.step is Step.SNAPSHOTS and item.is_of(MARKET_STREAM))
 
     def judge(self, backlog_share: float, now: float) -> bool:
         """Look at a backlog (of its bound, 0 to 1) at a time in seconds; True when the step changed.
 
         One step at a time, each after its own while, and none while the backlog is in between.
         """
-        if self.pinned is not None:
-            is_new, self.step = self.step is not self.pinned, self.pinned
-            return is_new
-        if self._has_held(1, self._is_above(backlog_share), UP_SECONDS, now):
-            self.step = Step(self.step + 1)
-        elif self._has_held(-1, self._is_below(backlog_share), DOWN_SECONDS, now):
-            self.step = Step(self.step - 1)
-        else:
+        step = self._next(backlog_share, now) if self.pinned is None else self.pinned
+        if step is self.step:
             return False
+        self.step, self.since = step, now
         self._held_since.clear()
         return True
+
+    def _next(self, share: float, now: float) -> Step:
+        if self._has_held(1, self._is_above(share), UP_SECONDS, now):
+            return Step(self.step + 1)
+        if self._has_held(-1, self._is_below(share), DOWN_SECONDS, now):
+            return Step(self.step - 1)
+        return self.step
 
     def _is_above(self, share: float) -> bool:
         return self.step < Step.SNAPSHOTS and share > ENTER_SHARE[Step(self.step + 1)]

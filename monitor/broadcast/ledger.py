@@ -37,9 +37,9 @@ class Ledger:
         self.offered_bytes += size_bytes
         self.pending += messages
 
-    def resend(self, messages: int, size_bytes: int) -> None:
+    def resend(self, messages: int) -> None:
         """Offered again, and waiting now."""
-        self.queue(messages, size_bytes)
+        self.queue(messages, 0)
         self.resent += messages
 
     def deliver(self, messages: int, size_bytes: int) -> None:

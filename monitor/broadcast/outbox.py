@@ -1,11 +1,12 @@
 """What one client has still to be sent, by lane: decides order, merging and the bound.
 
-Only clients that are behind use theirs. Higher lane first, but none waits for ever (`turns`).
-No IO here.
+Only clients that are behind use theirs. Higher lane first, but none waits for ever (`turns`). What
+is taken but can't be sent yet is held, and keeps its lane waiting, and no other. No IO here.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from monitor.broadcast.item import Item
@@ -27,17 +28,31 @@ _LANES = tuple(Lane)
 
 
 class Outbox:
-    __slots__ = ("_lanes", "_limit_bytes", "_mergeable", "_turns", "bytes")
+    __slots__ = ("_held", "_lanes", "_limit_bytes", "_mergeable", "_ready", "_turns", "bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._lanes: tuple[deque[str | Item], ...] = tuple(deque() for _ in Lane)
         self._mergeable: dict[str, Item] = {}
         self._turns = Turns()
+        self._held: dict[Lane, Item] = {}
+        """Taken out, and their lanes wait for them."""
+        self._ready: dict[Lane, Item] = {}
+        """Released again: the next of their lanes."""
         self.bytes = 0
+        """Of what is queued; what was held has had its turn already, and the bound does not count it."""
 
     def __bool__(self) -> bool:
-        return any(self._lanes)
+        return any(self._lanes) or bool(self._held or self._ready)
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(len(item.payload) for item in self._aside())
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether all that waits does so for what is held."""
+        return bool(self._held) and not self._waiting()
 
     def offer(self, item: Item) -> Offer:
         """Queue an item, or merge it with the pending one of its channel.
@@ -65,7 +80,10 @@ class Outbox:
         return Offer(merged, pending)
 
     def take(self, limit_bytes: int, now_ns: int) -> list[Item]:
-        """The next items to send together: one, and more until they reach the limit."""
+        """The next items to send together: one, and more until they reach the limit.
+
+        Nothing if it is empty or held up.
+        """
         taken: list[Item] = []
         room = limit_bytes
         while (lane := self._turns.next(self._waiting(), now_ns)) is not None:
@@ -76,9 +94,30 @@ class Outbox:
         return taken
 
     def _waiting(self) -> list[Lane]:
-        return [lane for lane, entries in zip(_LANES, self._lanes, strict=True) if entries]
+        return [lane for lane in _LANES if self._is_waiting(lane)]
+
+    def _is_waiting(self, lane: Lane) -> bool:
+        return lane in self._ready or (bool(self._lanes[lane]) and lane not in self._held)
+
+    def hold(self, item: Item) -> None:
+        """Keep an item whose turn it is until it is released; nothing else of its lane goes before it."""
+        self._held[item.lane] = item
+
+    def release(self, item: Item) -> None:
+        """Let an item go next that was held, if it is still wanted."""
+        if self._held.get(item.lane) is item:
+            self._ready[item.lane] = self._held.pop(item.lane)
+
+    def holds_up(self, lane: Lane) -> bool:
+        """Whether what is offered in a lane waits for something that is held."""
+        return lane in self._held or lane in self._ready
+
+    def _aside(self) -> Iterator[Item]:
+        return chain(self._held.values(), self._ready.values())
 
     def _pop(self, lane: Lane) -> Item:
+        if lane in self._ready:
+            return self._ready.pop(lane)
         head = self._lanes[lane].popleft()
         item = self._mergeable.pop(head) if isinstance(head, str) else head
         self.bytes -= len(item.payload)
@@ -101,31 +140,39 @@ class Outbox:
         for item in gone:
             self._mergeable.pop(item.channel, None)
             self.bytes -= len(item.payload)
-        return gone
+        unwanted = [item for item in self._aside() if item.channel and is_unwanted(item)]
+        for item in unwanted:
+            self.release(item)
+            del self._ready[item.lane]
+        return gone + unwanted
 
     def _item(self, entry: "str | Item") -> Item:
         return self._mergeable[entry] if isinstance(entry, str) else entry
 
     def clear(self) -> list[Item]:
-        """Take out everything, in lane order."""
-        gone = [
-            self._mergeable[entry] if isinstance(entry, str) else entry
-            for lane in self._lanes
-            for entry in lane
-        ]
+        """Take out everything, what was held first, then in lane order."""
+        gone = [*self._aside(), *(self._item(entry) for lane in self._lanes for entry in lane)]
         for lane in self._lanes:
             lane.clear()
         self._mergeable.clear()
+        self._held.clear()
+        self._ready.clear()
         self.bytes = 0
         return gone
 
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""
-        return [sum(self._item(entry).count for entry in lane) for lane in self._lanes]
+        depths = [sum(self._item(entry).count for entry in lane) for lane in self._lanes]
+        for item in self._aside():
+            depths[item.lane] += item.count
+        return depths
 
     def heads(self) -> list[Item | None]:
         """What each lane has waited longest with."""
-        return [self._item(lane[0]) if lane else None for lane in self._lanes]
+        heads = [self._item(lane[0]) if lane else None for lane in self._lanes]
+        for item in self._aside():
+            heads[item.lane] = item
+        return heads
 
 
 def oldest_ns(begun: Sequence[Item], outbox: Outbox | None) -> list[int | None]:

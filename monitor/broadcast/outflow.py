@@ -2,10 +2,12 @@
 
 The first millisecond of a fan-out runs at once; the rest in slices between which everything else
 gets its turn. A channel has one fan-out under way. A frame so long that making it would hold up
-the others is made in a thread: its channel waits for it, in order, and the others go on.
+the others is made in a thread: its channel, or its client's lane, waits for it, in order, and the
+others go on.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -19,7 +21,7 @@ from monitor.config import Cadence, Settings
 from monitor.health.health import Health
 
 THREADS = 2
-"""That make frames at a time; what waits for one is bounded by what its channel may hold."""
+"""That make frames at a time; what waits for one is bounded by what its channel, or client, may hold."""
 
 
 class Outflow:
@@ -93,8 +95,7 @@ class Outflow:
         """Send an item to every form's subscribers, with the channel's next turn and not in this one."""
         channel.push(item, None)
         if not self.is_busy(channel):
-            self._unfinished[channel] = None
-            self._interrupted.set()
+            self._resume(channel)
 
     def _go_on(self, channel: Channel) -> None:
         """Let the channel have a slice; what is left has its turn later."""
@@ -102,25 +103,31 @@ class Outflow:
             return
         if wanted := channel.wanted_frames():
             self._framing.add(channel)
-            self._nursery.start_soon(self._make_frames, channel, wanted)
+            self._nursery.start_soon(self._make_frames, wanted, partial(self._resume, channel))
         else:
-            self._unfinished[channel] = None
-            self._interrupted.set()
+            self._resume(channel)
+
+    def _resume(self, channel: Channel) -> None:
+        self._framing.discard(channel)
+        self._unfinished[channel] = None
+        self._interrupted.set()
 
     def _finish(self, item: Item) -> None:
         now_ns = self._clock_ns()
         for publication in item.publications:
             self._health.kinds[publication.kind].record(item.stages(publication, now_ns))
 
-    async def _make_frames(self, channel: Channel, wanted: list[tuple[Item, Encoding]]) -> None:
+    def make_frame(self, item: Item, encoding: Encoding, then: Callable[[], None]) -> None:
+        """Have one client's own frame made in a thread, and be told."""
+        self._nursery.start_soon(self._make_frames, [(item, encoding)], then)
+
+    async def _make_frames(self, wanted: list[tuple[Item, Encoding]], then: Callable[[], None]) -> None:
         for item, encoding in wanted:
             begun_ns = self._clock_ns()
             frame = await trio.to_thread.run_sync(encoding.frame, item.payload, limiter=self._threads)
             item.keep_frame(encoding, frame)
             item.note_encoded(begun_ns, self._clock_ns())
-        self._framing.discard(channel)
-        self._unfinished[channel] = None
-        self._interrupted.set()
+        then()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, and go on with fan-outs that were interrupted, until cancelled."""

@@ -52,6 +52,16 @@ _NAMED_LIMIT = 3
 """A feed may have a thousand subscriptions, a lane a thousand clients; a sentence names the first few."""
 
 
+class Place(Protocol):
+    """Where a client stands on the ladder, and where an operator keeps it."""
+
+    @property
+    def step(self) -> IntEnum: ...
+
+    @property
+    def pinned(self) -> IntEnum | None: ...
+
+
 class SlowClient(Protocol):
     """A client that is behind, or on the ladder."""
 
@@ -59,10 +69,7 @@ class SlowClient(Protocol):
     def id(self) -> str: ...
 
     @property
-    def step(self) -> IntEnum: ...
-
-    @property
-    def pinned(self) -> IntEnum | None: ...
+    def ladder(self) -> Place: ...
 
     @property
     def pending_bytes(self) -> int: ...
@@ -112,11 +119,12 @@ def _holders(lane: Lane, slow: Collection[SlowClient]) -> str:
 
 def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
     """Clients that the ladder gives less because of their backlog, those furthest up first."""
-    given_less = [client for client in slow if client.step >= GIVEN_LESS_STEP and client.pinned is None]
+    given_less = [each for each in slow if each.ladder.step >= GIVEN_LESS_STEP and each.ladder.pinned is None]
     if given_less:
-        worst = nlargest(_NAMED_LIMIT, given_less, key=lambda client: (client.step, client.pending_bytes))
+        worst = nlargest(_NAMED_LIMIT, given_less, key=lambda each: (each.ladder.step, each.pending_bytes))
         named = ", ".join(
-            f"{client.id} is on step {client.step.name.lower()}, {client.pending_bytes / 1_024:.0f} KiB wait"
+            f"{client.id} is on step {client.ladder.step.name.lower()},"
+            f" {client.pending_bytes / 1_024:.0f} KiB wait"
             for client in worst
         )
         more = ", …" if len(given_less) > len(worst) else ""

@@ -127,6 +127,7 @@ class Session:
             attend=house.hub.attend,
             on_step=self._change_step,
             lose=lambda code, reason: self.disconnect(Goodbye(code, reason)),
+            make_frame=house.hub.outflow.make_frame,
         )
         self.client.id = self.id
 
@@ -285,7 +286,7 @@ class Session:
         What changes its form starts from a fresh whole, so that nothing stale stays on a screen:
         the client is made to subscribe again.
         """
-        step = self.client.step
+        step = self.client.ladder.step
         self.send(Lane.IMMEDIATE, protocol.message(self.ladder_report()))
         if step is Step.SNAPSHOTS:
             self.client.give_up_streams()
@@ -294,7 +295,7 @@ class Session:
                 self.force_unsubscribe(channel, *protocol.OTHER_FORM)
         if step < Step.SNAPSHOTS:
             # What a stream's subscriber did without, it is to ask for again by its position.
-            self._recover(self.client.torn_channels())
+            self._recover(self.client.ladder.torn)
 
     def lose_positions(self) -> None:
         """The positions of journaled channels are others now: let the client ask for them."""
@@ -311,15 +312,15 @@ class Session:
 
     def ladder_report(self) -> dict[str, Any]:
         """Where the client stands on the ladder, and why."""
-        step = self.client.step
-        seconds = trio.current_time() - self.client.step_since if step else 0.0
+        ladder, step = self.client.ladder, self.client.ladder.step
+        seconds = trio.current_time() - ladder.since if step else 0.0
         return {
             "ladder": {
                 "step": int(step),
                 "name": step.name.lower(),
                 "backlog_bytes": self.client.pending_bytes,
                 "since": self.house.hub.health.wall_ms() - int(seconds * 1_000) if step else None,
-                "pinned": self.client.pinned is not None,
+                "pinned": ladder.pinned is not None,
             }
         }
 

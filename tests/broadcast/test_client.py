@@ -40,6 +40,7 @@ class Bench:
     outbox_bytes: int = BIG
     write_seconds: float = 15.0
     lost: list[tuple[int, str]] = field(default_factory=list)
+    wanted: list[Item] = field(default_factory=list)
     health: Health = field(default_factory=lambda: Health(Settings()))
 
     def __post_init__(self) -> None:
@@ -52,6 +53,7 @@ class Bench:
             attend=lambda client: self.nursery.start_soon(client.catch_up),
             on_step=lambda: None,
             lose=lambda code, reason: self.lost.append((code, reason)),
+            make_frame=lambda item, encoding, then: self.wanted.append(item),
         )
 
     def offer(self, item: Item) -> None:

@@ -76,6 +76,7 @@ class Member:
             attend=self._note_writer,
             on_step=lambda: None,
             lose=lambda code, reason: None,
+            make_frame=lambda item, encoding, then: None,
         )
 
     def _note_writer(self, client: Client) -> None:
@@ -224,7 +225,15 @@ def test_a_slice_ends_when_its_time_is_up() -> None:
     for wire in wires:
         ignore: Any = lambda *_: None  # noqa: E731
         client = Client(
-            wire, Plain(), health, outbox_bytes=1, write_seconds=1, attend=ignore, on_step=ignore, lose=ignore
+            wire,
+            Plain(),
+            health,
+            outbox_bytes=1,
+            write_seconds=1,
+            attend=ignore,
+            on_step=ignore,
+            lose=ignore,
+            make_frame=ignore,
         )
         client.join("fills", group)
     group.push(make_item("fills", 1, 0))

@@ -66,6 +66,7 @@ class Stage:
             outbox_bytes=1 << 20,
             write_seconds=15,
             attend=self.hub.attend,
+            make_frame=self.hub.outflow.make_frame,
             on_step=lambda: None,
             lose=lambda code, reason: self.lost.append((code, reason)),
         )

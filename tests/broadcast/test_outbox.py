@@ -35,6 +35,10 @@ class OutboxMachine(RuleBasedStateMachine):
         super().__init__()
         self.outbox = Outbox(LIMIT_BYTES)
         self.model: list[Item] = []
+        self.held: dict[Lane, Item] = {}
+        """Taken, and not to be sent yet: their lanes wait for them."""
+        self.ready: dict[Lane, Item] = {}
+        """Released: the next of their lanes."""
         self.number = 0
         self.now_ns = 0
         self.waits: dict[Lane, tuple[int, int]] = {}
@@ -67,18 +71,41 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(0, 500))
     def take(self, limit: int) -> None:
+        assert self.outbox.is_held_up == (bool(self.held) and not self._waiting())
         taken = self.outbox.take(limit, self.now_ns)
-        assert bool(taken) == bool(self.model)
+        assert bool(taken) or not self._waiting()
         assert sum(len(item.payload) for item in taken[:-1]) <= limit
         for item in taken:
-            self._see_turn(item.lane)
+            self._take_one(item)
+
+    def _take_one(self, item: Item) -> None:
+        self._see_turn(item.lane)
+        expected = self.ready.pop(item.lane, None)
+        if expected is None:
             expected = next(each for each in self.model if each.lane is item.lane)
-            assert _data(item) == _data(expected)
             self.model.remove(expected)
+        assert _data(item) == _data(expected)
+
+    @rule()
+    def take_what_can_not_be_sent_yet(self) -> None:
+        for item in self.outbox.take(0, self.now_ns):
+            self._take_one(item)
+            self.outbox.hold(item)
+            self.held[item.lane] = item
+
+    @rule(lane=st.sampled_from(Lane))
+    def release(self, lane: Lane) -> None:
+        if lane in self.held:
+            self.ready[lane] = self.held.pop(lane)
+            self.outbox.release(self.ready[lane])
+        assert self.outbox.holds_up(lane) == (lane in self.ready)
+
+    def _waiting(self) -> set[Lane]:
+        return {item.lane for item in self.model} - set(self.held) | set(self.ready)
 
     def _see_turn(self, served: Lane) -> None:
         """Higher lane first; one that was passed over for too long is served within a few turns."""
-        waiting = {item.lane for item in self.model}
+        waiting = self._waiting()
         since = {lane: self.waits.get(lane, (self.now_ns, 0)) for lane in waiting}
         if served is not min(waiting):
             assert self._is_overdue(since[served][0])
@@ -94,16 +121,21 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(channel=st.sampled_from(sorted(CHANNELS)))
     def discard(self, channel: str) -> None:
-        gone = [item for item in self.model if item.channel == channel]
-        assert [_data(item) for item in self.outbox.discard(lambda item: item.channel == channel)] == [
-            _data(item) for item in gone
-        ]
+        gone = [item for item in self._all() if item.channel == channel]
+        found = self.outbox.discard(lambda item: item.channel == channel)
+        assert sorted(map(_data, found)) == sorted(map(_data, gone))
         self.model = [item for item in self.model if item.channel != channel]
+        for aside in (self.held, self.ready):
+            for lane in [lane for lane, item in aside.items() if item.channel == channel]:
+                self.outbox.release(aside.pop(lane))
 
     @rule()
     def clear(self) -> None:
-        assert len(self.outbox.clear()) == len(self.model)
-        self.model = []
+        assert len(self.outbox.clear()) == len(self._all())
+        self.model, self.held, self.ready = [], {}, {}
+
+    def _all(self) -> list[Item]:
+        return [*self.held.values(), *self.ready.values(), *self.model]
 
     def _bytes(self) -> int:
         return sum(len(item.payload) for item in self.model)
@@ -111,10 +143,11 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def balances(self) -> None:
         assert self.outbox.bytes == self._bytes() <= LIMIT_BYTES
-        assert bool(self.outbox) == bool(self.model)
-        depths = [sum(item.count for item in self.model if item.lane == lane) for lane in Lane]
+        assert self.outbox.held_bytes == sum(len(item.payload) for item in self._all()) - self._bytes()
+        assert bool(self.outbox) == bool(self._all())
+        depths = [sum(item.count for item in self._all() if item.lane == lane) for lane in Lane]
         assert self.outbox.depths() == depths
-        waiting = [[_data(item) for item in self.model if item.lane == lane] for lane in Lane]
+        waiting = [[_data(item) for item in self._all() if item.lane == lane] for lane in Lane]
         heads = [_data(head) if head else None for head in self.outbox.heads()]
         assert heads == [datas[0] if datas else None for datas in waiting]
 

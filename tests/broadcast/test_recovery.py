@@ -201,6 +201,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             outbox_bytes=OUTBOX_BYTES,
             write_seconds=15,
             attend=self.hub.attend,
+            make_frame=self.hub.outflow.make_frame,
             on_step=lambda: None,
             lose=lambda code, reason: None,
         )

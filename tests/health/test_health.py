@@ -184,6 +184,10 @@ class Waiter:
     pinned: Step | None = None
     pending_bytes: int = 0
 
+    @property
+    def ladder(self) -> "Waiter":
+        return self
+
     def depths(self) -> list[int]:
         return [0, 0, 1, 0]
 

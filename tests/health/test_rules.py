@@ -68,6 +68,10 @@ class Slow:
     pending_bytes: int = 0
     normal: int = 0
 
+    @property
+    def ladder(self) -> "Slow":
+        return self
+
     def depths(self) -> list[int]:
         return [0, 0, self.normal, 0]
 
