@@ -125,11 +125,11 @@ class BinanceAccountDialect(Dialect):
         last_id = self._gaps.get(symbol)
         return {"startTime": str(self._since_ms)} if last_id is None else {"fromId": str(last_id + 1)}
 
-    def backfill(self, symbol: str, rows: Iterable[Any]) -> list[Event]:
+    def backfill(self, rows: Iterable[Any]) -> list[Event]:
         """The rows of the history that are news; may raise what a wrong shape raises."""
         fills = [self._read_row(row) for row in rows]
         news = [fill for fill in fills if self._is_new(fill)]
-        return [*self._list(symbol), *news] if news else []
+        return [event for fill in news for event in (*self._list(fill.market), fill)]
 
     def close_gap(self, symbol: str) -> None:
         """All that was missed of the symbol is known."""
@@ -156,8 +156,10 @@ class BinanceAccountDialect(Dialect):
     def _report(self, report: Any) -> list[Event]:
         update = self._update(report)
         fill = self._fill(report, update) if report["x"] == "TRADE" else None
+        is_news = self._is_news(update.market, whole(report["i"]), whole(report["I"]))
+        # Not before all is read: a listing that garbage takes with it is never told again.
         events = self._list(update.market)
-        if self._is_news(update.market, whole(report["i"]), whole(report["I"])):
+        if is_news:
             events.append(update)
         if fill is not None and self._is_new(fill):
             events.append(fill)

@@ -9,7 +9,7 @@ from monitor.clock import wall_ms
 from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
-from monitor.feeds.dialect import UNREADABLE, whole
+from monitor.feeds.dialect import UNREADABLE, Garbage, whole
 from monitor.feeds.rest import get
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class BinanceFills:
         events: list[Event] = []
         start = self._dialect.gap(symbol)
         for _ in range(PAGES_LIMIT):
-            rows = await self._page(symbol, start)
+            body = await self._page(symbol, start)
             try:
-                events += self._dialect.backfill(symbol, rows)
+                rows = _rows(body)
+                events += self._dialect.backfill(rows)
                 start = {"fromId": str(whole(rows[-1]["id"]) + 1)} if rows else start
             except UNREADABLE as error:
                 raise FeedError(f"the fills are none ({type(error).__name__})") from None
@@ -48,14 +49,17 @@ class BinanceFills:
                 break
         return events
 
-    async def _page(self, symbol: str, start: dict[str, str]) -> list[dict[str, object]]:
+    async def _page(self, symbol: str, start: dict[str, str]) -> bytes:
         params = {"symbol": symbol, "limit": str(PAGE_ROWS), **start}
         params |= {"recvWindow": str(RECEIVE_WINDOW_MS), "timestamp": str(wall_ms())}
         params = dict(sorted(params.items()))
-        body = await get(
+        return await get(
             self._client, PATH, params | {"signature": sign(params, self._secret)}, self._headers
         )
-        rows = orjson.loads(body)
-        if not isinstance(rows, list):
-            raise FeedError("the fills are none: not a list")
-        return rows
+
+
+def _rows(body: bytes) -> list[dict[str, object]]:
+    rows = orjson.loads(body)
+    if not isinstance(rows, list):
+        raise Garbage("not a list")
+    return rows

@@ -123,8 +123,8 @@ class Api:
         Raises:
             HttpError: unknown method, or a body that does not parse.
         """
-        if method not in (*_NAMES, "batch"):
-            raise HttpError(404, f"no API method {method!r}; there are {', '.join([*_NAMES, 'batch'])}")
+        if method not in (*NAMES, "batch"):
+            raise HttpError(404, f"no API method {method!r}; there are {', '.join([*NAMES, 'batch'])}")
         body = _utf8(request.body) or _EMPTY
         if method == "batch":
             commands = _decode(BatchParams, body).commands
@@ -170,7 +170,7 @@ class Api:
 
     async def _begin_one(self, command: dict[str, msgspec.Raw]) -> End:
         """One command of a batch."""
-        if len(command) != 1 or (method := next(iter(command))) not in _NAMES:
+        if len(command) != 1 or (method := next(iter(command))) not in NAMES:
             return _ready(b'{"error":%s}' % protocol.error_object(protocol.METHOD_NOT_FOUND))
         try:
             return _wrapped(method, await self._begin(method, bytes(command[method])))
@@ -308,7 +308,7 @@ _METHODS: Mapping[str, Method] = {
 }
 
 
-_NAMES = ("publish", "broadcast", *_METHODS, *MAP_METHODS)
+NAMES = ("publish", "broadcast", *_METHODS, *MAP_METHODS)
 
 
 def _ready(result: bytes) -> End:

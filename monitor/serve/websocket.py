@@ -92,10 +92,12 @@ class _Incoming:
     def add(self, data: bytes) -> None:
         """Raises _Fault."""
         part = self._inflate(data) if self._inflater else data
+        # What comes first in the message decides, however it was cut on its way.
+        self._check_text(part[: self._room], is_end=False)
         self._room -= len(part)
-        if self._room < 0:
-            raise self._too_long()
-        self._check_text(part, is_end=False)
+        # What follows the end of a deflated stream is kept by zlib, as long as the message goes on.
+        if self._room < (len(self._inflater.unused_data) if self._inflater else 0):
+            raise _Fault(1009, f"message is longer than {self._limit_bytes} bytes")
         self._parts.append(part)
 
     def end(self) -> bytes:
@@ -108,13 +110,9 @@ class _Incoming:
     def _inflate(self, data: bytes) -> bytes:
         assert self._inflater is not None
         try:
-            inflated = self._inflater.decompress(data, self._room + 1)
+            return self._inflater.decompress(data, self._room + 1)
         except zlib.error as error:
             raise _Fault(1007, f"not deflated: {error}") from None
-        # What follows the end of a stream is kept by zlib, as long as the message goes on.
-        if self._room - len(inflated) < len(self._inflater.unused_data):
-            raise self._too_long()
-        return inflated
 
     def _check_text(self, part: bytes, *, is_end: bool) -> None:
         if self._utf8 is not None:
@@ -122,9 +120,6 @@ class _Incoming:
                 self._utf8.decode(part, is_end)
             except UnicodeDecodeError as error:
                 raise _Fault(1007, f"not UTF-8: {error.reason}") from None
-
-    def _too_long(self) -> _Fault:
-        return _Fault(1009, f"message is longer than {self._limit_bytes} bytes")
 
 
 class WebSocket:

@@ -104,6 +104,7 @@ def test_cancelled_order_keeps_its_own_client_id() -> None:
         {"q": "1.123456789"},
         {"S": "HOLD"},
         {"i": "7"},
+        {"I": None},
         {"s": None},
         {"x": None, "p": 1.5},
     ],

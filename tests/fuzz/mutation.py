@@ -1,12 +1,15 @@
-"""Inputs near enough to good ones to get past the first look: what atheris does better, without it."""
+"""Inputs near enough to good ones to get past the first look: of bytes, and of what they stand for."""
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.fuzz.shapes import Shape
+
 CORPUS = Path(__file__).parent / "corpus"
-MUTATIONS_MAX = 6
+MUTATIONS = [1, 1, 1, 2, 3, 6]
+"""Of an input: more are refused for the first of them."""
 LENGTH_MAX = 4_096
 ODD = [
     b"\x00",
@@ -31,31 +34,46 @@ def corpus(target: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
 
 
-def mutants(seeds: list[bytes], seed: int) -> Iterator[bytes]:
-    """Endlessly many, the same for the same seed."""
-    chance = random.Random(seed)
-    words = sorted({word for text in seeds for word in re.findall(rb"[\w.:$-]+|\W", text)})
-    while True:
-        data = bytearray(chance.choice(seeds))
-        for _ in range(chance.randint(1, MUTATIONS_MAX)):
-            _mutate(data, chance, words, seeds)
-        yield bytes(data[:LENGTH_MAX])
+class Mutator:
+    """Makes an input of another one; two of three keep its shape.
 
+    Half of them come from `seeds`, which are good, half from what was found, which leads elsewhere.
+    """
 
-def _mutate(data: bytearray, chance: random.Random, words: list[bytes], seeds: list[bytes]) -> None:
-    start = chance.randint(0, len(data))
-    end = min(len(data), start + chance.choice([0, 1, 1, 2, 4, 8, 16, 64]))
-    match chance.randrange(6):
-        case 0:
-            data[start:end] = b""
-        case 1:
-            data[start:end] = chance.choice(words)
-        case 2:
-            data[start:end] = chance.choice(ODD)
-        case 3:
-            data[start:start] = data[start:end] * chance.choice([1, 1, 2, 20])
-        case 4:
-            data[start:end] = chance.randbytes(end - start)
-        case _:
-            other = chance.choice(seeds)
-            data[start:] = other[chance.randint(0, len(other)) :]
+    def __init__(self, seeds: list[bytes], shape: Shape, found: Sequence[bytes] = ()) -> None:
+        self._seeds = seeds
+        self._found = found or seeds
+        self._shape = shape
+        self._words = sorted({word for text in seeds for word in re.findall(rb"[\w.:$-]+|\W", text)})
+
+    def mutate(self, data: bytes, chance: random.Random) -> bytes:
+        """At most LENGTH_MAX bytes."""
+        has_shape = bool(chance.randrange(3))
+        for _ in range(chance.choice(MUTATIONS)):
+            data = self._shape(data, chance) if has_shape else self._change_bytes(data, chance)
+        return data[:LENGTH_MAX]
+
+    def mutants(self, seed: int) -> Iterator[bytes]:
+        """Endlessly many, the same for the same seed."""
+        chance = random.Random(seed)
+        while True:
+            yield self.mutate(chance.choice(chance.choice([self._seeds, self._found])), chance)
+
+    def _change_bytes(self, data: bytes, chance: random.Random) -> bytes:
+        start = chance.randint(0, len(data))
+        end = min(len(data), start + chance.choice([0, 1, 1, 2, 4, 8, 16, 64]))
+        match chance.randrange(6):
+            case 0:
+                piece = b""
+            case 1:
+                piece = chance.choice(self._words)
+            case 2:
+                piece = chance.choice(ODD)
+            case 3:
+                piece = data[start:end] * chance.choice([2, 2, 3, 21])
+            case 4:
+                piece = chance.randbytes(end - start)
+            case _:
+                other = chance.choice(self._seeds)
+                return data[:start] + other[chance.randint(0, len(other)) :]
+        return data[:start] + piece + data[end:]

@@ -1,92 +1,91 @@
 """What is fuzzed: each entry of the product takes bytes, and may do anything but fail.
 
-What a target asserts holds for every input; what it raises is a defect.
+What a target asserts holds for every input; what it raises is a defect. It returns whether the
+input got past the first look, since inputs that are all refused there show nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 
 import h11
+import httpx
 import jwt
 import orjson
 
 from monitor.config import Settings
-from monitor.errors import ConfigError
-from monitor.feeds.binance import BinanceDialect
+from monitor.errors import ConfigError, FeedError
+from monitor.events import Event
+from monitor.feeds.binance import BinanceDialect, Snapshots
 from monitor.feeds.binance_account import BinanceAccountDialect
+from monitor.feeds.binance_fills import BinanceFills
 from monitor.feeds.dialect import Dialect
 from monitor.feeds.kalshi import KalshiDialect
+from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.health.feeds import FeedHealth
 from monitor.keyring import Keyring
 from monitor.market.state import MarketState
+from monitor.serve.api import NAMES
 from monitor.serve.front import HEAD_BYTES
 from monitor.serve.jwks import parse_jwks
 from monitor.serve.tokens import ExpiredToken, InvalidToken, TokenReader
 from monitor.serve.upgrade import read_upgrade
 from monitor.serve.websocket import Closing, Message, Pong, WebSocket
-from tests.fuzz.visitor import Servers
+from tests.fuzz.loop import open_loop
+from tests.fuzz.shapes import Shape, chosen_documents, cut_frames, documents, frames, heads
+from tests.fuzz.visitor import open_servers
 from tests.serve.running import KEYS, sign
-from tests.serve.wire import TEXT, UPGRADE, deflate, frame, request
+from tests.serve.wire import CLOSE, TEXT, UPGRADE, deflate, frame, inflate, request
 
-Target = Callable[[bytes], None]
+Target = Callable[[bytes], bool]
 
 NOW = 1_700_000_000.0
 MESSAGES_PER_FEED = 256
-API_METHODS = [
-    "publish",
-    "broadcast",
-    "subscribe",
-    "unsubscribe",
-    "disconnect",
-    "refresh",
-    "presence",
-    "batch",
-]
-API_METHODS += ["presence_stats", "history", "history_remove", "channels", "info", "nonsense"]
 CONNECT = b'{"id":1,"connect":{"token":"%s"}}'
 TOKENS = [sign(), sign(sub="ann"), sign(sub="ann", channels=["chat:a"]), sign(KEYS.operator, sub="root")]
+CONNECTED = b'{"id":1,"connect":{"client":'
 
 
-def open_http() -> Target:
+@contextmanager
+def open_http() -> Iterator[Target]:
     """Bytes at the front door, whole and in two segments."""
-    servers = Servers()
+    with open_servers() as servers:
 
-    def target(data: bytes) -> None:
-        half = len(data) // 2
-        servers.visit(data[:half], data[half:])
+        def target(data: bytes) -> bool:
+            half = len(data) // 2
+            answer = servers.visit(data[:half], data[half:])
+            assert answer[:9] in (b"", b"HTTP/1.1 ")
+            return answer[9:12] not in (b"", b"400")
 
-    return target
+        yield target
 
 
-def open_upgrade() -> Target:
+def take_upgrade(data: bytes) -> bool:
     """Heads of requests: what the quick way takes for an ordinary upgrade, h11 takes for the same."""
-
-    def target(data: bytes) -> None:
-        found = read_upgrade(data)
-        if found is None:
-            return
-        request, rest = found
-        peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
-        peer.receive_data(data)
-        head = peer.next_event()
-        assert isinstance(head, h11.Request)
-        path, _, query = head.target.decode().partition("?")
-        assert (request.method, request.path, request.query) == ("GET", path, query)
-        assert request.headers == {name.decode(): value.decode() for name, value in head.headers}
-        assert data.endswith(rest)
-        assert b"\r\n\r\n" not in data[: len(data) - len(rest) - 4]
-
-    return target
+    found = read_upgrade(data)
+    if found is None:
+        return False
+    request, rest = found
+    peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+    peer.receive_data(data)
+    head = peer.next_event()
+    assert isinstance(head, h11.Request)
+    path, _, query = head.target.decode().partition("?")
+    assert (request.method, request.path, request.query) == ("GET", path, query)
+    assert request.headers == {name.decode(): value.decode() for name, value in head.headers}
+    assert data.endswith(rest)
+    assert b"\r\n\r\n" not in data[: len(data) - len(rest) - 4]
+    return True
 
 
-def open_websocket() -> Target:
+def take_websocket(data: bytes) -> bool:
     """Bytes of frames, whole and cut in pieces: the same messages, the same end."""
-
-    def target(data: bytes) -> None:
-        is_deflated, size, frames = data[:1] > b"\x7f", 1 + (data[1] if len(data) > 1 else 0), data[2:]
-        pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
-        assert _messages(pieces, is_deflated) == _messages([frames], is_deflated)
-
-    return target
+    is_deflated, size, frames = data[:1] > b"\x7f", 1 + (data[1] if len(data) > 1 else 0), data[2:]
+    pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
+    events = _messages([frames], is_deflated)
+    assert _messages(pieces, is_deflated) == events
+    return any(isinstance(event, Message | Pong) for event in events)
 
 
 def _messages(pieces: list[bytes], is_deflated: bool) -> list[object]:
@@ -101,130 +100,212 @@ def _messages(pieces: list[bytes], is_deflated: bool) -> list[object]:
     return events
 
 
-def open_frames() -> Target:
+@contextmanager
+def open_frames() -> Iterator[Target]:
     """Bytes behind a WebSocket's upgrade; the first one says whether messages may be packed."""
-    servers = Servers()
+    with open_servers() as servers:
 
-    def target(data: bytes) -> None:
-        extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if data[:1] > b"\x7f" else {}
-        upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
-        half = 1 + len(data) // 2
-        answer = servers.visit(upgrade, data[1:half], data[half:])
-        assert answer.startswith(b"HTTP/1.1 101 ")
+        def target(data: bytes) -> bool:
+            extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if data[:1] > b"\x7f" else {}
+            upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
+            half = 1 + len(data) // 2
+            answer = servers.visit(upgrade, data[1:half], data[half:])
+            assert answer.startswith(b"HTTP/1.1 101 ")
+            _, _, told = answer.partition(b"\r\n\r\n")
+            return bool(told) and told[0] & 0x0F != CLOSE
 
-    return target
+        yield target
 
 
-def open_commands() -> Target:
+@contextmanager
+def open_commands() -> Iterator[Target]:
     """Messages of a client; the first byte says whose, and whether they are packed."""
-    servers = Servers()
+    with open_servers() as servers:
 
-    def target(data: bytes) -> None:
-        who, text = data[0] if data else 0, data[1:]
-        extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if who & 4 else {}
-        upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
-        connect = frame(TEXT, CONNECT % TOKENS[who & 3].encode())
-        messages = [_packed(part) if who & 4 else frame(TEXT, part) for part in text.split(b"\n\n")]
-        answer = servers.visit(upgrade, connect, b"".join(messages))
-        assert who & 4 or b'"id":1,"connect":{"client":' in answer
+        def target(data: bytes) -> bool:
+            who, text = data[0] if data else 0, data[1:]
+            extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if who & 4 else {}
+            upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
+            connect = frame(TEXT, CONNECT % TOKENS[who & 3].encode())
+            messages = [_packed(part) if who & 4 else frame(TEXT, part) for part in text.split(b"\n\n")]
+            first, *others = _told(servers.visit(upgrade, connect, b"".join(messages)))
+            assert first.startswith(CONNECTED)
+            return any(document.startswith(b'{"id":') for document in others)
 
-    return target
+        yield target
+
+
+def _told(answer: bytes) -> Iterator[bytes]:
+    """The documents that stand in the frames behind an upgrade's answer."""
+    rest = answer.partition(b"\r\n\r\n")[2]
+    while rest:
+        length, start = rest[1], 2
+        if length > 125:
+            start = 4 if length == 126 else 10
+            length = int.from_bytes(rest[2:start], "big")
+        payload = rest[start : start + length]
+        if rest[0] & 0x0F == TEXT:
+            yield from (inflate(payload) if rest[0] & 0x40 else payload).split(b"\n")
+        rest = rest[start + length :]
 
 
 def _packed(part: bytes) -> bytes:
     return frame(TEXT, deflate(part), rsv=4)
 
 
-def open_api() -> Target:
+@contextmanager
+def open_api() -> Iterator[Target]:
     """Bodies of API calls; the first byte says which."""
-    servers = Servers()
+    with open_servers() as servers:
+        methods = [*NAMES, "batch", "nonsense"]
 
-    def target(data: bytes) -> None:
-        method = API_METHODS[(data[0] if data else 0) % len(API_METHODS)]
-        body = data[1:]
-        headers = {"Host": "localhost", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
-        answer = servers.visit(request("POST", f"/api/{method}", headers, body))
-        assert answer[9:12] in {b"200", b"400", b"404"}, answer
+        def target(data: bytes) -> bool:
+            method = methods[(data[0] if data else 0) % len(methods)]
+            body = data[1:]
+            headers = {"Host": "localhost", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
+            answer = servers.visit(request("POST", f"/api/{method}", headers, body))
+            assert answer[9:12] in {b"200", b"400", b"404"}, answer
+            return answer[9:12] == b"200"
 
-    return target
+        yield target
 
 
-def open_tokens() -> Target:
+@contextmanager
+def open_tokens() -> Iterator[Target]:
     """Tokens as a client sends them: raw, or the claims of a genuine one."""
     reader = TokenReader(Keyring(KEYS), Settings())
 
-    def target(data: bytes) -> None:
+    def target(data: bytes) -> bool:
         is_genuine = data[:1] < b"\x80"
         text = _signed(data[1:]) if is_genuine else data[1:].decode(errors="replace")
         try:
             claims = reader.read(text, NOW)
-        except (InvalidToken, ExpiredToken):
-            return
+        except ExpiredToken:
+            return True
+        except InvalidToken:
+            return is_genuine
         assert not claims.is_operator
         assert claims.expires_at is None or isinstance(claims.expires_at, int)
         assert is_genuine or text in TOKENS, "a forged token was taken"
+        return True
 
-    return target
+    yield target
 
 
 def _signed(payload: bytes) -> str:
     return jwt.PyJWS().encode(payload, KEYS.token, algorithm="HS256")
 
 
-def open_jwks() -> Target:
-    def target(data: bytes) -> None:
-        try:
-            keys = parse_jwks(data)
-        except ConfigError:
-            return
-        assert all(not name.startswith("HS") for key in keys for name in key.algorithms)
+def take_jwks(data: bytes) -> bool:
+    """What a JWKS file holds: keys that verify, or a sentence."""
+    try:
+        keys = parse_jwks(data)
+    except ConfigError as error:
+        return not str(error).startswith("not ")
+    assert all(not name.startswith("HS") for key in keys for name in key.algorithms)
+    return True
 
-    return target
 
-
-def open_venue(make: Callable[[], Dialect]) -> Target:
+def take_messages(make: Callable[[], Dialect], data: bytes) -> bool:
     """Messages of a venue, one a line, and what the market makes of them."""
+    dialect = make()
+    market = MarketState(lambda channel: 0)
+    is_understood = False
+    for event in dialect.connect():
+        market.apply(event, 0)
+    for number, message in enumerate(data.split(b"\n")[:MESSAGES_PER_FEED]):
+        for event in dialect.receive(message, number * 1_000_000_000):
+            is_understood = True
+            for publication in market.apply(event, number):
+                orjson.loads(publication.payload)
+        for event in dialect.judge(number * 1_000_000_000):
+            market.apply(event, number)
+        dialect.commands.clear()
+    for event in dialect.disconnect("the end"):
+        market.apply(event, 0)
+    return is_understood
 
-    def target(data: bytes) -> None:
-        dialect = make()
-        market = MarketState(lambda channel: 0)
-        for event in dialect.connect():
-            market.apply(event, 0)
-        for number, message in enumerate(data.split(b"\n")[:MESSAGES_PER_FEED]):
-            for event in dialect.receive(message, number * 1_000_000_000):
-                for publication in market.apply(event, number):
-                    orjson.loads(publication.payload)
-            for event in dialect.judge(number * 1_000_000_000):
-                market.apply(event, number)
-            dialect.commands.clear()
-        for event in dialect.disconnect("the end"):
-            market.apply(event, 0)
 
-    return target
-
-
-def _binance() -> Dialect:
+def _binance() -> BinanceDialect:
     return BinanceDialect(["XUSDT"], FeedHealth("binance", "binance"))
 
 
-def _binance_account() -> Dialect:
+def _binance_account() -> BinanceAccountDialect:
     return BinanceAccountDialect("ann", "key", "secret", FeedHealth("binance_account", "binance"))
 
 
-def _kalshi() -> Dialect:
+def _kalshi() -> KalshiDialect:
     return KalshiDialect(["T1"], "ann", FeedHealth("kalshi", "kalshi"))
 
 
-TARGETS: dict[str, Callable[[], Target]] = {
-    "http": open_http,
-    "upgrade": open_upgrade,
-    "websocket": open_websocket,
-    "frames": open_frames,
-    "commands": open_commands,
-    "api": open_api,
-    "tokens": open_tokens,
-    "jwks": open_jwks,
-    "binance": lambda: open_venue(_binance),
-    "binance_account": lambda: open_venue(_binance_account),
-    "kalshi": lambda: open_venue(_kalshi),
+@contextmanager
+def open_lookups() -> Iterator[Target]:
+    """What a venue's REST side answers; the first byte says to which question."""
+    answers: list[bytes] = []
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answers.pop()))
+    client = httpx.AsyncClient(base_url="http://venue", transport=transport)
+
+    async def snapshot() -> list[Event]:
+        dialect = _binance()
+        listed = dialect.connect()
+        dialect.receive(DEPTH, 1)
+        return [*listed, *await Snapshots(client, dialect, 100).fetch("XUSDT")]
+
+    def binance_fills() -> Awaitable[list[Event]]:
+        return BinanceFills(client, _binance_account(), "key", "secret").fetch("XUSDT")
+
+    def kalshi_fills() -> Awaitable[list[Event]]:
+        return KalshiFills(client, _kalshi(), "key", lambda _: b"signature").fetch("fill")
+
+    questions = [snapshot, binance_fills, kalshi_fills]
+    with open_loop() as loop:
+
+        def target(data: bytes) -> bool:
+            answers[:] = [b'{"fills":[]}', data[1:]]
+            try:
+                events = loop.run(questions[(data[0] if data else 0) % len(questions)])
+            except FeedError as error:
+                return "JSON" not in str(error)
+            market = MarketState(lambda channel: 0)
+            for event in events:
+                market.apply(event, 0)
+            return True
+
+        yield target
+
+
+DEPTH = (
+    b'{"stream":"xusdt@depth@100ms","data":{"e":"depthUpdate","E":5,"U":1,"u":4,'
+    b'"b":[["1.5","2"]],"a":[["1.6","1"]]}}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    open: Callable[[], AbstractContextManager[Target]]
+    shape: Shape
+    """What keeps an input well-formed."""
+
+
+def _plain(target: Target, shape: Shape) -> Entry:
+    return Entry(lambda: nullcontext(target), shape)
+
+
+def _venue(make: Callable[[], Dialect]) -> Entry:
+    return _plain(partial(take_messages, make), documents)
+
+
+TARGETS: dict[str, Entry] = {
+    "http": Entry(open_http, heads),
+    "upgrade": _plain(take_upgrade, heads),
+    "websocket": _plain(take_websocket, cut_frames),
+    "frames": Entry(open_frames, frames),
+    "commands": Entry(open_commands, chosen_documents),
+    "api": Entry(open_api, chosen_documents),
+    "tokens": Entry(open_tokens, chosen_documents),
+    "jwks": _plain(take_jwks, documents),
+    "binance": _venue(_binance),
+    "binance_account": _venue(_binance_account),
+    "kalshi": _venue(_kalshi),
+    "lookups": Entry(open_lookups, chosen_documents),
 }

@@ -1,6 +1,12 @@
-"""A connection that is bytes in memory, and a server for it: one input is one visit."""
+"""A connection that is bytes in memory, and a whole server for it: one input is one visit.
+
+A resident is connected meanwhile, so that what a visitor publishes goes out to somebody, and calls
+about users find one.
+"""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import trio
@@ -12,10 +18,18 @@ from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files
 from monitor.serve.front import FrontDoor
-from tests.serve.running import KEYS, NAMESPACES
+from tests.fuzz.loop import Loop, open_loop
+from tests.serve.running import KEYS, NAMESPACES, sign
+from tests.serve.wire import TEXT, UPGRADE, frame, request
 
-VISITS_PER_SERVER = 256
-"""Then a new one: what a channel keeps is bounded, but it is not what is tested here."""
+VISITS_PER_SERVER = 5_000
+"""Then a new one: what a channel keeps is bounded, and this is where it shows."""
+RESIDENT = [
+    request("GET", "/connection/websocket", UPGRADE),
+    frame(TEXT, b'{"id":1,"connect":{"token":"%s"}}' % sign(sub="ann").encode()),
+    frame(TEXT, b'{"id":2,"subscribe":{"channel":"chat:a"}}\n{"id":3,"subscribe":{"channel":"feed:a"}}'),
+    frame(TEXT, b'{"id":4,"subscribe":{"channel":"botstate:ann","type":1}}'),
+]
 
 
 class Visitor(Connection):
@@ -35,6 +49,9 @@ class Visitor(Connection):
         self.received += data
         return len(data)
 
+    async def wait_writable(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     async def receive(self) -> bytes:
         return self._segments.pop() if self._segments else b""
 
@@ -45,28 +62,57 @@ class Visitor(Connection):
         pass
 
 
-class Servers:
-    """A server at a time, without a socket."""
+class Resident(Visitor):
+    """Stays, and listens, until the server ends it."""
+
+    __slots__ = ("is_gone",)
 
     def __init__(self) -> None:
-        self._visits = 0
+        super().__init__(*RESIDENT)
+        self.is_gone = False
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        return len(data)
+
+    async def receive(self) -> bytes:
+        if not self._segments:
+            await trio.sleep_forever()
+        return self._segments.pop()
+
+    def close(self) -> None:
+        self.is_gone = True
+
+
+class Servers:
+    """A server at a time, without a socket. Made by `open_servers`."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._files = Files(Path(__file__).parents[2] / "static")
-        self._door = self._open_door()
         self._defects = _Defects()
+        self._visits = 0
+        self._scope = trio.CancelScope()
         logging.getLogger("lanecast").addHandler(self._defects)
+        loop.start(self._serve)
 
     def visit(self, *segments: bytes) -> bytes:
         """Serve one connection to its end; returns all that was answered. Fails if an error was logged."""
         self._visits += 1
         if self._visits % VISITS_PER_SERVER == 0:
-            self._door = self._open_door()
+            self._scope.cancel()
+            self._loop.start(self._serve)
+        if self._resident.is_gone:
+            self._invite()
         visitor = Visitor(*segments)
-        trio.run(self._door._serve, visitor)
+        self._loop.run(lambda: self._door._serve(visitor))
         if self._defects.lines:
             raise AssertionError(self._defects.lines.pop())
         return visitor.received
 
-    def _open_door(self) -> FrontDoor:
+    def close(self) -> None:
+        logging.getLogger("lanecast").removeHandler(self._defects)
+
+    async def _serve(self, *, task_status: trio.TaskStatus[None]) -> None:
         settings = Settings(
             data_dir=Path("nowhere"),
             namespaces=NAMESPACES,
@@ -74,10 +120,29 @@ class Servers:
             limits=Limits(handshakes_per_second=100_000),
         )
         keys = Keyring(KEYS)
-        house = build_engine(settings, keys, frozenset({"paper"})).house
-        door = FrontDoor(house, Api(house, keys), self._files, lambda: (b"", "text/plain"))
+        engine = build_engine(settings, keys, frozenset({"paper"}))
+        door = FrontDoor(engine.house, Api(engine.house, keys), self._files, lambda: (b"", "text/plain"))
         door.is_ready = True
-        return door
+        with trio.CancelScope() as self._scope:
+            async with trio.open_nursery() as self._nursery:
+                await self._nursery.start(engine.run)
+                self._door = door
+                self._invite()
+                task_status.started()
+
+    def _invite(self) -> None:
+        self._resident = Resident()
+        self._nursery.start_soon(self._door._serve, self._resident)
+
+
+@contextmanager
+def open_servers() -> Iterator[Servers]:
+    with open_loop() as loop:
+        servers = Servers(loop)
+        try:
+            yield servers
+        finally:
+            servers.close()
 
 
 class _Defects(logging.Handler):
