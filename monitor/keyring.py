@@ -33,7 +33,7 @@ class Keyring:
 
     def _old(self, name: str) -> tuple[str, ...]:
         now = time.time()
-        return tuple(old.key for old in self._keys.old if old.name == name and now < old.until)
+        return tuple(old.key for old in self._keys.old if old.name == name and old.counts(now))
 
     def replace(self, keys: Keys) -> None:
         """Take these from now on, and no others."""

@@ -29,8 +29,13 @@ class OldKey(NamedTuple):
 
     name: str
     key: str
-    until: float
+    replaced: float
     """Unix seconds."""
+    overlap_seconds: float
+
+    def counts(self, now: float) -> bool:
+        """Whether it is taken at a time: not for as long as a clock is set back, either."""
+        return abs(now - self.replaced) < self.overlap_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,8 @@ def _old_key(name: str, settings: Settings) -> OldKey | None:
     path = _old_file(name, settings)
     if _given(name, settings) is not None or not path.exists():
         return None
-    until = _file(name, settings).stat().st_mtime + settings.key_overlap_seconds
-    return OldKey(name, _kept_key(path), until)
+    replaced = _file(name, settings).stat().st_mtime
+    return OldKey(name, _kept_key(path), replaced, settings.key_overlap_seconds)
 
 
 def _given_key(name: str, given: SecretStr, settings: Settings) -> str:

@@ -119,6 +119,20 @@ def test_rotated_key_is_new_and_the_old_one_is_taken_for_a_while(tmp_path: Path)
     assert Keyring(load_keys(settings)).operator[:-1] == (after.operator,)
 
 
+def test_clock_set_back_does_not_bring_an_old_key_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(tmp_path, key_overlap_seconds=60)
+    load_keys(settings)
+    rotate_key(settings, "api", at_once=False)
+    keyring, now = Keyring(load_keys(settings)), time.time()
+    counting = []
+    for step_seconds in (-86_400, -50, 0, 50, 86_400):
+        monkeypatch.setattr(time, "time", lambda step=step_seconds: now + step)
+        counting.append(len(keyring.api))
+    assert counting == [1, 2, 2, 2, 1]
+
+
 def test_rotation_at_once_forgets_the_old_key_and_the_one_before(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     load_keys(settings)
