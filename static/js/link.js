@@ -7,9 +7,9 @@ import { answerTo } from "./sampling.js";
 
 /** States kept for channels that nobody watches now, so that coming back finds the rows still there. */
 const IDLE_CHANNELS = 16;
-const PROBE_INTERVAL_MS = 1_000;
-/** Probes are as rare as this unless somebody studies them. */
-const PROBE_EVERY = 5;
+const TICK_MS = 1_000;
+/** Between two probes, unless somebody studies them; after a sleep the first tick finds one overdue. */
+const PROBE_INTERVAL_MS = 5_000;
 /** After a cut: at most so long to the next attempt, each time another part of it, so that not all come at once. */
 const RECONNECT_MS = { minReconnectDelay: 200, maxReconnectDelay: 3_000 };
 const NO_ANSWER = 1;
@@ -46,7 +46,7 @@ export class Link {
   #ages = [];
   #onChange;
   #isStudied = false;
-  #probes = 0;
+  #probedMs = 0;
   #askedMs = 0;
 
   /** `onChange` is called when the connection's state or a measurement has changed. */
@@ -85,8 +85,8 @@ export class Link {
       this.#onChange();
     });
     setInterval(() => {
-      if (this.#probes++ % PROBE_EVERY === 0 || this.#isStudied) this.#probe();
-    }, PROBE_INTERVAL_MS);
+      if (this.#isStudied || Date.now() - this.#probedMs >= PROBE_INTERVAL_MS) this.#probe();
+    }, TICK_MS);
     // After a sleep the line may be dead without anybody having said so.
     document.addEventListener("visibilitychange", () => this.#probe());
   }
@@ -159,6 +159,7 @@ export class Link {
   /** Any answer measures the way there and back, a refusal too; a line on which none comes is dead. */
   async #probe() {
     if (this.state !== "connected" || document.hidden) return;
+    this.#probedMs = Date.now();
     const asked = performance.now();
     try {
       const { data } = await this.#centrifuge.rpc("me", {});

@@ -294,27 +294,6 @@ def test_wide_lists_never_make_a_phone_scroll_sideways(open_page: OpenPage) -> N
     assert phone.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_lost_server_is_said_and_found_again(browser: Browser, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        configuration = f"port = {reserved.getsockname()[1]}"
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    with lanecast_process(tmp_path, configuration) as server:
-        page.goto(server.address)
-        expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
-    expect(page.get_by_test_id("connection")).to_have_text(re.compile(r"^connecting · .*\d+ failed$"))
-    expect(page.get_by_test_id("book-badge")).to_contain_text("STALE")
-    gap = page.locator("#tape .gap")
-    expect(gap).to_have_text(re.compile(r"^behind since \d\d:\d\d:\d\d$"))
-    before = newest_row(page)
-    with lanecast_process(tmp_path, configuration):
-        expect(page.get_by_test_id("connection")).to_have_text("connected")
-        wait_until(page, lambda: newest_row(page) > before)
-        expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
-        expect(gap).to_have_text(re.compile(r"^\d\d:\d\d:\d\d to \d\d:\d\d:\d\d not received$"))
-        expect(page.locator("#book .gap")).to_have_text("")
-    page.close()
-
-
 def test_cut_connection_misses_no_fill_and_says_so_by_saying_nothing(page: Page, served: Process) -> None:
     expect(page.get_by_test_id("fill-row").first).to_be_visible()
     page.evaluate(HIDE_TAB, True)
