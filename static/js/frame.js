@@ -1,10 +1,12 @@
 /**
  * One flush a frame: whatever arrives between two frames, a panel is drawn once, and one that fails stops
- * no other.
+ * no other. A panel that changes faster than one can read is drawn once a beat, and all that wait, in the same frame.
  */
 export class Frame {
   #dirty = new Set();
   #isScheduled = false;
+  /** In which beat a panel was drawn last. */
+  #beats = new WeakMap();
 
   /** Draw `panel` in the next frame, if it is shown by then. */
   mark(panel) {
@@ -22,6 +24,9 @@ export class Frame {
   }
 
   #draw(panel, nowMs) {
+    const beat = Math.floor(nowMs / panel.beatMs);
+    if (beat === this.#beats.get(panel)) return this.mark(panel);
+    this.#beats.set(panel, beat);
     try {
       if (panel.draw(nowMs)) this.mark(panel);
     } catch (error) {

@@ -7,6 +7,8 @@ import { gapText } from "./text.js";
 
 export class Panel {
   isShown = false;
+  /** The panel is drawn at most once in so long; a frame is shorter than 1. */
+  beatMs = 1;
   /** The channels watched now, by name. */
   watched = new Map();
   mark = () => this.page.frame.mark(this);

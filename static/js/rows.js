@@ -2,6 +2,9 @@
  * A list of rows by key: kept, moved and removed, never rebuilt, so that focus and place survive.
  * One row is a tab stop; the arrow keys move it. Enter opens the row's market, as a click does.
  */
+/** Their least height. */
+export const TABLE_ROW_PX = 23;
+
 export class Rows {
   #rows = new Map();
   #body;
@@ -21,16 +24,14 @@ export class Rows {
   /** Show `items`, in their order; `keyOf(item)` is the same for the same thing. */
   draw(items, keyOf) {
     const focused = this.#body.contains(document.activeElement) ? document.activeElement : null;
-    const gone = new Map(this.#rows);
+    const kept = new Set(items.map(keyOf));
+    for (const [key, row] of this.#rows) if (!kept.has(key)) this.#remove(key, row);
     let place = this.#body.firstElementChild;
     for (const item of items) {
-      const key = keyOf(item);
-      const element = this.#draw(key, item).element;
-      gone.delete(key);
+      const { element } = this.#draw(keyOf(item), item);
       if (element === place) place = place.nextElementSibling;
       else this.#body.insertBefore(element, place);
     }
-    for (const [key, row] of gone) this.#remove(key, row);
     if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
     if (!this.#stop?.isConnected) this.#rove(this.#body.firstElementChild);
   }

@@ -206,7 +206,7 @@ def test_tape_keeps_the_newest_of_its_capacity(laboratory: Page) -> None:
 def test_list_has_the_newest_trade_on_top_however_many_came(laboratory: Page, count: int) -> None:
     rows = laboratory.evaluate(SHOW_TAPE, count)
     assert rows == [[20 * place, str(count - 1 - place)] for place in range(len(rows))]
-    assert len(rows) == min(count, 9)
+    assert len(rows) == min(count, 13)
 
 
 def test_fill_that_comes_twice_is_listed_once(laboratory: Page) -> None:

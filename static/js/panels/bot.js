@@ -4,11 +4,10 @@
  */
 import { makeRow, tag, write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
-import { Rows } from "../rows.js";
+import { Reach } from "../reach.js";
+import { TABLE_ROW_PX, Rows } from "../rows.js";
 import { NONE, centsText, clockText, delayText, marketText, percentText, wordsText } from "../text.js";
 import { phaseText } from "./bots.js";
-
-const SHOWN_EVENTS = 100;
 
 export class BotPanel extends Panel {
   #levels = new Rows(
@@ -21,6 +20,7 @@ export class BotPanel extends Panel {
     () => makeRow("event-row", ["time", "turns", "phase"], ["average", "target", "delay", "profit"]),
     fillEvent,
   );
+  #reach = new Reach(this.element.querySelector(".timeline"), TABLE_ROW_PX, this.mark);
   #market = null;
 
   get channels() {
@@ -44,7 +44,7 @@ export class BotPanel extends Panel {
     const levels = [...orderLevels, ...bought, ...marks(bot, ticker?.value?.last)];
     levels.sort((one, other) => other.price - one.price);
     this.#levels.draw(levels.map((level) => ({ ...level, last })), (level) => level.key);
-    this.#events.draw(cycles.list.filter(ofBot).slice(0, SHOWN_EVENTS), (event) => event.key);
+    this.#events.draw(cycles.list.filter(ofBot).slice(0, this.#reach.end), (event) => event.key);
     return false;
   }
 

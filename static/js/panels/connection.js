@@ -15,6 +15,7 @@ export const ladderText = ({ name }) => STEPS[name] ?? name;
 
 export class ConnectionBar {
   isShown = true;
+  beatMs = 100;
   #link;
   #button = document.getElementById("connection");
   #roundTrip = document.getElementById("round-trip");

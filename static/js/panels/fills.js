@@ -1,12 +1,14 @@
 /** The account's fills as they happen, newest first. */
 import { makeRow, tag, write } from "../dom.js";
 import { Panel } from "../panel.js";
-import { Rows } from "../rows.js";
+import { Reach } from "../reach.js";
+import { TABLE_ROW_PX, Rows } from "../rows.js";
 import { clockText, delayText, marketText, orderText } from "../text.js";
 
 export class FillsPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), () => makeRow("fill-row", ["time", "order", "market"], ["price", "size", "delay"]), fillFillRow);
   #count = this.element.querySelector("[data-fills=count]");
+  #reach = new Reach(this.element.querySelector(".scroll"), TABLE_ROW_PX, this.mark);
 
   get channels() {
     return [`orders:${this.page.account}`];
@@ -15,7 +17,7 @@ export class FillsPanel extends Panel {
   draw() {
     const fills = this.state(this.channels[0]);
     const shown = fills.list.filter(this.concerns);
-    this.#rows.draw(shown, (fill) => fill.key);
+    this.#rows.draw(shown.slice(0, this.#reach.end), (fill) => fill.key);
     this.notice(shown.length ? "" : `no fills of ${this.page.account} yet`);
     write(this.#count, fills.liveCount ? `${fills.liveCount} live` : "");
     return false;

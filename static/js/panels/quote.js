@@ -6,14 +6,13 @@ import { openPriceChart } from "../views/chart.js";
 import { changeOf, drawSparkline } from "../views/sparkline.js";
 import { GAP } from "../state/tape.js";
 
-/** A line of a thousand points in every frame would be most of what the page does. */
-const CHART_INTERVAL_MS = 250;
-
 export class QuotePanel extends Panel {
+  /** A line of a thousand points in every frame would be most of what the page does. */
+  beatMs = 250;
   #box = this.element.querySelector(".chart");
   #size = { width: 0, height: 0 };
   #plot = null;
-  #drawn = { tape: null, end: 0, ms: 0 };
+  #drawn = { tape: null, end: 0 };
 
   constructor(element, page) {
     super(element, page);
@@ -30,12 +29,13 @@ export class QuotePanel extends Panel {
     return market ? [`ticker:${market}`, "market:sparkline", `trades:${market}`] : [];
   }
 
-  draw(nowMs) {
+  draw() {
     if (!this.#market) return false;
     const [ticker, sparklines, trades] = this.channels.map((name) => this.state(name));
     this.#drawQuote(ticker.value, sparklines.sections.points?.get(this.#market) ?? []);
     this.notice("");
-    return this.#drawChart(trades, nowMs);
+    this.#drawChart(trades);
+    return false;
   }
 
   /** The line ends in the last price: its own points come only when one has moved far. */
@@ -50,16 +50,12 @@ export class QuotePanel extends Panel {
     drawSparkline(this.#part("sparkline"), points);
   }
 
-  /** True while there are trades that wait for their turn. */
-  #drawChart(tape, nowMs) {
-    const { tape: drawnTape, end, ms } = this.#drawn;
-    if (!this.#size.width || (tape === drawnTape && tape.end === end)) return false;
-    if (tape === drawnTape && nowMs < ms + CHART_INTERVAL_MS) return true;
-    this.#drawn = { tape, end: tape.end, ms: nowMs };
+  #drawChart(tape) {
+    if (!this.#size.width || (tape === this.#drawn.tape && tape.end === this.#drawn.end)) return;
+    this.#drawn = { tape, end: tape.end };
     const columns = pricesOf(tape);
     if (this.#plot) this.#plot.setData(columns);
     else this.#plot = openPriceChart(this.#box, this.#size, columns, this.#colours());
-    return false;
   }
 
   #resize({ width, height }) {
@@ -71,7 +67,7 @@ export class QuotePanel extends Panel {
   #repaint() {
     this.#plot?.destroy();
     this.#plot = null;
-    this.#drawn = { tape: null, end: 0, ms: 0 };
+    this.#drawn = { tape: null, end: 0 };
     this.mark();
   }
 

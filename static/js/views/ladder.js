@@ -3,30 +3,28 @@
  * Rows are made once; only what differs from the last drawing is written.
  */
 import { make, tag, write } from "../dom.js";
+import { Reach } from "../reach.js";
 import { ageText, decimalsOf, paddingOf, shortText } from "../text.js";
 
 const LEVEL_PX = 19;
 
 class SideRows {
-  /** Levels that fit without scrolling; the bars are drawn to their depth. */
-  inView = 0;
   #rows;
 
-  constructor(name, levels) {
+  constructor(name, levels, onChange) {
     this.#rows = Array.from({ length: levels }, makeLevel);
     this.element = make("ol", `side ${name}`, ...this.#rows.map((row) => row.element));
     this.element.tabIndex = 0;
     this.element.setAttribute("aria-label", name);
     this.element.style.setProperty("--level-height", `${LEVEL_PX}px`);
-    new ResizeObserver(
-      ([{ contentRect }]) => (this.inView = Math.ceil(contentRect.height / LEVEL_PX)),
-    ).observe(this.element);
+    this.reach = new Reach(this.element, LEVEL_PX, onChange);
   }
 
   draw(side, shared) {
     let total = 0;
+    const end = Math.min(side.length, this.reach.end);
     this.#rows.forEach((row, at) => {
-      row.element.hidden = at >= side.length;
+      row.element.hidden = at >= end;
       if (row.element.hidden) return;
       total += Number(side.sizes[at]);
       drawText(row.price, side.texts[at], shared.priceDecimals);
@@ -38,13 +36,20 @@ class SideRows {
 }
 
 function makeLevel() {
-  const [price, size, total] = ["price", "size", "total"].map((name) => make("span", name));
+  const [price, size] = ["price", "size"].map((name) => make("span", name, "", makePadding()));
+  const total = make("span", "total");
   return { element: make("li", "", price, size, total), price, size, total };
+}
+
+function makePadding() {
+  const padding = make("i");
+  padding.setAttribute("aria-hidden", "true");
+  return padding;
 }
 
 function drawText(cell, text, decimals) {
   write(cell, text);
-  tag(cell, "padding", paddingOf(text, decimals));
+  write(cell.lastChild, paddingOf(text, decimals));
 }
 
 export class Ladder {
@@ -54,12 +59,12 @@ export class Ladder {
   #bids;
   #spread = make("p", "spread");
 
-  /** `levels` a side at most. */
-  constructor(element, levels) {
+  /** `levels` a side at most; `onChange` asks for a drawing. */
+  constructor(element, levels, onChange) {
     this.#element = element;
     this.#levels = levels;
-    this.#asks = new SideRows("asks", levels);
-    this.#bids = new SideRows("bids", levels);
+    this.#asks = new SideRows("asks", levels, onChange);
+    this.#bids = new SideRows("bids", levels, onChange);
     const heads = make("p", "heads", ...["Price", "Size", "Total"].map((text) => make("span", "", text)));
     element.append(heads, this.#asks.element, this.#spread, this.#bids.element);
   }
@@ -76,7 +81,12 @@ export class Ladder {
         sides.map((side) => side.sizes),
         this.#levels,
       ),
-      deepest: Math.max(sumOf(bids.sizes, this.#bids.inView), sumOf(asks.sizes, this.#asks.inView)) || 1,
+      // The bars are drawn to the depth that fits without scrolling.
+      deepest:
+        Math.max(
+          sumOf(bids.sizes, this.#bids.reach.inView),
+          sumOf(asks.sizes, this.#asks.reach.inView),
+        ) || 1,
     };
     this.#asks.draw(asks, shared);
     this.#bids.draw(bids, shared);

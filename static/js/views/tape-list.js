@@ -64,8 +64,8 @@ export class TapeList {
     this.#stretch(end - tape.start);
     this.#drawNewer(tape.end - end);
     this.#moveStrip(end);
-    const top = end - 1 - Math.floor(this.#scrollTop / ROW_PX) + SPARE_ROWS;
-    for (let seq = top; seq > top - this.#rows.length; seq--) this.#drawRow(tape, seq, end);
+    const top = end - 1 - Math.max(0, Math.floor(this.#scrollTop / ROW_PX) - SPARE_ROWS);
+    for (let seq = top; seq > top - this.#rows.length; seq--) this.#drawRow(tape, seq);
   }
 
   /** Forget the place; the next drawing is of another tape. */
@@ -115,10 +115,10 @@ export class TapeList {
     if (count > 0) write(this.#newer, `↑ ${wholeText(count)} newer`);
   }
 
-  #drawRow(tape, seq, end) {
+  #drawRow(tape, seq) {
     const count = this.#rows.length;
     const row = this.#rows[((seq % count) + count) % count];
-    row.element.hidden = seq < tape.start || seq >= end;
+    row.element.hidden = seq < tape.start;
     if (row.element.hidden) return;
     if (row.seq === seq) return;
     row.element.style.top = `${(this.#base - seq) * ROW_PX}px`;
