@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -27,6 +28,9 @@ from tui.table import Table
 if TYPE_CHECKING:
     from tui.app import Console
 
+_COMMAND = "A view or a command by its name"
+_FILTER = "A text, ~regular expression, !all others"
+
 
 class View(Screen[None]):
     NAME: ClassVar[str] = ""
@@ -38,8 +42,9 @@ class View(Screen[None]):
     FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("colon", "command", "Go to", tooltip="A view or a command by its name", id="command"),
-        Binding("slash", "filter", "Filter", tooltip="A text, ~regular expression, !all others", id="filter"),
+        # Before any other: what is typed ahead must not do in the list what its letters are keys for.
+        Binding("colon", "command", "Go to", id="command", priority=True, tooltip=_COMMAND),
+        Binding("slash", "filter", "Filter", id="filter", priority=True, tooltip=_FILTER),
         Binding("e", "export", "Export as CSV", show=False, id="export"),
         Binding("escape", "back", "Back, or show all rows again", show=False, id="back"),
         Binding("tab", "app.focus_next", "Next list", show=False, id="next_list"),
@@ -105,6 +110,7 @@ class View(Screen[None]):
         self.show(set(Part))
 
     def action_command(self) -> None:
+        self._leave_letter_to_prompt()
         self.query_one("#command", Prompt).open()
 
     @on(Prompt.Submitted, "#command")
@@ -113,7 +119,13 @@ class View(Screen[None]):
         self.query_one("#command", Prompt).action_leave()
         await self.console.obey(event.value)
 
+    def _leave_letter_to_prompt(self) -> None:
+        """What opens a prompt is a letter while one is open."""
+        if isinstance(self.focused, Prompt):
+            raise SkipAction
+
     def action_filter(self) -> None:
+        self._leave_letter_to_prompt()
         self._table = self.table
         prompt = self.query_one("#filter", Prompt)
         with prompt.prevent(Prompt.Changed):
