@@ -6,10 +6,11 @@ judged as a live server is.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.config import Lane
 from monitor.probe.observation import Observation, Row
+from monitor.probe.report import Limit, Load, Report
 
 DEPTH_LIMIT = 100
 """Messages that wait in a lane, as for the alert."""
@@ -28,6 +29,8 @@ FEED_WEIGHT = 1_000.0
 JOURNAL_SHARE = 0.5
 """Of a mean latency, for the commit to be its cause."""
 SLOW_NAMED = 3
+GATHERED = ("normal", "low")
+"""Lanes whose publications may wait for a tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,42 @@ def analyze(observation: Observation) -> list[Finding]:
     """What limits the server, the worst first; empty if nothing can be shown to."""
     found = [finding for rule in RULES for finding in rule(observation)]
     return sorted(found, key=lambda finding: finding.weight, reverse=True)
+
+
+def analyze_report(report: Report) -> list[Finding]:
+    """What limits the server of a report: at rest, and then under the load of a long test.
+
+    What broke by the probe's own doing says nothing about the server.
+    """
+    found = analyze(report.observation)
+    if (load := report.load) is None or load.knee.limit not in (Limit.THRESHOLD, Limit.CONNECTIONS):
+        return found
+    known = {finding.cause for finding in found}
+    more = [*find_closed_door(load), *analyze(load.observation)]
+    where = f"with {load.knee.broken_at} clients: "
+    return found + [
+        replace(finding, sentence=where + finding.sentence) for finding in more if finding.cause not in known
+    ]
+
+
+def find_closed_door(load: Load) -> Iterator[Finding]:
+    """Clients that a bound of the server kept out."""
+    if load.knee.limit is not Limit.CONNECTIONS:
+        return
+    step = max(load.ramp, key=lambda step: sum(step.failures.values()) + sum(step.cut.values()))
+    lost = sum(step.failures.values()) + sum(step.cut.values())
+    yield Finding(
+        "connections",
+        "a bound on clients was reached before any promise broke",
+        [
+            load.knee.reason,
+            *(f"{cause}: {count} clients" for cause, count in (step.failures | step.cut).items()),
+        ],
+        "limits.connections, limits.connections_per_address, limits.handshakes_per_second,"
+        " or the descriptors that the server's process may have",
+        f"room for the {lost} clients that were turned away",
+        lost / max(1, step.clients),
+    )
 
 
 def find_broken_feeds(seen: Observation) -> Iterator[Finding]:
@@ -124,6 +163,8 @@ def _weight(kind: Row) -> float:
 
 
 def _long_tick(seen: Observation, kind: Row) -> Finding | None:
+    if kind["lane"] not in GATHERED:
+        return None
     tick_ms: int = seen.health[-1]["tuning"]["cadence"]["tick_ms"]
     wait_ms = kind["last_10s"]["stages"]["wait_ms"]
     if tick_ms < MEAN_SHARE * kind["threshold_ms"] or not tick_ms / 4 <= wait_ms <= 1.5 * tick_ms:

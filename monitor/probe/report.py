@@ -4,6 +4,7 @@ A report carries the observation it rests on, so that `analyze` judges a file as
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -42,6 +43,114 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """How a kind's publications reached those who listened, in one step of the long test."""
+
+    kind: str
+    threshold_ms: float | None
+    count: int
+    """Deliveries that were looked at."""
+    late: int
+    """Over the threshold, by more than the probe's own lag."""
+    doubtful: int
+    """Over the threshold, but by less than that."""
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the server said of itself at the end of a step."""
+
+    cpu_percent: float
+    lag_p99_ms: float | None
+    memory_bytes: int
+    depth: int
+    """Messages that wait, in all lanes."""
+    sent_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """How the probe itself fared in a step."""
+
+    cpu_percent: float
+    """Of a core, the process that listens."""
+    lag_ms: float
+    """What a message may have waited for that process, in 99 of 100 turns at most."""
+    machine_percent: float
+    """Of all cores of the probe's machine, whoever used them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Some seconds of the long test."""
+
+    name: str
+    clients: int
+    failures: dict[str, int]
+    """Clients that did not get in, by cause."""
+    cut: dict[str, int]
+    """Clients that the server ended, by cause."""
+    kinds: list[Heard]
+    server: Standing
+    own: Own
+
+
+class Limit(StrEnum):
+    """What ended the ramp."""
+
+    THRESHOLD = "threshold"
+    """A kind came later than promised."""
+    CONNECTIONS = "connections"
+    """Clients did not get in, or were cut."""
+    PROBE = "probe"
+    """The probe itself had no more to give: the server may well bear more."""
+    BOUND = "bound"
+    """The most clients that the probe has."""
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Knee:
+    clients: int
+    """The most that the server bore; 0 if not even the first step held."""
+    broken_at: int | None
+    """The fewest that it did not."""
+    limit: Limit
+    reason: str
+    """In words, with numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Clients that were cut all at once, and came back all at once."""
+
+    clients: int
+    back: int
+    failures: dict[str, int]
+    seconds: float
+    """Until the last was back, or given up."""
+    p50_ms: float
+    """Of one client, from dialling to its last subscription."""
+    step: Step
+    """What those felt who stayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    ramp: list[Step]
+    """In the order in which they were tried."""
+    knee: Knee
+    villains: list[Step]
+    """By the villain's name; the first is without one."""
+    wave: Wave
+    observation: Observation
+    """The step that broke the last time, or the first one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     url: str
     time_ms: int
@@ -56,6 +165,8 @@ class Report:
     observation: Observation
     troubles: list[str] = field(default_factory=list)
     """Why the server is not healthy, in words; empty if it is."""
+    load: Load | None = None
+    """Of the long test."""
 
 
 def read_report(file: Path) -> Report:

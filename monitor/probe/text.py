@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.probe.analysis import Finding
-from monitor.probe.report import Delivered, Report
+from monitor.probe.report import Delivered, Knee, Limit, Load, Report, Step
 
 
 def analysis_text(findings: Sequence[Finding]) -> str:
@@ -23,27 +23,69 @@ def _finding(rank: int, finding: Finding) -> Iterator[str]:
 
 def report_text(report: Report) -> str:
     """The table and the verdict."""
-    rows = [_TITLES, *map(_cells, report.kinds)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    table = "\n".join(_line(row, widths) for row in rows)
     connected = report.connected
     return "\n".join(
         [
-            table,
+            _table([COLUMNS, *map(cells, report.kinds)], _WORDS),
             "",
             f"{connected.attempts - connected.failed} of {connected.attempts} clients connected,"
             f" round trip {connected.round_trip_ms:.1f} ms. Latencies are from the publisher's call to the"
             " subscriber, server p99 to its socket.",
+            *(_load_lines(report.load) if report.load else ()),
             *(f"- {trouble}" for trouble in report.troubles),
             verdict(report),
         ]
     )
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _load_lines(load: Load) -> Iterator[str]:
+    yield ""
+    yield _table([_STEP_COLUMNS, *map(_step_cells, [*load.ramp, *load.villains, load.wave.step])], 1)
+    yield ""
+    wave = load.wave
+    yield f"{wave.back} of {wave.clients} clients cut at once were back within {wave.seconds:.1f} s."
+    yield knee_text(load.knee)
+
+
+def knee_text(knee: Knee) -> str:
+    """How many clients the server bears, and what says so, in a sentence."""
+    match knee.limit:
+        case Limit.THRESHOLD | Limit.CONNECTIONS:
+            return f"The server bears {knee.clients} clients, not {knee.broken_at}: {knee.reason}."
+        case Limit.PROBE:
+            return (
+                f"The server bears {knee.clients} clients; more can't be said from here:"
+                f" at {knee.broken_at} {knee.reason}."
+            )
+        case _:
+            return f"The server bears {knee.clients} clients and maybe more: {knee.reason}."
+
+
+_STEP_COLUMNS = ("step", "clients", "worst p99 ms", "promised", "server CPU %", "probe CPU %", "probe lag ms")
+
+
+def _step_cells(step: Step) -> list[str]:
+    promised = [(kind.p99_ms / kind.threshold_ms, kind) for kind in step.kinds if kind.threshold_ms]
+    worst = max(promised, key=lambda pair: pair[0])[1] if promised else None
+    return [
+        step.name,
+        str(step.clients),
+        *map(_figure, (worst.p99_ms, worst.threshold_ms) if worst else (None, None)),
+        f"{step.server.cpu_percent:.0f}",
+        f"{step.own.cpu_percent:.0f}",
+        f"{step.own.lag_ms:.1f}",
+    ]
+
+
+def _table(rows: Sequence[Sequence[str]], words: int) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(_line(row, widths, words) for row in rows)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], words: int) -> str:
     """Words to the left, figures to the right."""
     padded = [
-        cell.ljust(width) if at < _WORDS else cell.rjust(width)
+        cell.ljust(width) if at < words else cell.rjust(width)
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  ".join(padded)
@@ -60,13 +102,12 @@ def verdict(report: Report) -> str:
     )
 
 
-_TITLES = ["kind", "lane", "sent", "lost", "late", "p50 ms", "worst ms", "server p99", "promised"]
-
-
+COLUMNS = ["kind", "lane", "sent", "lost", "late", "p50 ms", "worst ms", "server p99", "promised"]
 _WORDS = 2
 
 
-def _cells(kind: Delivered) -> list[str]:
+def cells(kind: Delivered) -> list[str]:
+    """A row of the table of kinds."""
     return [
         kind.kind,
         kind.lane,

@@ -20,6 +20,7 @@ from monitor.clock import wall_ms
 from monitor.config import Namespace
 from monitor.errors import PeerError
 from monitor.probe.backend import Backend, open_backend
+from monitor.probe.door import Door
 from monitor.probe.observation import OnSecond, Row, observe, open_probe
 from monitor.probe.report import Connected, Delivered, Report
 from monitor.probe.routes import SHARED, Route, routes_of
@@ -45,6 +46,10 @@ class Target:
     operator_token: str = field(repr=False)
     namespaces: Mapping[str, Namespace]
     certificate_file: Path | None = None
+
+    @property
+    def door(self) -> Door:
+        return Door(self.url, self.operator_token, self.certificate_file)
 
     def open(self) -> Any:
         return open_probe(self.url, self.operator_token, self.certificate_file)
@@ -123,7 +128,7 @@ class Trial:
             seen = await observe(self._operator, seconds, on_second)
             publishing.cancel()
             await trio.sleep(SETTLE_SECONDS)
-            await _tidy(backend, routes)
+            await tidy(backend, routes)
         strayed = [f"a channel beside it received {kind} {number}" for kind, number in stranger.heard]
         expected = set(self._ears[shared.channel].heard) if shared else set()
         missed = sum(len(expected - set(ear.heard)) for ear in crowd)
@@ -264,7 +269,7 @@ async def _may_read(client: Client, channel: str, *, is_map: bool) -> bool:
     return True
 
 
-async def _tidy(backend: Backend, routes: list[Route]) -> None:
+async def tidy(backend: Backend, routes: list[Route]) -> None:
     """Leave nothing behind that can be taken back: a journal keeps what it was given."""
     for route in {route.channel: route for route in routes}.values():
         if route.is_map or (route.namespace.history_size and not route.namespace.journal):

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 
-from monitor.probe.analysis import DEPTH_LIMIT, FEED_WEIGHT, analyze
-from monitor.probe.report import Delivered, Report
+from monitor.probe.analysis import CPU_LIMIT_PERCENT, DEPTH_LIMIT, FEED_WEIGHT, analyze
+from monitor.probe.report import Delivered, Heard, Limit, Load, Report, Step
 
 FAILED_LIMIT = 0.05
 """Share of the connections, as for the alert."""
 MOST = 0.5
+COUNT_MIN = 20
+"""Deliveries of a kind in a step, below which they say nothing."""
+MACHINE_LIMIT_PERCENT = 95.0
+"""Of all cores: beyond it nobody can tell who was late by whose doing."""
 LATE_LIMIT = 0.1
 """Share of a kind's events: a test of seconds has too few of them to judge a hundredth."""
 
@@ -54,3 +58,69 @@ def _deep_lanes(report: Report) -> Iterator[str]:
     for lanes in zip(*(document["lanes"] for document in documents), strict=True):
         if (least := min(lane["depth"] for lane in lanes)) > DEPTH_LIMIT:
             yield f"{lanes[0]['lane']} lane: {least} messages and more waited, the limit is {DEPTH_LIMIT}"
+
+
+def fault_of(step: Step) -> tuple[Limit, str] | None:
+    """What broke in a step of the long test, in words, and whose doing it is; None if nothing did."""
+    wanted = step.clients + sum(step.failures.values())
+    if (failed := sum(step.failures.values())) > FAILED_LIMIT * wanted:
+        return Limit.CONNECTIONS, f"{failed} of {wanted} clients did not get in: {_causes(step.failures)}"
+    if (gone := sum(step.cut.values())) > FAILED_LIMIT * wanted:
+        return Limit.CONNECTIONS, f"{gone} of {wanted} clients were cut: {_causes(step.cut)}"
+    late = [kind for kind in step.kinds if kind.count >= COUNT_MIN and _late(kind) > LATE_LIMIT * kind.count]
+    if not late:
+        return None
+    worst = max(late, key=lambda kind: _late(kind) / kind.count)
+    words = (
+        f"{worst.kind}: {_late(worst)} of {worst.count} took longer than {worst.threshold_ms:g} ms,"
+        f" p99 {worst.p99_ms:.1f} ms"
+    )
+    excuse = _excuse(step, late)
+    return (Limit.PROBE, f"{words}, but {excuse}") if excuse else (Limit.THRESHOLD, words)
+
+
+def _late(kind: Heard) -> int:
+    return kind.late + kind.doubtful
+
+
+def _excuse(step: Step, late: list[Heard]) -> str | None:
+    """Why a step says nothing about the server, if it does not."""
+    own, server = step.own, step.server
+    if all(kind.late <= LATE_LIMIT * kind.count for kind in late):
+        return f"the probe itself was up to {own.lag_ms:.1f} ms late"
+    if own.cpu_percent > CPU_LIMIT_PERCENT:
+        return f"the probe itself used {own.cpu_percent:.0f} % of a core"
+    if own.machine_percent > MACHINE_LIMIT_PERCENT and server.cpu_percent < CPU_LIMIT_PERCENT:
+        return (
+            f"the probe's machine was in use by {own.machine_percent:.0f} %, of which the server"
+            f" had {server.cpu_percent:.0f} % of a core"
+        )
+    return None
+
+
+def _causes(causes: dict[str, int]) -> str:
+    return ", ".join(f"{cause} ({count})" for cause, count in sorted(causes.items()))
+
+
+def load_troubles_of(load: Load) -> Iterator[str]:
+    """What a server owes under load: the first clients, and that those who do harm move nobody else."""
+    if load.knee.clients == 0 and load.knee.limit is not Limit.PROBE:
+        yield f"not even {load.knee.broken_at} clients: {load.knee.reason}"
+    calm, *villains = load.villains
+    if fault_of(calm) is None:
+        yield from (f"beside {step.name}: {words}" for step in villains if (words := harm_in(step)))
+    if words := harm_in(load.wave.step):
+        yield f"during the reconnect wave: {words}"
+    if missing := load.wave.clients - load.wave.back:
+        yield (
+            f"{missing} of {load.wave.clients} clients that were cut at once did not come back:"
+            f" {_causes(load.wave.failures)}"
+        )
+
+
+def harm_in(step: Step) -> str | None:
+    """What clients felt that is the server's to answer for."""
+    match fault_of(step):
+        case (Limit.THRESHOLD | Limit.CONNECTIONS, words):
+            return words
+    return None

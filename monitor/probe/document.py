@@ -1,0 +1,175 @@
+"""A long test's report as one HTML file: it loads nothing, runs nothing, and reads on paper as in the dark.
+
+Every plot stands beside the table with its figures, so nothing is known by colour alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+from monitor.probe.analysis import Finding
+from monitor.probe.plot import Point, bars, lines
+from monitor.probe.report import Heard, Load, Report, Step
+from monitor.probe.text import COLUMNS, cells, knee_text, verdict
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title><style>{style}</style></head>
+<body><main><h1>{title}</h1>
+<p class="soft">{when}, server version {version}. Latencies are from the publisher's call to the reader's
+hand, on the probe's own clock.</p>
+{sections}</main></body></html>
+"""
+_STYLE = Path(__file__).with_name("document.css")
+
+
+def document(report: Report, load: Load, findings: Sequence[Finding]) -> str:
+    """The whole file."""
+    when = datetime.fromtimestamp(report.time_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    sections = [
+        _section("What it found", _verdict(report), f"<p>{escape(knee_text(load.knee))}</p>"),
+        _section("What limits it", _findings(findings)),
+        _section("More and more clients", _promises(load), _server(load), _steps(_ramp(load))),
+        _section("Beside those who do harm", _villains(load), _steps([*load.villains, load.wave.step])),
+        _section("All at once", _wave(load)),
+        _section("Every kind, at rest", _table(COLUMNS, map(cells, report.kinds))),
+    ]
+    return _PAGE.format(
+        title=escape(f"Lanecast probe of {report.url}"),
+        style=_STYLE.read_text(encoding="utf-8"),
+        when=when,
+        version=escape(report.version),
+        sections="".join(sections),
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def _verdict(report: Report) -> str:
+    troubles = "".join(f'<li class="bad">{escape(trouble)}</li>' for trouble in report.troubles)
+    return f"<p><strong>{escape(verdict(report))}</strong></p>" + (f"<ul>{troubles}</ul>" if troubles else "")
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return "<p>Nothing that was observed limits this server.</p>"
+    return f"<ol>{''.join(map(_finding, findings))}</ol>"
+
+
+def _finding(finding: Finding) -> str:
+    seen = "".join(f"<li>{escape(line)}</li>" for line in finding.evidence)
+    return (
+        f"<li><strong>{escape(finding.sentence)}</strong><ul>{seen}</ul>"
+        f"<p>Change: {escape(finding.setting)}<br>Effect: {escape(finding.effect)}</p></li>"
+    )
+
+
+def _ramp(load: Load) -> list[Step]:
+    """By clients; of a number that was measured twice the second."""
+    return [step for _, step in sorted({step.clients: step for step in load.ramp}.items())]
+
+
+def _promises(load: Load) -> str:
+    """Each kind's p99 as a share of what was promised."""
+    series: dict[str, list[Point]] = {}
+    for step in _ramp(load):
+        for kind in step.kinds:
+            if (share := _share(kind)) is not None:
+                series.setdefault(kind.kind, []).append((step.clients, share))
+    worst = dict(sorted(series.items(), key=lambda item: -max(share for _, share in item[1])))
+    title = "p99 of the threshold, in percent, over the number of clients"
+    knee = load.knee.clients or None
+    return _figure(title, lines(title, worst, across="clients", limit=100, knee=knee, is_log=True))
+
+
+def _share(kind: Heard) -> float | None:
+    """Percent of the threshold."""
+    return None if kind.threshold_ms is None else 100 * kind.p99_ms / kind.threshold_ms
+
+
+def _server(load: Load) -> str:
+    figures: dict[str, Callable[[Step], float]] = {
+        "server": lambda step: step.server.cpu_percent,
+        "probe": lambda step: step.own.cpu_percent,
+        "probe's machine": lambda step: step.own.machine_percent,
+    }
+    ramp = _ramp(load)
+    cpu = {name: [(step.clients, read(step)) for step in ramp] for name, read in figures.items()}
+    sent = {"sent": [(step.clients, step.server.sent_rate) for step in ramp]}
+    return "".join(
+        _figure(title, lines(title, series, across="clients"))
+        for title, series in (
+            ("CPU, percent of a core (of the machine: of all)", cpu),
+            ("messages sent a second", sent),
+        )
+    )
+
+
+def _villains(load: Load) -> str:
+    rows = [
+        (step.name, max((share for kind in step.kinds if (share := _share(kind)) is not None), default=0.0))
+        for step in (*load.villains, load.wave.step)
+    ]
+    title = "p99 of the worst kind, in percent of its threshold"
+    return _figure(title, bars(title, rows, limit=100))
+
+
+def _wave(load: Load) -> str:
+    wave = load.wave
+    return (
+        f"<p>{wave.back} of {wave.clients} clients that were cut at the same moment were back within"
+        f" {wave.seconds:.2f} s; one took {wave.p50_ms:.0f} ms (median) from dialling to its last"
+        " subscription.</p>"
+    )
+
+
+_STEP_COLUMNS = (
+    "step", "clients", "not in", "cut", "worst kind", "p99 ms", "promised", "server CPU %", "loop lag ms",
+    "waiting", "MB", "probe CPU %", "probe lag ms", "machine %",
+)  # fmt: skip
+
+
+def _steps(steps: Iterable[Step]) -> str:
+    return _table(_STEP_COLUMNS, map(_step_cells, steps))
+
+
+def _step_cells(step: Step) -> list[str]:
+    promised = [kind for kind in step.kinds if kind.threshold_ms is not None]
+    worst = max(promised, key=lambda kind: _share(kind) or 0, default=None)
+    server, own = step.server, step.own
+    return [
+        step.name,
+        str(step.clients),
+        str(sum(step.failures.values())),
+        str(sum(step.cut.values())),
+        *((worst.kind, f"{worst.p99_ms:.1f}", f"{worst.threshold_ms:g}") if worst else ("-", "-", "-")),
+        f"{server.cpu_percent:.0f}",
+        "-" if server.lag_p99_ms is None else f"{server.lag_p99_ms:.1f}",
+        str(server.depth),
+        f"{server.memory_bytes / 1e6:.1f}",
+        f"{own.cpu_percent:.0f}",
+        f"{own.lag_ms:.1f}",
+        f"{own.machine_percent:.0f}",
+    ]
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    body = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in rows)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="table" tabindex="0">{table}</div>'
+
+
+def _cells(row: Sequence[str]) -> Iterator[str]:
+    first, *others = row
+    yield f'<th scope="row">{escape(first)}</th>'
+    yield from (f"<td>{escape(cell)}</td>" for cell in others)
+
+
+def _figure(title: str, svg: str) -> str:
+    return f"<h3>{escape(title)}</h3>{svg}" if svg else ""

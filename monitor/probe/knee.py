@@ -1,0 +1,58 @@
+"""How many clients a server bears: which number is tried next, and when the answer is known.
+
+Doubling finds the order, halving what lies between the last that held and the first that did not.
+A number breaks only if it breaks twice: one slow second of a machine is no limit of a server.
+"""
+
+from monitor.probe.report import Knee, Limit, Step
+from monitor.probe.verdict import fault_of
+
+FIRST_CLIENTS = 50
+CLOSE_ENOUGH = 0.15
+"""Between the last number that held and the first that did not, as a share of the latter."""
+
+
+class Ramp:
+    """The numbers of clients that are tried, one after the other."""
+
+    def __init__(self, limit: int) -> None:
+        """At most so many clients."""
+        self._limit = limit
+        self._next = min(FIRST_CLIENTS, limit)
+        self._held = 0
+        self._broke = 0
+        self._fault: tuple[Limit, str] | None = None
+        self._is_doubted = False
+
+    def next(self) -> int | None:
+        """How many are to be tried now; None once the knee is known."""
+        if self._is_doubted:
+            return self._next
+        if self._fault is None:
+            return None if self._held == self._limit else self._next
+        gap = self._broke - self._held
+        if self._broke <= FIRST_CLIENTS or gap <= max(1, CLOSE_ENOUGH * self._broke):
+            return None
+        return (self._held + self._broke) // 2
+
+    def take(self, step: Step, clients: int) -> bool:
+        """Take in what was measured with so many; whether they are too many."""
+        fault = fault_of(step)
+        if fault is not None and not self._is_doubted:
+            self._next, self._is_doubted = clients, True
+            return False
+        self._is_doubted = False
+        if fault is None:
+            self._held = max(self._held, clients)
+            self._next = min(2 * clients, self._limit)
+            return False
+        self._broke, self._fault = clients, fault
+        return True
+
+    def knee(self) -> Knee:
+        """What is known of it so far."""
+        if self._fault is not None:
+            return Knee(self._held, self._broke, *self._fault)
+        if self._held == self._limit:
+            return Knee(self._held, None, Limit.BOUND, f"the probe has no more than {self._limit} clients")
+        return Knee(self._held, None, Limit.TIME, "there was no time for more clients")

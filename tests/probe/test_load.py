@@ -1,0 +1,145 @@
+"""The long test's parts on a real server in a process of its own, and the whole with one villain."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from monitor.config import DEFAULT_KINDS, Settings
+from monitor.errors import PeerError
+from monitor.probe import load
+from monitor.probe.analysis import analyze_report
+from monitor.probe.crowd import Crowd, mark
+from monitor.probe.door import Door
+from monitor.probe.load import Plan, heard_of, run_full
+from monitor.probe.report import Limit
+from monitor.probe.text import report_text
+from monitor.probe.trial import Target
+from monitor.probe.verdict import fault_of
+from monitor.probe.villains import VILLAINS, Villains
+from monitor.probe.worker import open_worker
+from tests.process import Process
+from tests.serve.running import KEYS, sign
+
+CHANNEL = "chat:crowd"
+
+
+def door(process: Process) -> Door:
+    return Door(process.address, sign(KEYS.operator, sub="probe"))
+
+
+def clients(process: Process) -> int:
+    rows: int = len(process.api("presence", channel=CHANNEL)["presence"])
+    return rows
+
+
+@pytest.fixture
+def crowd(process: Process) -> Iterator[Crowd]:
+    crowd = Crowd(door(process))
+    crowd.invite([(CHANNEL, 0)])
+    yield crowd
+    crowd.leave()
+
+
+def test_clients_come_go_and_come_back_all_at_once(process: Process, crowd: Crowd) -> None:
+    came = crowd.join(60)
+    assert (came.clients, came.failures, len(came.took_ms)) == (60, {}, 60)
+    assert clients(process) == 60
+    assert crowd.join(20).clients == 20
+    crowd.leave()
+    back = crowd.join(40, at_once=40)
+    assert (back.clients, back.failures) == (40, {})
+
+
+def test_readers_time_what_is_published_from_now_on(process: Process, crowd: Crowd) -> None:
+    crowd.join(10)
+    process.publish(CHANNEL, {"mark": mark("old")})
+    listened = crowd.listen(0.01)
+    for _ in range(3):
+        process.publish(CHANNEL, {"mark": mark("message")})
+    assert listened.latencies_ms.get("old", []) == []
+    since = time.monotonic()
+    heard: list[float] = []
+
+    async def listen() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, publish_three, process)
+            found = await trio.to_thread.run_sync(crowd.listen, 1.0)
+            heard.extend(found.latencies_ms["message"])
+
+    trio.run(listen)
+    assert len(heard) == 30
+    assert 0 < max(heard) < 1_000 * (time.monotonic() - since)
+
+
+def publish_three(process: Process) -> None:
+    time.sleep(0.2)
+    for _ in range(3):
+        process.publish(CHANNEL, {"mark": mark("message")})
+
+
+def test_refusals_are_counted_by_their_cause(process: Process) -> None:
+    stranger = Crowd(Door(process.address, "e30.e30.e30"))
+    came = stranger.join(5)
+    assert came.clients == 0
+    assert sum(came.failures.values()) == 5
+    nobody = Crowd(Door("http://127.0.0.1:9", ""))
+    assert nobody.join(3).failures == {"Connection refused": 3}
+
+
+def test_room_of_a_channel_is_not_overstepped(process: Process) -> None:
+    crowd = Crowd(door(process))
+    crowd.invite([(CHANNEL, 3)])
+    assert crowd.join(8).clients == 8
+    assert clients(process) == 3
+    crowd.leave()
+
+
+@pytest.mark.parametrize("name", VILLAINS)
+def test_every_villain_does_his_worst_and_ends_in_time(process: Process, name: str) -> None:
+    villains = Villains(door(process))
+    before = time.monotonic()
+    villains.act(name, CHANNEL, 0.3)
+    assert time.monotonic() - before < 20
+    assert process.publish(CHANNEL, 1) is not None
+
+
+def test_worker_does_what_it_is_asked_and_raises_what_it_raises(process: Process) -> None:
+    async def ask() -> None:
+        assert (await worker.call(Crowd.join, 5)).clients == 5
+        with pytest.raises(PeerError, match="can't be reached"):
+            await lost.call(Crowd.join, 5)
+
+    with (
+        open_worker(lambda: Crowd(door(process))) as worker,
+        open_worker(lambda: Crowd(Door("http://no-such-host.invalid", ""))) as lost,
+    ):
+        trio.run(ask)
+
+
+def test_what_is_ours_is_not_the_servers() -> None:
+    heard = heard_of("trade", [1.0, 50.0, 104.0, 150.0], threshold_ms=100, lag_ms=10)
+    assert (heard.count, heard.late, heard.doubtful, heard.worst_ms) == (4, 1, 1, 150.0)
+
+
+def test_whole_test_finds_a_knee_and_says_by_what(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "VILLAINS", ["resets"])
+    token, seconds = sign(KEYS.operator, sub="probe"), 0
+    target = Target(process.address, KEYS.api, token, Settings().namespaces)
+
+    def count() -> None:
+        nonlocal seconds
+        seconds += 1
+
+    report = run_full(target, Plan(1, 2, 1), count)
+    found = report.load
+    assert found is not None
+    assert seconds >= 4
+    assert [step.name for step in found.villains] == ["nobody", "resets"]
+    assert {kind.kind for kind in found.ramp[0].kinds} <= DEFAULT_KINDS.keys()
+    assert found.wave.back == found.wave.clients >= 50
+    assert found.knee.limit in Limit
+    assert found.knee.clients or fault_of(found.ramp[-1])
+    assert "The server bears" in report_text(report)
+    assert isinstance(analyze_report(report), list)
