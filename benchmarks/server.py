@@ -62,7 +62,7 @@ def start_server(*flags: str) -> Iterator[Server]:
             *flags,
         ]
         started = time.perf_counter()
-        with subprocess.Popen([*command, *flags], env=os.environ | keys, stdout=said, stderr=said) as process:
+        with subprocess.Popen(command, env=os.environ | keys, stdout=said, stderr=said) as process:
             try:
                 _wait_ready(port, process, Path(said.name))
                 ready_seconds = time.perf_counter() - started
