@@ -136,22 +136,32 @@ def serve(**given: Any) -> int:
 @lanecast.command()
 @click.argument("url", required=False, envvar="LANECAST_URL")
 @click.option("--read-only", is_flag=True, help="Offer nothing that does something to a client.")
+@click.option("--once", is_flag=True, help="Print once what the views would show, and leave.")
+@click.option("--output", type=click.Choice(["text", "json"]), help="How --once prints it. [default: text]")
 @source_options
-def console(url: str | None, read_only: bool, **given: Any) -> int:
-    """Attach the operator console to the server at URL.
+def console(url: str | None, read_only: bool, once: bool, output: str | None, **given: Any) -> int:
+    """Attach the operator console to the server at URL, by default the one here.
 
     The token is LANECAST_OPERATOR_TOKEN, or is made with the operator key (LANECAST_OPERATOR_KEY, or
     the one in the data directory). Over TLS the machine's authorities must vouch for the server, or
     LANECAST_CERTIFICATE names a file with its certificate.
     """
+    if output and not once:
+        raise click.UsageError("--output says how --once prints: it needs --once")
     # Until the console listens to it, Ctrl-C ends us in silence: the next import takes half a second.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from tui.app import run_console
-
     # Who is told all of it, as the console of `lanecast run`, stumbles over no settings of somebody else's.
     settings = cache(partial(settings_of, given))
     token, certificate = operator_token(settings, "console"), certificate_of(settings, url)
-    return run_console(url or settings().address, token, certificate, is_read_only=read_only)
+    address = url or settings().address
+    if once:
+        from tui.once import Output, look_once
+
+        click.echo(look_once(address, token, certificate, Output(output or "text")))
+        return 0
+    from tui.app import run_console
+
+    return run_console(address, token, certificate, is_read_only=read_only)
 
 
 @lanecast.command()

@@ -262,7 +262,7 @@ def run_console(
     websocket_url(url)
     # Textual draws on standard error and would wait for keys for ever.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise ConfigError("the console needs a terminal; without one, /metrics tells how the server is")
+        raise ConfigError("the console needs a terminal; without one, --once prints what it would show")
     keys = read_keys(user_config_path("lanecast") / "console.toml", [_scope(view) for view in VIEWS + OPENED])
     model = Model(url)
     link = Link(model, token, certificate_file)

@@ -178,7 +178,7 @@ class Link:
     async def _look(self, client: Client, call: Call) -> None:
         try:
             params = {**call.params, **self._model.places.get(call.method, {})}
-            _TAKE[call.method](self._model, await client.rpc(call.method, params))
+            TAKE[call.method](self._model, await client.rpc(call.method, params))
         except Disconnected:
             return
         except PeerError as error:
@@ -193,7 +193,7 @@ class Link:
             self._model.tell(f"{words}: done")
 
 
-_TAKE: Mapping[str, Callable[[Model, Any], None]] = {
+TAKE: Mapping[str, Callable[[Model, Any], None]] = {
     "ops.connections": Model.set_connections,
     "ops.connection": Model.set_connection,
     "ops.channels": Model.set_channels,

@@ -30,6 +30,8 @@ class TotalsReport(TypedDict):
     late: int
     drops: dict[str, int]
     """Of those dropped, how many for each reason."""
+    refused: dict[str, int]
+    """By the limit's name, or by the status of what was answered."""
     bytes: int
     connections: int
     failed: int

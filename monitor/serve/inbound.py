@@ -15,7 +15,7 @@ from monitor.config import Lane
 from monitor.serve import protocol
 from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
 from monitor.serve.turn import Turn
-from monitor.serve.websocket import Closing, Event, Message, Pong, WebSocket
+from monitor.serve.websocket import TOO_LONG, Closing, Event, Message, Pong, WebSocket
 from monitor.serve.window import Window
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Inbound:
                 yield from self._carry_out(message)
             case Closing(code, reason, frame):
                 self.close_frame = frame
+                if code == TOO_LONG and not self._websocket.is_closed:
+                    self._session.house.hub.health.totals.refused["message_bytes"] += 1
                 raise Disconnect(Goodbye(code, reason))
             case _:
                 self._count()

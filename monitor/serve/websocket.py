@@ -21,6 +21,8 @@ _CLOSE_REASON_BYTES = 123
 
 NO_CODE = 1005
 """What a close frame without a code means."""
+TOO_LONG = 1009
+"""How a connection is closed whose peer sent a message beyond the limit."""
 _NEVER_SENT = frozenset({NO_CODE, 1006})
 _PROTOCOL_CODES = frozenset({*range(1000, 1004), *range(1007, 1014)})
 """Those below 3000 that a peer may send."""
@@ -97,7 +99,7 @@ class _Incoming:
         self._room -= len(part)
         # What follows the end of a deflated stream is kept by zlib, as long as the message goes on.
         if self._room < (len(self._inflater.unused_data) if self._inflater else 0):
-            raise _Fault(1009, f"message is longer than {self._limit_bytes} bytes")
+            raise _Fault(TOO_LONG, f"message is longer than {self._limit_bytes} bytes")
         self._parts.append(part)
 
     def end(self) -> bytes:

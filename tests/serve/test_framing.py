@@ -2,7 +2,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.serve.running import Server, running
+from tests.serve.running import KEYS, Server, running
 from tests.serve.wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, UPGRADE, Client, frame, request
 
 
@@ -159,6 +159,8 @@ async def test_message_beyond_the_limit_is_1009_and_up_to_it_is_not(is_split: bo
             await client.send(part)
         assert (await client.closing())[0] == 1009
         assert await witness.is_alive()
+        metrics = (await server.get("/metrics", X_API_Key=KEYS.api)).body
+        assert b'lanecast_refused_total{cause="message_bytes"} 1.0' in metrics
 
 
 def _split(payload: bytes) -> list[bytes]:

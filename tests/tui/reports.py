@@ -73,6 +73,7 @@ def health(**changes: Any) -> HealthReport:
             "resent": 0,
             "late": 0,
             "drops": {"left": 1},
+            "refused": {},
             "bytes": 1,
             "connections": 1,
             "failed": 0,

@@ -179,7 +179,7 @@ def test_without_a_terminal_it_is_one_sentence_and_exit_2() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == "lanecast: the console needs a terminal; without one, /metrics tells how the server is\n"
+        == "lanecast: the console needs a terminal; without one, --once prints what it would show\n"
     )
 
 

@@ -37,7 +37,9 @@ class Header(Static, Panel):
     def show(self, model: Model, now: float) -> None:
         """Write what changed."""
         width = self.app.size.width
-        _update(self, Content.assemble(*identity(model, width), "\n", *vitals(model.health, width)))
+        pace: Parts = [(" ⟳ ", "$text-muted"), (refresh_text(model.refresh_seconds), "bold")]
+        first, second = identity(model, width - _cells(pace)) + pace, vitals(model.health, width)
+        _update(self, Content.assemble(*first, "\n", *second))
 
 
 class Banner(Static, Panel):
@@ -140,7 +142,6 @@ def identity(model: Model, width: int) -> Parts:
         ("up", span_text(health["uptime_seconds"])),
         ("cpu", f"{process['cpu_percent']:.0f}%"),
         ("mem", bytes_text(process["memory_bytes"])),
-        ("⟳", refresh_text(model.refresh_seconds)),
         ("version", printable(health["version"])),
     )
 

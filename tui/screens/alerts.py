@@ -1,15 +1,15 @@
-"""Alerts raised and cleared, with their times: the active ones first."""
+"""Alerts raised and cleared, with their times: the active ones first; below them what limits refused."""
 
 from functools import partial
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from monitor.errors import ConfigError
 from tui.duration import seconds_of
 from tui.figures import clock_text, span_text
 from tui.model import Call, Model, Part
+from tui.panels.refusals import RefusalsTable
 from tui.question import Question
 from tui.reports import AlertReport
 from tui.screens.view import View
@@ -83,15 +83,12 @@ def handled_text(alert: AlertReport, now: float) -> str:
 
 class AlertsView(View):
     NAME = "alerts"
-    ALIASES = ("al",)
+    ALIASES = ("al", "limits", "refused")
+    PANELS = (AlertsTable, RefusalsTable)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "acknowledge", "Acknowledge", id="acknowledge"),
         Binding("z", "silence", "Silence", id="silence"),
     ]
-
-    def compose_panels(self) -> ComposeResult:
-        """The list."""
-        yield AlertsTable()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Who may only look isn't offered what changes something."""

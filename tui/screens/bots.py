@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
-
 from tui.figures import UNKNOWN, count_text, span_text
 from tui.model import Model, Part
 from tui.row import Cell, Column, Row, Tone
@@ -127,9 +125,4 @@ class BotsView(View):
     NAME = "bots"
     ALIASES = ("fills", "orders")
     MAPS = (BOTS, OPEN_ORDERS)
-
-    def compose_panels(self) -> ComposeResult:
-        """Who trades, what waits, what happened."""
-        yield BotsTable()
-        yield OpenOrdersTable()
-        yield FillsTable()
+    PANELS = (BotsTable, OpenOrdersTable, FillsTable)

@@ -68,11 +68,9 @@ CHANNELS = Listing(
 class ChannelsView(ListingView):
     NAME = "channels"
     ALIASES = ("chan", "ch")
+    PANELS = (ChannelsTable,)
     FILTER_HINT = "part of a name, lane or delivery; ~ and ! among those shown"
 
     @property
     def listing(self) -> Listing:
         return CHANNELS
-
-    def compose_table(self) -> Table:
-        return ChannelsTable()

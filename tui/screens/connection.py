@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.confirm import ConfirmScreen
@@ -172,6 +171,7 @@ class ConnectionView(View):
     """Opened from the list of connections."""
 
     AUTO_FOCUS = "LedgersTable"
+    PANELS = (ConnectionFacts, LedgersTable, ClosesTable)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "disconnect", "Disconnect", id="disconnect"),
         Binding("m", "move", "Move on the ladder", id="ladder"),
@@ -186,12 +186,6 @@ class ConnectionView(View):
     @property
     def crumb(self) -> str:
         return self._called
-
-    def compose_panels(self) -> ComposeResult:
-        """Facts, the ledgers, the connections before."""
-        yield ConnectionFacts()
-        yield LedgersTable()
-        yield ClosesTable()
 
     def calls(self, model: Model) -> tuple[Call, ...]:
         """The one client."""

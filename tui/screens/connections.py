@@ -101,14 +101,12 @@ CONNECTIONS = Listing(
 class ConnectionsView(ListingView):
     NAME = "connections"
     ALIASES = ("conn", "co")
+    PANELS = (ConnectionsTable,)
     FILTER_HINT = "part of an address, user, client or channel; ~ and ! among those shown"
 
     @property
     def listing(self) -> Listing:
         return CONNECTIONS
-
-    def compose_table(self) -> Table:
-        return ConnectionsTable()
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Open the connection."""

@@ -5,15 +5,14 @@ A feed opens to its subscriptions, because a live socket is not a live feed.
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
-
 from tui.figures import UNKNOWN, age_text, count_text, rate_text, span_text
 from tui.model import Call, Model, Part
 from tui.reports import BookReport, FeedReport, FeedSubscriptionReport
 from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
-BOOKS_METHOD = "ops.books"
+BOOKS = Call("ops.books", {"sort": "trouble", "descending": True})
+"""Those in trouble first."""
 _STATES = {
     "live": ("●", Tone.GOOD),
     "fresh": ("●", Tone.GOOD),
@@ -97,7 +96,7 @@ def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
     )
 
 
-_BOOKS = {
+_STATUSES = {
     "SYNCED": ("●", Tone.GOOD),
     "RESYNC": ("◌", Tone.WARNING),
     "GAP": ("✖", Tone.BAD),
@@ -123,7 +122,7 @@ class BooksTable(Table):
         return [book_row(book, now) for book in model.books["rows"]] if model.books else []
 
     def title(self, model: Model) -> str:
-        if (refusal := model.refusals.get(BOOKS_METHOD)) is not None:
+        if (refusal := model.refusals.get(BOOKS.method)) is not None:
             return f"{self.TITLE} · {refusal}"
         report = model.books
         if report is None or report["total"] == len(report["rows"]):
@@ -133,7 +132,7 @@ class BooksTable(Table):
 
 def book_row(book: BookReport, now: float) -> Row:
     """One line of the table; its key is the market."""
-    sign, tone = _BOOKS.get(book["status"], _OTHER)
+    sign, tone = _STATUSES.get(book["status"], _OTHER)
     calm = tone if tone is Tone.BAD else Tone.DIM
     changed = age_text(max(0.0, now * 1_000 - book["time"])) if book["time"] else UNKNOWN
     return Row(
@@ -162,15 +161,11 @@ def feed_of(key: str) -> str:
 class FeedsView(View):
     NAME = "feeds"
     ALIASES = ("fd",)
-
-    def compose_panels(self) -> ComposeResult:
-        """Feeds with their subscriptions, and what becomes of them."""
-        yield FeedsTable()
-        yield BooksTable()
+    PANELS = (FeedsTable, BooksTable)
 
     def calls(self, model: Model) -> tuple[Call, ...]:
         """The books, those in trouble first."""
-        return (Call(BOOKS_METHOD, {"sort": "trouble", "descending": True}),)
+        return (BOOKS,)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Unfold the feed, or fold it."""

@@ -6,7 +6,6 @@ offered = sent + merged + dropped + pending, at any moment; what is left over wo
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.figures import UNKNOWN, count_text, share_text
@@ -113,6 +112,7 @@ def client_row(entry: ConnectionReport) -> Row:
 class LedgerView(ListingView):
     NAME = "ledger"
     ALIASES = ("le",)
+    PANELS = (TotalsFacts, LedgerTable)
     BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "turn", "Channels/clients", id="turn")]
 
     def __init__(self) -> None:
@@ -122,14 +122,6 @@ class LedgerView(ListingView):
     @property
     def listing(self) -> Listing:
         return self._listing
-
-    def compose_table(self) -> Table:
-        return LedgerTable()
-
-    def compose_panels(self) -> ComposeResult:
-        """The sums above the list."""
-        yield TotalsFacts()
-        yield from super().compose_panels()
 
     def action_turn(self) -> None:
         """From channels to clients, or back."""

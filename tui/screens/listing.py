@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.model import Call, Model, Query
@@ -31,6 +30,10 @@ class Listing:
         """What is asked for now."""
         return model.queries.get(self.key) or Query(self.sort_columns[0])
 
+    def call(self, model: Model) -> Call:
+        """Asks for it."""
+        return Call(self.method, {**asdict(self.query(model)), **self.params})
+
     def title(self, text: str, model: Model, report: ConnectionsReport | ChannelsReport | None) -> str:
         """A table's title, with how many rows there are, or why there are none."""
         if (refusal := model.refusals.get(self.method)) is not None:
@@ -51,14 +54,6 @@ class ListingView(View):
         """The one on the screen."""
         raise NotImplementedError
 
-    def compose_table(self) -> Table:
-        """The list."""
-        raise NotImplementedError
-
-    def compose_panels(self) -> ComposeResult:
-        """The list."""
-        yield self.compose_table()
-
     @property
     def wanted(self) -> Query:
         """What is asked for now."""
@@ -66,7 +61,7 @@ class ListingView(View):
 
     def calls(self, model: Model) -> tuple[Call, ...]:
         """The rows."""
-        return (Call(self.listing.method, {**asdict(self.wanted), **self.listing.params}),)
+        return (self.listing.call(model),)
 
     def ask(self) -> None:
         """Ask, and show by what the rows will be sorted."""

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.figures import clock_text
@@ -12,7 +11,7 @@ from tui.row import Cell, Column, Row, Tone
 from tui.screens.view import View
 from tui.table import Table
 
-METHOD = "ops.logs"
+LINES = Call("ops.logs", {})
 _TONES = {
     "debug": Tone.DIM,
     "info": Tone.PLAIN,
@@ -44,7 +43,7 @@ class LogsTable(Table):
         return [log_row(line) for line in reversed(model.logs) if line["level"] in shown]
 
     def title(self, model: Model) -> str:
-        if (refusal := model.refusals.get(METHOD)) is not None:
+        if (refusal := model.refusals.get(LINES.method)) is not None:
             return f"{self.TITLE} · {refusal}"
         return f"{self.TITLE} · {LEVELS[self.least_level]} and above" if self.least_level else self.TITLE
 
@@ -66,17 +65,14 @@ def log_row(line: LineReport) -> Row:
 class LogsView(View):
     NAME = "logs"
     ALIASES = ("log", "lo")
+    PANELS = (LogsTable,)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "level", "Level", id="level"),
     ]
 
-    def compose_panels(self) -> ComposeResult:
-        """The list."""
-        yield LogsTable()
-
     def calls(self, model: Model) -> tuple[Call, ...]:
         """What was logged since the last call."""
-        return (Call(METHOD, {}),)
+        return (LINES,)
 
     def action_level(self) -> None:
         """Leave out the lowest level that is shown; after the highest, show all."""

@@ -22,14 +22,13 @@ from tui.table import Table
 class OverviewView(View):
     NAME = "overview"
     ALIASES = ("ov", "home")
+    PANELS = (LanesTable, LoadFacts, KindsTable, AlertsTable, FillsTable, FeedsTable)
 
     def compose_panels(self) -> ComposeResult:
-        """Those that are always there, then those for which a higher screen has room."""
-        yield Container(LanesTable(), LoadFacts(), id="top")
-        yield KindsTable()
-        yield AlertsTable()
-        yield FillsTable()
-        yield FeedsTable()
+        """The first two share a line where the screen is wide."""
+        lanes, load, *others = super().compose_panels()
+        yield Container(lanes, load, id="top")
+        yield from others
 
     @on(Table.Chosen)
     def open_worst_client(self, event: Table.Chosen) -> None:

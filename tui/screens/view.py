@@ -19,6 +19,7 @@ from textual.widgets import Footer
 from monitor.errors import ConfigError
 from tui.export import export_csv, file_name
 from tui.model import Call, Model, Part
+from tui.panels.facts import Facts
 from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.panel import Panel
 from tui.prompt import Prompt
@@ -39,6 +40,8 @@ class View(Screen[None]):
     """Other words for it."""
     MAPS: ClassVar[tuple[str, ...]] = ()
     """Namespaces whose maps, of all accounts, are followed while the view is looked at."""
+    PANELS: ClassVar[tuple[type[Table] | type[Facts], ...]] = ()
+    """What stands between head and foot, from the top."""
     FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,8 +70,8 @@ class View(Screen[None]):
         yield Footer()
 
     def compose_panels(self) -> ComposeResult:
-        """What stands between head and foot."""
-        raise NotImplementedError
+        """One of each."""
+        return (panel() for panel in self.PANELS)
 
     def calls(self, model: Model) -> tuple[Call, ...]:
         """What the server is asked every second while the view is looked at."""

@@ -1,0 +1,116 @@
+"""One look at a server, as a script takes it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from monitor.client import open_client
+from monitor.serve.tokens import make_token
+from tests.process import Process, lanecast_process
+from tests.serve.running import KEYS, Server
+from tests.tui.reports import fill
+from tui.app import VIEWS
+from tui.model import Model
+from tui.once import json_text, take_reports, text_lines
+
+OPERATOR = make_token(KEYS.operator, "console")
+QUIET = "port = 0\nlog_level = 'error'\nsimulator.enabled = false"
+NAMES = ["url", "health", "alerts", "feeds", "connections", "channels", "books"]
+NAMES += ["bots", "open_orders", "fills", "logs"]
+TITLES = [
+    "Lanes",
+    "Load",
+    "Kinds",
+    "Connections",
+    "Channels",
+    "Feeds",
+    "Books",
+    "Bots",
+    "Open orders",
+    "Fills",
+]
+TITLES += ["Alerts", "Refused, by limit", "Since the start", "By channel", "Log"]
+
+
+async def look(server: Server) -> Model:
+    await server.publish("orders:paper", {"type": "order_fill", **fill()})
+    model = Model(f"http://127.0.0.1:{server.port}")
+    async with open_client(model.url, OPERATOR, "console") as client:
+        await take_reports(client, model)
+    model.add_fill("paper", fill())  # as a feed's would come; the server has none
+    return model
+
+
+@pytest.mark.trio
+async def test_every_report_is_taken_and_given_as_the_server_made_it(server: Server) -> None:
+    document: dict[str, Any] = orjson.loads(json_text(await look(server)))
+    assert list(document) == NAMES
+    assert document["health"]["address"] == document["url"]
+    assert [row["name"] for row in document["connections"]["rows"]] == ["console"]
+    (orders,) = (row for row in document["channels"]["rows"] if row["channel"] == "orders:paper")
+    assert orders["published"] == 1
+    assert "ledger" in orders
+    (shown,) = document["fills"]
+    assert (shown["account"], shown["price"]) == ("paper", fill()["price"])
+
+
+@pytest.mark.trio
+async def test_text_has_every_panel_of_every_view_once_and_cuts_nothing_off(server: Server) -> None:
+    lines = list(text_lines(await look(server), 1_795_176_000.0))
+    assert [line[2:].split(" · ")[0] for line in lines if line.startswith("# ")] == TITLES
+    assert len(TITLES) == len({panel for view in VIEWS for panel in view.PANELS})
+    assert not any("\x1b" in line or "…" in line for line in lines)
+    (row,) = (line for line in lines if fill()["price"] in line)
+    assert row.split()[1:4] == [fill()["market"], "▲", "buy"]
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with lanecast_process(tmp_path_factory.mktemp("quiet"), QUIET) as process:
+        yield process
+
+
+def run_once(url: str, *arguments: str, token: str = OPERATOR) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "monitor", "console", url, *arguments],
+        env={"PATH": "/usr/bin", "LANECAST_OPERATOR_TOKEN": token, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_prints_into_a_pipe_and_leaves_with_0(process: Process) -> None:
+    done = run_once(process.address, "--once", "--output", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert orjson.loads(done.stdout)["health"]["clients"] == 1
+    done = run_once(process.address, "--once")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "# Lanes\n" in done.stdout
+
+
+def test_server_that_refuses_is_one_sentence_and_exit_1(process: Process) -> None:
+    done = run_once(process.address, "--once", token="forged")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("lanecast: ")
+    assert "invalid token" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_server_that_is_not_there_is_one_sentence_and_exit_1() -> None:
+    done = run_once("http://127.0.0.1:1", "--once")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("lanecast: ")
+    assert "127.0.0.1:1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_output_without_once_is_a_mistake_of_the_user() -> None:
+    done = run_once("http://127.0.0.1:1", "--output", "json")
+    assert done.returncode == 2
+    assert "--output says how --once prints: it needs --once" in done.stderr

@@ -1,0 +1,123 @@
+"""One look at a server: its reports are taken once, and what the views would show of them is printed.
+
+For scripts, pipes and terminals that can't draw: no colour, no keys, and an end. As JSON the reports are
+given as the server made them, under the keys that ARCHITECTURE.md has for them.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+import trio
+
+from monitor.client import Client, open_client
+from monitor.errors import PeerError
+from tui.app import VIEWS
+from tui.link import CLIENT_NAME, FIRST_ACCOUNT, TAKE
+from tui.model import Model
+from tui.panels.header import identity, vitals
+from tui.plain import panel_lines
+from tui.reports import fills_of
+from tui.screens.bots import BOTS, OPEN_ORDERS
+from tui.screens.channels import CHANNELS
+from tui.screens.connections import CONNECTIONS
+from tui.screens.feeds import BOOKS
+from tui.screens.ledger import BY_CHANNEL
+from tui.screens.logs import LINES
+
+LOOK_SECONDS = 15.0
+"""For all of it."""
+WIDTH = 200
+"""Of the line above the tables."""
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+def look_once(url: str, token: str, certificate_file: Path | None, output: Output) -> str:
+    """What is to be printed.
+
+    Raises:
+        ConfigError: `url` is no server's address.
+        PeerError: the server can't be reached, refuses, or doesn't answer in time.
+    """
+    model = Model(url)
+    trio.run(_look, model, token, certificate_file)
+    return json_text(model) if output is Output.JSON else "\n".join(text_lines(model, time.time()))
+
+
+async def _look(model: Model, token: str, certificate_file: Path | None) -> None:
+    with trio.move_on_after(LOOK_SECONDS):
+        async with open_client(
+            model.url, token, CLIENT_NAME, reconnect=False, certificate_file=certificate_file
+        ) as client:
+            await take_reports(client, model)
+            return
+    raise PeerError(f"{model.url} gave no answer within {LOOK_SECONDS:g} s")
+
+
+async def take_reports(client: Client, model: Model) -> None:
+    """One of each."""
+    health = await client.subscribe("ops:health")
+    model.set_link(client.status, time.time())
+    model.set_health(health.data, time.time())
+    model.set_alerts((await client.subscribe("ops:alerts")).data["alerts"])
+    model.set_feeds((await client.subscribe("ops:feeds")).data["feeds"])
+    channels = replace(CHANNELS, params=BY_CHANNEL.params)
+    for call in (CONNECTIONS.call(model), channels.call(model), BOOKS, LINES):
+        TAKE[call.method](model, await client.rpc(call.method, call.params))
+    for account in dict.fromkeys([FIRST_ACCOUNT, *(feed["account"] for feed in model.feeds)]):
+        if account is not None:
+            await _take_account(client, model, account)
+
+
+async def _take_account(client: Client, model: Model, account: str) -> None:
+    orders = await client.subscribe(f"orders:{account}")
+    model.set_fills(account, fills_of(orders.data))
+    for namespace in (BOTS, OPEN_ORDERS):
+        subscription = await client.subscribe_map(f"{namespace}:{account}")
+        model.set_map(namespace, account, subscription.entries)
+
+
+def text_lines(model: Model, now: float) -> Iterator[str]:
+    """Each panel once, below the view that is its own."""
+    for parts in (identity(model, WIDTH), vitals(model.health, WIDTH)):
+        yield "".join(text for text, _ in parts).strip()
+    last_of = {panel: view for view in VIEWS for panel in view.PANELS}
+    for view in VIEWS:
+        for panel in view.PANELS:
+            if last_of[panel] is view:
+                yield ""
+                yield from panel_lines(panel(), model, now)
+
+
+def json_text(model: Model) -> str:
+    """The reports by name."""
+    document = {
+        "url": model.url,
+        "health": model.health,
+        "alerts": model.alerts,
+        "feeds": model.feeds,
+        "connections": model.connections,
+        "channels": model.channels,
+        "books": model.books,
+        "bots": _by_account(model.maps[BOTS]),
+        "open_orders": _by_account(model.maps[OPEN_ORDERS]),
+        "fills": [{"account": account, **fill} for (account, _, _), fill in model.fills.items()],
+        "logs": list(model.logs),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def _by_account(entries: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for (account, key), state in entries.items():
+        found[account][key] = state
+    return found

@@ -1,0 +1,74 @@
+"""What the server's limits refused: which limit, what whoever met it was told, how often, and when last.
+
+All limits are listed, so that one sees which of them nobody has met.
+"""
+
+from typing import ClassVar, NamedTuple
+
+from tui.figures import UNKNOWN, count_text, span_text
+from tui.model import Model, Part
+from tui.row import Cell, Column, Row, Tone
+from tui.table import Table
+
+
+class Limit(NamedTuple):
+    """What is limited, and what is answered beyond it."""
+
+    what: str
+    answer: str
+
+
+LIMITS = {
+    "connections": Limit("clients in all", "HTTP 503"),
+    "connections_per_address": Limit("clients of one address", "HTTP 429"),
+    "connections_per_user": Limit("clients of one user", "close 3504"),
+    "handshakes_per_second": Limit("handshakes of one address a second", "HTTP 429"),
+    "handshake_seconds": Limit("time to the end of a request's head", "HTTP 408"),
+    "connect_seconds": Limit("time to the first command", "close 3502"),
+    "body_seconds": Limit("time to the end of a request's body", "HTTP 408"),
+    "431": Limit("size of a request's head", "HTTP 431"),
+    "body_bytes": Limit("size of a request's body", "HTTP 413"),
+    "message_bytes": Limit("size of a message", "close 1009"),
+    "commands_per_second": Limit("commands of one client a second", "error 111, close 3013"),
+    "channels_per_client": Limit("channels of one client", "error 106"),
+    "publications_per_second": Limit("publications to one channel a second", "error 111"),
+    "write_seconds": Limit("time in which a reader takes nothing", "cut off"),
+    "sockets": Limit("sockets in all", "cut off"),
+}
+"""By the name that the server counts them by."""
+
+
+class RefusalsTable(Table):
+    TITLE = "Refused, by limit"
+    SHOWS = frozenset({Part.HEALTH, Part.TIME})
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("count", "refused", 9, is_number=True),
+        Column("last", "last", 7, is_number=True),
+        Column("cause", "limit", 24),
+        Column("answer", "answered", 21),
+        Column("what", "", 0),
+    )
+
+    def rows(self, model: Model, now: float) -> list[Row]:
+        """Those that refused something first."""
+        if model.health is None:
+            return []
+        counts = dict.fromkeys(LIMITS, 0) | model.health["totals"]["refused"]
+        causes = sorted(counts, key=lambda cause: not counts[cause])
+        return [refusal_row(cause, counts[cause], model.refused_at.get(cause), now) for cause in causes]
+
+
+def refusal_row(cause: str, count: int, seen_at: float | None, now: float) -> Row:
+    """One line of the table; what is no limit was a bad request."""
+    what, answer = LIMITS.get(cause, Limit("a bad request", f"HTTP {cause}" if cause.isdigit() else UNKNOWN))
+    tone = Tone.PLAIN if count else Tone.DIM
+    return Row(
+        cause,
+        (
+            Cell(count_text(count), tone, count),
+            Cell(UNKNOWN if seen_at is None else span_text(now - seen_at), tone, seen_at),
+            Cell(cause, Tone.STRONG if count else Tone.DIM),
+            Cell(answer, tone),
+            Cell(what, Tone.DIM),
+        ),
+    )
