@@ -1,26 +1,26 @@
 """Does memory grow while clients come and go? `python -m benchmarks.soak --minutes 10`.
 
-Waves of clients come, subscribe, are published to and go, some by a reset. The server is looked at
-between the waves, with nobody there and its garbage collected: so that what grows is what is kept.
-Histories are filled before. `--trades` adds the simulator, whose markets remember trades and ids up
-to their bounds; until those are reached, its slope is of that.
+Waves of clients come, subscribe, are published to and go, each with another villain among them. The
+server is looked at between the waves, with nobody there, its garbage collected and what it has freed
+given back: so that what grows is what is kept. Histories are filled before. `--trades` adds the
+simulator, whose markets remember trades and ids up to their bounds; `--lines` names what grew.
 """
 
 import argparse
-import random
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, cycle, product
 from pathlib import Path
-from statistics import linear_regression, mean, median
+from statistics import median
 
 from benchmarks.fanout.load import compile_c, start_load
 from benchmarks.fanout.process import allow_descriptors
 from benchmarks.fanout.product import CHANNELS, QUIET, Product, start_product
 from benchmarks.fanout.table import Row, rows_table
-from benchmarks.fanout.villain import open_villain
+from benchmarks.fanout.villain import KINDS, open_villain
 
 CLIENTS = 200
 MARKET = ("trades:all", "ticker:sim.BTCUSDT", "book:sim.BTCUSDT", "market:hot", "orders:paper")
@@ -30,7 +30,8 @@ HISTORY = 1_000
 """The longest that a channel here has."""
 PER_SECOND = 100
 REST_SECONDS = 0.5
-WARM_UP_SHARE = 0.25
+WARM_UP_SECONDS = 120
+"""Windows of a minute are full then, and each wave has been there a few times: so much memory it takes."""
 SLOPE_LIMIT_MB = 1.0
 
 
@@ -49,6 +50,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--trades", type=float, default=0, help="of the simulator, a second; 0 is without it")
+    parser.add_argument(
+        "--lines", action="store_true", help="name the lines whose memory grew; costs some itself"
+    )
     options = parser.parse_args()
     allow_descriptors()
     with tempfile.TemporaryDirectory() as directory:
@@ -57,52 +61,56 @@ def main() -> None:
             compile_c("load.c", programs)
         except FileNotFoundError as error:
             sys.exit(f"the load client can't be made: {error}")
-        samples = soak(programs, options.minutes * 60, options.trades)
+        samples = soak(programs, options.minutes * 60, options.trades, with_lines=options.lines)
     print(rows_table(f"soak, {options.minutes:g} minutes, {len(samples)} waves", soak_rows(samples)).text())
 
 
-def soak(programs: Path, seconds: float, trades: float) -> list[Sample]:
+def soak(programs: Path, seconds: float, trades: float, *, with_lines: bool) -> list[Sample]:
     """Wave after wave for so long; a look at the server after each."""
     samples: list[Sample] = []
-    source = random.Random(1)
+    waves = cycle(product(KINDS, (False, True)))
     with start_product(
         simulator={"enabled": True, "rate": trades} if trades else QUIET["simulator"]
-    ) as product:
+    ) as server:
+        if with_lines:
+            server.trace()
         for channel in ("bench:one", "bench:tick"):
-            product.publish(channel, bytes=MESSAGE_BYTES, count=HISTORY, rate=HISTORY)
+            server.publish(channel, bytes=MESSAGE_BYTES, count=HISTORY, rate=HISTORY)
         started = time.monotonic()
+        is_warm = False
         while (elapsed := time.monotonic() - started) < seconds:
-            _wave(product, programs, source)
-            samples.append(_look(product, elapsed))
+            _wave(server, programs, *next(waves))
+            samples.append(_look(server, elapsed))
+            if with_lines and not is_warm and elapsed > WARM_UP_SECONDS:
+                server.trace()
+                is_warm = True
             if len(samples) % 20 == 1:
                 print(f"  {elapsed:5.0f} s  {samples[-1].memory_bytes / 1e6:.2f} MB", flush=True)
+        if with_lines:
+            print("\n".join(server.trace()))
     return samples
 
 
-def _wave(product: Product, programs: Path, source: random.Random) -> None:
-    clients = source.randint(CLIENTS // 2, CLIENTS)
-    is_packed = source.random() < 0.5
-    villain = source.choice(("resets", "never_reads", "leaves_in_frame"))
+def _wave(server: Product, programs: Path, villain: str, is_packed: bool) -> None:
+    channels = (*CHANNELS, *MARKET)
     with (
-        start_load(
-            programs / "load", product.port, clients, channels=(*CHANNELS, *MARKET), deflate=is_packed
-        ) as load,
-        open_villain(villain, product.port),
+        start_load(programs / "load", server.port, CLIENTS, channels=channels, deflate=is_packed) as load,
+        open_villain(villain, server.port),
     ):
         load.reset()
-        product.publish("bench:one", bytes=MESSAGE_BYTES, count=PUBLICATIONS, rate=PER_SECOND)
+        server.publish("bench:one", bytes=MESSAGE_BYTES, count=PUBLICATIONS, rate=PER_SECOND)
     time.sleep(REST_SECONDS)
 
 
-def _look(product: Product, elapsed: float) -> Sample:
-    return Sample(seconds=elapsed, **product.state(collect=True))
+def _look(server: Product, elapsed: float) -> Sample:
+    return Sample(seconds=elapsed, **server.state(collect=True))
 
 
 def soak_rows(samples: Sequence[Sample]) -> list[Row]:
-    """The slope by least squares over what came after the warm-up, and how sure it is."""
-    settled = samples[int(len(samples) * WARM_UP_SHARE) :]
-    if len(settled) < 3:
-        sys.exit("too few waves for a slope: soak for longer")
+    """What came after the warm-up: its slope, and how sure that is."""
+    settled = [sample for sample in samples if sample.seconds > WARM_UP_SECONDS]
+    if len(settled) < 10:
+        sys.exit(f"too few waves for a slope: soak for longer than the warm-up of {WARM_UP_SECONDS} s")
     slope, error = _slope([(sample.seconds, sample.memory_bytes / 1e6) for sample in settled])
     blocks, blocks_error = _slope([(sample.seconds, sample.blocks) for sample in settled])
     half = len(settled) // 2
@@ -118,12 +126,17 @@ def soak_rows(samples: Sequence[Sample]) -> list[Row]:
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """An hour's change, and twice its standard error."""
-    times, values = zip(*points, strict=True)
-    slope, intercept = linear_regression(times, values)
-    rest = sum((value - intercept - slope * time) ** 2 for time, value in points) / (len(points) - 2)
-    spread = sum((time - mean(times)) ** 2 for time in times)
-    return slope * 3_600, 2 * (rest / spread) ** 0.5 * 3_600
+    """An hour's change, and what it may be off by: of 20 such, 19 are within.
+
+    By Theil and Sen, the median of all pairs' slopes, as memory comes in steps, and a step is no slope.
+    """
+    count = len(points)
+    slopes = sorted(
+        (later - value) / (end - begin) for (begin, value), (end, later) in combinations(points, 2)
+    )
+    margin = 1.96 * (count * (count - 1) * (2 * count + 5) / 18) ** 0.5 / 2
+    low, high = (slopes[round(len(slopes) / 2 + side * margin)] for side in (-1, 1))
+    return median(slopes) * 3_600, (high - low) / 2 * 3_600
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The benchmark's own tools: a figure is worth what the tool that counted it is."""
 
+import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from benchmarks.fanout.peers.turn import Turn, filler
 from benchmarks.fanout.process import SERVER_CORE, allow_descriptors, start
 from benchmarks.fanout.product import CHANNELS, start_product
 from benchmarks.fanout.table import Row, rows_table
+from benchmarks.soak import WARM_UP_SECONDS, Sample, soak_rows
 
 CLIENTS = 5
 
@@ -89,6 +92,26 @@ def test_a_row_says_whether_its_target_is_reached() -> None:
     ]
     assert [row.verdict for row in rows] == ["reached", "not reached", "reached", ""]
     assert rows_table("t", rows).markdown().count("\n") == 7
+
+
+def memory_rows(memory_bytes: Callable[[int], float]) -> dict[str, Row]:
+    """Of a soak with a look every ten seconds, for ten minutes."""
+    samples = [
+        Sample(seconds, int(memory_bytes(seconds)), blocks=0, tasks=5, descriptors=5)
+        for seconds in range(0, 600, 10)
+    ]
+    return {row.what: row for row in soak_rows(samples)}
+
+
+def test_a_soak_finds_a_slow_leak_in_noise_and_takes_neither_warm_up_nor_a_step_for_one() -> None:
+    noise = random.Random(1)
+    leak = memory_rows(lambda seconds: 70e6 + 3e6 / 3_600 * seconds + noise.uniform(-5e4, 5e4))
+    assert leak["memory, MB an hour"].value == pytest.approx(3, abs=1)
+    assert leak["memory, MB an hour"].verdict == "not reached"
+    full = memory_rows(lambda seconds: 70e6 + 3e6 * min(1, seconds / WARM_UP_SECONDS))
+    assert full["memory, MB an hour"].value == 0
+    step = memory_rows(lambda seconds: 70e6 + 1e6 * (seconds > 500))
+    assert step["memory, MB an hour"].value == 0
 
 
 def test_harm_is_judged_by_the_spread_of_the_same_against_itself() -> None:

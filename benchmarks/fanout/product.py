@@ -43,8 +43,12 @@ class Product:
         return int(self._do("calm")["flooded"])
 
     def state(self, *, collect: bool = False) -> dict[str, int]:
-        """Tasks, descriptors, memory and Python's allocated blocks; with `collect` without garbage."""
+        """Tasks, descriptors, memory and Python's allocated blocks; with `collect` without what is free."""
         return self._do("state", collect=collect)
+
+    def trace(self) -> list[str]:
+        """Follow what allocates memory; called again, the lines of code that hold more than last time."""
+        return list(self._do("trace")["grown"])
 
     def wait_subscribed(self, channel: str, clients: int) -> None:
         give_up = time.monotonic() + _SUBSCRIBE_LIMIT_SECONDS

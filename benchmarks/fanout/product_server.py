@@ -4,12 +4,15 @@
 lines of JSON on standard input, each answered by one line: see `_Publisher`.
 """
 
+import contextlib
+import ctypes
 import gc
 import json
 import os
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,6 +33,7 @@ from monitor.keyring import Keyring
 from monitor.keys import Keys
 
 NS_PER_SECOND = 1_000_000_000
+GROWN_LINES = 20
 NAMESPACES: dict[str, dict[str, Any]] = {
     "bench:one": {"lane": "immediate", "history_size": 1_000},
     "bench:high": {"lane": "high"},
@@ -41,7 +45,7 @@ NAMESPACES: dict[str, dict[str, Any]] = {
 
 
 class _Publisher:
-    """Does what the commands say: `publish`, `flood`, `calm`, `subscribers`, `state`."""
+    """Does what the commands say: `publish`, `flood`, `calm`, `subscribers`, `trace`, `state`."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -49,6 +53,7 @@ class _Publisher:
         self._tell_finished(hub)
         self._floods = trio.CancelScope()
         self._flooded = 0
+        self._traced: tracemalloc.Snapshot | None = None
 
     async def take_commands(self) -> None:
         os.set_blocking(0, False)
@@ -73,6 +78,8 @@ class _Publisher:
             case "calm":
                 self._floods.cancel()
                 return {"flooded": self._flooded}
+            case "trace":
+                return {"grown": self._trace()}
             case _:
                 return self._state(**command)
         return {}
@@ -134,9 +141,18 @@ class _Publisher:
                 self._flooded += 1
             await trio.lowlevel.checkpoint()
 
+    def _trace(self) -> list[str]:
+        if not tracemalloc.is_tracing():
+            tracemalloc.start()
+        gc.collect()
+        before, self._traced = self._traced, tracemalloc.take_snapshot()
+        grown = self._traced.compare_to(before, "lineno") if before else []
+        return [str(line) for line in grown[:GROWN_LINES]]
+
     def _state(self, collect: bool) -> dict[str, Any]:
         if collect:
             gc.collect()
+            _give_back_free_memory()
         process = psutil.Process()
         return {
             "blocks": sys.getallocatedblocks(),
@@ -144,6 +160,12 @@ class _Publisher:
             "descriptors": process.num_fds(),
             "memory_bytes": process.memory_info().rss,
         }
+
+
+def _give_back_free_memory() -> None:
+    """What the C library keeps free for later would look like growth."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _monotonic_offset() -> float:

@@ -1,13 +1,21 @@
-"""What refused clients leave behind: nothing that can be counted."""
+"""What refused clients and villains leave behind: nothing that can be counted."""
 
 import gc
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 import orjson
 import pytest
+import trio
 
+from monitor.serve.timers import Timer
 from tests.serve.running import Server, running
-from tests.serve.wire import Client
+from tests.serve.wire import PATIENCE_SECONDS, TEXT, Client, deflate, frame
 
 BURST = 500
 REFUSED = (
@@ -60,3 +68,131 @@ async def test_ten_thousand_refusals_hold_on_to_nothing() -> None:
         for _ in range(20):
             await be_thrown_out(server)
         assert count_tracebacks() == before
+
+
+IMPATIENT = {
+    "handshake_seconds": 0.3,
+    "connect_seconds": 0.3,
+    "ping_seconds": 0.4,
+    "pong_seconds": 0.3,
+    "write_seconds": 0.5,
+    "outbox_bytes": 65_536,
+    "commands_per_second": 10,
+}
+AT_ONCE = 10
+DOCUMENT = "x" * 50_000
+DOCUMENTS = 10
+"""More than the two sockets and an outbox take."""
+BOMB = deflate(bytes(6_000_000))
+
+
+async def publish(server: Server, channel: str) -> None:
+    command = {"publish": {"channel": channel, "data": DOCUMENT}}
+    await server.api("batch", commands=[command] * DOCUMENTS)
+
+
+async def never_read(server: Server, channel: str) -> None:
+    await server.subscriber(channel)
+    await publish(server, channel)
+
+
+async def read_slowly(server: Server, channel: str) -> None:
+    client = await server.subscriber(channel)
+    await publish(server, channel)
+    for _ in range(20):
+        await client.stream.receive_some(256)
+    await publish(server, channel)
+    await client.stream.aclose()
+
+
+async def reset(server: Server, channel: str) -> None:
+    client = await server.subscriber(channel)
+    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await client.stream.aclose()
+
+
+async def stay_half_open(server: Server, channel: str) -> None:
+    """No request, half of one, no connect, and half of a frame's head."""
+    await server.wire()
+    await server.upgraded()
+    await (await server.wire()).send(b"GET /connection/websocket HTTP/1.1\r\nHost: lane")
+    await (await server.subscriber(channel)).send(b"\x81")
+
+
+async def leave_in_frame(server: Server, channel: str) -> None:
+    client = await server.subscriber(channel)
+    await client.send(frame(TEXT, b"x" * 4_000)[:2_000])
+    await client.stream.aclose()
+
+
+async def flood_commands(server: Server, channel: str) -> None:
+    client = await server.subscriber(channel)
+    await client.say(*({"id": number, "presence": {"channel": channel}} for number in range(9, 500)))
+    assert (await client.closing())[0] == 3013
+
+
+async def send_a_bomb(server: Server, channel: str) -> None:
+    client = await server.subscriber(channel, extensions="permessage-deflate")
+    await client.send(frame(TEXT, BOMB, rsv=4))
+    assert (await client.closing())[0] == 1009
+
+
+Villain = Callable[[Server, str], Awaitable[None]]
+VILLAINS: tuple[Villain, ...] = (
+    never_read,
+    read_slowly,
+    reset,
+    stay_half_open,
+    leave_in_frame,
+    flood_commands,
+    send_a_bomb,
+)
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    tasks: int
+    descriptors: int
+    objects: Counter[str]
+    """Of what serves clients and sends to them, by type."""
+
+
+def count_leftovers() -> Leftovers:
+    gc.collect()
+    kept = [type(each) for each in gc.get_objects()]
+    ours = [each for each in kept if each.__module__.startswith(("monitor.serve", "monitor.broadcast"))]
+    return Leftovers(
+        tasks=trio.lowlevel.current_statistics().tasks_living,
+        descriptors=len(os.listdir("/proc/self/fd")),
+        objects=Counter(each.__name__ for each in ours if each is not Timer),
+    )
+
+
+async def wait_for_tasks(at_most: int) -> None:
+    with trio.fail_after(PATIENCE_SECONDS):
+        while True:
+            if trio.lowlevel.current_statistics().tasks_living <= at_most:
+                return
+            await trio.sleep(0.01)
+
+
+async def come_and_go(server: Server, villain: Villain) -> None:
+    """Some of a kind at once; returns when the server is rid of them, without their help."""
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    async with trio.open_nursery() as nursery:
+        for number in range(AT_ONCE):
+            nursery.start_soon(villain, server, f"chat:{number}")
+    await wait_for_tasks(at_most=tasks)
+    while server.streams:
+        await server.streams.pop().aclose()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("villain", VILLAINS, ids=lambda villain: villain.__name__)
+async def test_villains_leave_no_task_no_descriptor_and_no_object(villain: Villain) -> None:
+    """The first ones fill what is bounded: the channels' histories, and how connections ended lately."""
+    async with running(limits=IMPATIENT) as server:
+        await come_and_go(server, villain)
+        before = count_leftovers()
+        await come_and_go(server, villain)
+        assert count_leftovers() == before
