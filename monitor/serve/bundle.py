@@ -16,7 +16,7 @@ _DECLARED = re.compile(r"^(?:async function|function|class|const|let) (\w+)", re
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|.*\bimport[.(].*", re.MULTILINE)
 _SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOTALL)
-_CSS_GAP = re.compile(r"\s*([{};,])\s*|(?<=:)\s+")
+_CSS_GAP = re.compile(r";?\s*(})\s*|\s*([{;,])\s*|(?<=:)\s+")
 _TEXT = r'"(?:\\.|[^"\\])*"|`(?:\\.|\$\{(?:[^`}]|`[^`]*`)*\}|[^`\\])*`|/(?![ */])(?:\\.|[^/\\\n])+/'
 """A string, a template, at most one within another, or a regular expression; a division has spaces."""
 _GAP = re.compile(rf"({_TEXT})|//[^\n]*|\s*([=*<>?:,;{{([|&!])\s*|\s*([])}}])[ ]*|\s*(\n)\s*")
@@ -45,7 +45,7 @@ def join_sheets(entry: str, sources: Sources) -> str:
     """
     paths = _in_order(entry, sources, _SHEET.findall)
     sheets = (_COMMENT.sub("", _SHEET.sub("", sources[path])) for path in paths)
-    return "".join(_CSS_GAP.sub(r"\1", sheet).strip() for sheet in sheets)
+    return "".join(_CSS_GAP.sub(r"\1\2", sheet).strip() for sheet in sheets)
 
 
 def _imported(source: str) -> list[str]:

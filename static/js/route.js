@@ -4,8 +4,6 @@
  */
 const FIRST = "overview";
 
-export const hrefOf = (view, subject = "") => `#/${view}${subject && `/${encodeURIComponent(subject)}`}`;
-
 /** `{view, subject}` of a hash; the views are those that have a link. */
 function routeOf(hash) {
   const [, view, subject = ""] = hash.split("/");
@@ -59,6 +57,6 @@ export class Router {
 }
 
 /** Go to a view, as a click on its link would. */
-export function go(view, subject) {
-  location.hash = hrefOf(view, subject);
+export function go(view, subject = "") {
+  location.hash = `#/${view}${subject && `/${encodeURIComponent(subject)}`}`;
 }

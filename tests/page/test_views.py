@@ -63,12 +63,14 @@ def test_bot_shows_its_levels_from_the_highest_and_what_it_did(open_page: OpenPa
 
 def test_status_shows_this_connection_as_the_server_sees_it(open_page: OpenPage) -> None:
     page = open_page("/#/status")
+    since = re.compile(r"^connected since \d\d:\d\d:\d\d$")
+    expect(page.locator("[data-status-part=connection]")).to_have_text(since)
     part = page.locator("[data-status-part=encoding]")
     expect(part).to_have_text("deflate")
     expect(page.locator("[data-status-part=delivery]")).to_have_text(re.compile(r"^[\d.]+ m?s ± [\d.]+ m?s$"))
     expect(page.locator("[data-status-part=rate]")).to_have_text(re.compile(r"^[\d.]+ k?B/s$"))
     expect(page.locator("[data-status-part=lanes]")).to_have_text(re.compile("^immediate 0 · high 0"))
-    expect(page.locator("[data-status-part=ladder]")).to_have_text("everything")
+    expect(page.locator("[data-status-part=ladder]")).to_have_text("step 0: everything")
     expect(page.get_by_test_id("channel-row")).to_have_count(3)
 
 

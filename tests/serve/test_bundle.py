@@ -45,7 +45,7 @@ def test_sheets_stand_in_the_order_of_their_imports() -> None:
         "css/a.css": "/* The\n   a. */\na :is(b, i) {\n  color: red;\n}\n",
         "vendor/v.css": ".v{}",
     }
-    assert join_sheets("css/main.css", sheets) == ".v{}a :is(b,i){color:red;}"
+    assert join_sheets("css/main.css", sheets) == ".v{}a :is(b,i){color:red}"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ export class StatusPanel extends Panel {
 function readings(link) {
   const { row, ladder } = link;
   return {
-    connection: link.state,
+    connection: row && link.state === "connected" ? `connected since ${clockText(row.connected)}` : link.state,
     "round-trip": delayText(link.roundTripMs),
     delivery: errorText(link.delivery),
     "event-age": delayText(link.eventAgeMs),
@@ -49,7 +49,7 @@ function readings(link) {
     received: row ? `${wholeText(row.sent)} messages, ${bytesText(row.sent_bytes)}` : NONE,
     encoding: row?.encoding ?? NONE,
     lanes: row ? LANES.map((lane, at) => `${lane} ${row.lanes[at]}`).join(" · ") : NONE,
-    ladder: ladder ? ladderText(ladder) : "everything",
+    ladder: ladder ? `step ${ladder.step}: ${ladderText(ladder)}` : "step 0: everything",
     lost: row ? `${wholeText(row.merged)} merged, ${wholeText(row.dropped)} dropped, ${wholeText(row.resent)} offered again` : NONE,
   };
 }
