@@ -15,7 +15,7 @@ from monitor.serve.http import HttpError, Request, Response
 
 _TYPES = {".js": "text/javascript"}
 """Where a machine's own table is known to say otherwise."""
-_ENTRIES = {"js/main.js": join_modules, "css/main.css": join_sheets}
+_ENTRIES = {"js/main.js": join_modules, "js/theme.js": join_modules, "css/main.css": join_sheets}
 _GZIP_FROM_BYTES = 256
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 """In Accept-Encoding, unless it is refused there."""
