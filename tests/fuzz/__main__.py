@@ -28,10 +28,13 @@ from tests.fuzz.mutation import CORPUS, LENGTH_MAX, Mutator, corpus
 
 NAMES = sorted(path.name for path in CORPUS.iterdir())
 FOUND = Path("build/fuzz")
-SLOW_TARGETS = ["api", "commands", "frames", "http", "lookups"]
-"""They take half a millisecond an input, the others a tenth of that."""
-INPUTS = dict.fromkeys(NAMES, 1_080_000) | dict.fromkeys(SLOW_TARGETS, 500_000)
-"""By target: ten million and more of all."""
+INPUTS = dict.fromkeys(NAMES, 500_000) | {
+    "jwks": 1_000_000,
+    "tokens": 1_500_000,
+    "upgrade": 2_500_000,
+    "websocket": 1_000_000,
+}
+"""By target: ten million of all, more of those that take a tenth of what a visit to the server takes."""
 LED_PART = 20
 PROCESSES = 2
 SLOW_SECONDS = 0.05

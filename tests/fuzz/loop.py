@@ -14,6 +14,8 @@ import trio
 from trio.testing import MockClock
 
 TURN_SECONDS = 0.001
+PATIENT_TURNS = 16
+"""Of one call; from then on who waits is helped by twice as much time a turn."""
 
 T = TypeVar("T")
 
@@ -25,6 +27,7 @@ class Loop:
         self._turns: deque[Callable[[], object]] = deque()
         self._end: outcome.Outcome[None] | None = None
         self._is_open = True
+        self._waited = 0
         self._nursery: trio.Nursery | None = None
         self._clock = MockClock()
         trio.lowlevel.start_guest_run(
@@ -44,6 +47,7 @@ class Loop:
             found.append(await outcome.acapture(call))
 
         assert self._nursery is not None
+        self._waited = 0
         self._nursery.start_soon(carry_out)
         self._turn_until(lambda: bool(found))
         return found[0].unwrap()
@@ -63,7 +67,8 @@ class Loop:
             self._nursery = nursery
             while self._is_open:
                 await trio.lowlevel.checkpoint()
-                self._clock.jump(TURN_SECONDS)
+                self._waited += 1
+                self._clock.jump(TURN_SECONDS * 2 ** max(0, self._waited - PATIENT_TURNS))
             nursery.cancel_scope.cancel()
 
     def _note_end(self, end: outcome.Outcome[None]) -> None:

@@ -4,10 +4,11 @@ What a target asserts holds for every input; what it raises is a defect. It retu
 input got past the first look, since inputs that are all refused there show nothing.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import h11
 import httpx
@@ -34,7 +35,7 @@ from monitor.serve.upgrade import read_upgrade
 from monitor.serve.websocket import Closing, Message, Pong, WebSocket
 from tests.fuzz.loop import open_loop
 from tests.fuzz.shapes import Shape, chosen_documents, cut_frames, documents, frames, heads
-from tests.fuzz.visitor import open_servers
+from tests.fuzz.visitor import Guest, open_servers
 from tests.serve.running import KEYS, sign
 from tests.serve.wire import CLOSE, TEXT, UPGRADE, deflate, frame, inflate, request
 
@@ -119,25 +120,31 @@ def open_frames() -> Iterator[Target]:
 
 @contextmanager
 def open_commands() -> Iterator[Target]:
-    """Messages of a client; the first byte says whose, and whether they are packed."""
+    """Messages of clients that stay; the first byte says whose, and whether they are packed."""
     with open_servers() as servers:
+        clients: dict[int, Guest] = {}
+
+        def connected(who: int) -> Guest:
+            extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if who & 4 else {}
+            connect = frame(TEXT, CONNECT % TOKENS[who & 3].encode())
+            client = servers.invite(request("GET", "/connection/websocket", UPGRADE | extension), connect)
+            assert next(_told(client.received.partition(b"\r\n\r\n")[2])).startswith(CONNECTED)
+            return client
 
         def target(data: bytes) -> bool:
-            who, text = data[0] if data else 0, data[1:]
-            extension = {"Sec-WebSocket-Extensions": "permessage-deflate"} if who & 4 else {}
-            upgrade = request("GET", "/connection/websocket", UPGRADE | extension)
-            connect = frame(TEXT, CONNECT % TOKENS[who & 3].encode())
+            who, text = (data[0] if data else 0) & 7, data[1:]
+            if who not in clients or clients[who].is_gone:
+                clients[who] = connected(who)
             messages = [_packed(part) if who & 4 else frame(TEXT, part) for part in text.split(b"\n\n")]
-            first, *others = _told(servers.visit(upgrade, connect, b"".join(messages)))
-            assert first.startswith(CONNECTED)
-            return any(document.startswith(b'{"id":') for document in others)
+            told = servers.tell(clients[who], b"".join(messages))
+            return any(document.startswith(b'{"id":') for document in _told(told))
 
         yield target
 
 
 def _told(answer: bytes) -> Iterator[bytes]:
-    """The documents that stand in the frames behind an upgrade's answer."""
-    rest = answer.partition(b"\r\n\r\n")[2]
+    """The documents that stand in a server's frames."""
+    rest = answer
     while rest:
         length, start = rest[1], 2
         if length > 125:
@@ -155,15 +162,18 @@ def _packed(part: bytes) -> bytes:
 
 @contextmanager
 def open_api() -> Iterator[Target]:
-    """Bodies of API calls; the first byte says which."""
+    """Bodies of API calls on a connection that stays; the first byte says which."""
     with open_servers() as servers:
         methods = [*NAMES, "batch", "nonsense"]
+        callers = [servers.invite()]
 
         def target(data: bytes) -> bool:
             method = methods[(data[0] if data else 0) % len(methods)]
             body = data[1:]
             headers = {"Host": "localhost", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
-            answer = servers.visit(request("POST", f"/api/{method}", headers, body))
+            if callers[0].is_gone:
+                callers[0] = servers.invite()
+            answer = servers.tell(callers[0], request("POST", f"/api/{method}", headers, body))
             assert answer[9:12] in {b"200", b"400", b"404"}, answer
             return answer[9:12] == b"200"
 
@@ -238,12 +248,20 @@ def _kalshi() -> KalshiDialect:
     return KalshiDialect(["T1"], "ann", FeedHealth("kalshi", "kalshi"))
 
 
+class _Answers(httpx.AsyncClient):
+    """Every request gets the next body."""
+
+    bodies: list[bytes]
+
+    @asynccontextmanager
+    async def stream(self, *_: Any, **__: Any) -> AsyncIterator[httpx.Response]:
+        yield httpx.Response(200, content=self.bodies.pop())
+
+
 @contextmanager
 def open_lookups() -> Iterator[Target]:
     """What a venue's REST side answers; the first byte says to which question."""
-    answers: list[bytes] = []
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answers.pop()))
-    client = httpx.AsyncClient(base_url="http://venue", transport=transport)
+    client = _Answers()
 
     async def snapshot() -> list[Event]:
         dialect = _binance()
@@ -261,7 +279,7 @@ def open_lookups() -> Iterator[Target]:
     with open_loop() as loop:
 
         def target(data: bytes) -> bool:
-            answers[:] = [b'{"fills":[]}', data[1:]]
+            client.bodies = [b'{"fills":[]}', data[1:]]
             try:
                 events = loop.run(questions[(data[0] if data else 0) % len(questions)])
             except FeedError as error:

@@ -1,7 +1,7 @@
 """A connection that is bytes in memory, and a whole server for it: one input is one visit.
 
 A resident is connected meanwhile, so that what a visitor publishes goes out to somebody, and calls
-about users find one.
+about users find one. Guests stay for many inputs, which costs less and gets further.
 """
 
 import logging
@@ -62,21 +62,29 @@ class Visitor(Connection):
         pass
 
 
-class Resident(Visitor):
-    """Stays, and listens, until the server ends it."""
+class Guest(Visitor):
+    """Stays until the server ends it, and says more when it is told to."""
 
-    __slots__ = ("is_gone",)
+    __slots__ = ("_more", "is_gone", "is_heard")
 
-    def __init__(self) -> None:
-        super().__init__(*RESIDENT)
+    def __init__(self, *segments: bytes) -> None:
+        super().__init__(*segments)
+        self._more = trio.Event()
         self.is_gone = False
+        self.is_heard = False
+        """The server took all that was said, and asks for more."""
 
-    def send_now(self, data: bytes | memoryview) -> int:
-        return len(data)
+    def say(self, *segments: bytes) -> None:
+        self._segments = list(segments[::-1])
+        self.received = b""
+        self.is_heard = False
+        self._more.set()
 
     async def receive(self) -> bytes:
-        if not self._segments:
-            await trio.sleep_forever()
+        while not self._segments:
+            self.is_heard = True
+            self._more = trio.Event()
+            await self._more.wait()
         return self._segments.pop()
 
     def close(self) -> None:
@@ -94,20 +102,38 @@ class Servers:
         self._scope = trio.CancelScope()
         logging.getLogger("lanecast").addHandler(self._defects)
         loop.start(self._serve)
+        self._resident = self.invite(*RESIDENT)
 
     def visit(self, *segments: bytes) -> bytes:
         """Serve one connection to its end; returns all that was answered. Fails if an error was logged."""
+        self._prepare()
+        visitor = Visitor(*segments)
+        self._loop.run(lambda: self._door._serve(visitor))
+        self._defects.check()
+        return visitor.received
+
+    def invite(self, *segments: bytes) -> Guest:
+        """A connection that stays; all that it begins with has been heard."""
+        guest = Guest(*segments)
+        self._nursery.start_soon(self._door._serve, guest)
+        self._loop.run(lambda: _listen(guest))
+        return guest
+
+    def tell(self, guest: Guest, *segments: bytes) -> bytes:
+        """Have a guest say more; returns what it was answered. Fails as `visit` does."""
+        self._prepare()
+        guest.say(*segments)
+        self._loop.run(lambda: _listen(guest))
+        self._defects.check()
+        return guest.received
+
+    def _prepare(self) -> None:
         self._visits += 1
         if self._visits % VISITS_PER_SERVER == 0:
             self._scope.cancel()
             self._loop.start(self._serve)
         if self._resident.is_gone:
-            self._invite()
-        visitor = Visitor(*segments)
-        self._loop.run(lambda: self._door._serve(visitor))
-        if self._defects.lines:
-            raise AssertionError(self._defects.lines.pop())
-        return visitor.received
+            self._resident = self.invite(*RESIDENT)
 
     def close(self) -> None:
         logging.getLogger("lanecast").removeHandler(self._defects)
@@ -117,7 +143,7 @@ class Servers:
             data_dir=Path("nowhere"),
             namespaces=NAMESPACES,
             hosts=["lanecast"],
-            limits=Limits(handshakes_per_second=100_000),
+            limits=Limits(handshakes_per_second=100_000, commands_per_second=10_000),
         )
         keys = Keyring(KEYS)
         engine = build_engine(settings, keys, frozenset({"paper"}))
@@ -127,12 +153,12 @@ class Servers:
             async with trio.open_nursery() as self._nursery:
                 await self._nursery.start(engine.run)
                 self._door = door
-                self._invite()
                 task_status.started()
 
-    def _invite(self) -> None:
-        self._resident = Resident()
-        self._nursery.start_soon(self._door._serve, self._resident)
+
+async def _listen(guest: Guest) -> None:
+    while not (guest.is_heard or guest.is_gone):
+        await trio.lowlevel.checkpoint()
 
 
 @contextmanager
@@ -149,6 +175,10 @@ class _Defects(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.lines: list[str] = []
+
+    def check(self) -> None:
+        if self.lines:
+            raise AssertionError(self.lines.pop())
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
