@@ -99,6 +99,10 @@ class BinanceDialect(Dialect):
         self._unlisted = list(self._markets)
         self._unanswered: dict[int, list[str]] = {}
 
+    @property
+    def unanswered(self) -> int:
+        return len(self._unanswered)
+
     def connect(self) -> list[Event]:
         self.commands.clear()
         self._unanswered.clear()

@@ -91,12 +91,18 @@ class BinanceAccountDialect(Dialect):
         self._api_key = api_key
         self._secret = secret
         self._stream = health.subscription("executionReport")
+        self._is_subscribed = False
         self._listed: set[str] = set()
         self._fills = SeenIds(IDS_REMEMBERED)
         self._executions: dict[tuple[str, int], int] = {}
 
+    @property
+    def unanswered(self) -> int:
+        return int(not self._is_subscribed)
+
     def connect(self) -> list[Event]:
         self.commands.clear()
+        self._is_subscribed = False
         self._gaps = self._last_ids | self._gaps
         params = {"apiKey": self._api_key, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": wall_ms()}
         params["signature"] = sign(params, self._secret)
@@ -147,6 +153,7 @@ class BinanceAccountDialect(Dialect):
 
     def _answer(self, message: Any) -> None:
         if message["status"] == 200:
+            self._is_subscribed = True
             self.commands += map(Fetch, self._gaps)
         else:
             reason = message["error"]["msg"]

@@ -78,6 +78,11 @@ class Dialect(ABC):
         self.health = health
         self.commands: deque[Command] = deque()
 
+    @property
+    def unanswered(self) -> int:
+        """Subscriptions that were asked for on this connection and neither granted nor refused yet."""
+        return 0
+
     @abstractmethod
     def connect(self) -> list[Event]:
         """Forget the last connection and ask for the subscriptions."""

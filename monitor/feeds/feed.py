@@ -33,6 +33,8 @@ CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = 10.0
 """Without a message for so long we ask for a pong, and wait as long again for it."""
+ANSWER_SECONDS = 10.0
+"""Without an answer to a subscription for so long it was lost, or the answer was: no book would sync."""
 JUDGE_SECONDS = 1.0
 BACKOFF_SECONDS = 0.5
 BACKOFF_LIMIT_SECONDS = 30.0
@@ -274,11 +276,16 @@ class _Conversation:
         self._health.alive_ns = time.monotonic_ns()
 
     async def _judge(self) -> None:
+        unanswered, since = 0, trio.current_time()
         while True:
             await trio.sleep(JUDGE_SECONDS)
             self.deliver(self._dialect.judge(time.monotonic_ns()))
             if self._dialect.commands:
                 self._wake.set()
+            if self._dialect.unanswered != unanswered:
+                unanswered, since = self._dialect.unanswered, trio.current_time()
+            elif unanswered and trio.current_time() - since > ANSWER_SECONDS:
+                raise FeedError(f"a subscription was not answered within {ANSWER_SECONDS:g} s")
 
 
 def _explain(group: BaseExceptionGroup[BaseException]) -> str:

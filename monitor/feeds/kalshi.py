@@ -125,9 +125,13 @@ class KalshiDialect(Dialect):
             "fill": self._fill,
             "subscribed": self._subscribed,
             "unsubscribed": self._unsubscribed,
-            "ok": lambda message, received_ns: (),
+            "ok": self._ok,
             "error": self._error,
         }
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._asked)
 
     def connect(self) -> list[Event]:
         self.commands.clear()
@@ -289,6 +293,10 @@ class KalshiDialect(Dialect):
             self.commands.append(Fetch(FILLS))
         markets = self._markets if name == BOOKS else ()
         return [self._status(market, BookStatus.RESYNC, "subscribed") for market in markets]
+
+    def _ok(self, message: Any, received_ns: int) -> Sequence[Event]:
+        self._asked.pop(message.get("id"), None)
+        return ()
 
     def _unsubscribed(self, message: Any, received_ns: int) -> Sequence[Event]:
         self._channels.pop(message["sid"], None)

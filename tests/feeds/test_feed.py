@@ -16,7 +16,10 @@ from monitor.errors import FeedError
 from monitor.events import Event, MarketListed
 from monitor.feeds.dialect import Dialect, Fetch, Reconnect, Send
 from monitor.feeds.feed import (
+    ANSWER_SECONDS,
     BACKOFF_LIMIT_SECONDS,
+    BACKOFF_SECONDS,
+    JUDGE_SECONDS,
     SILENCE_SECONDS,
     Headers,
     Route,
@@ -166,6 +169,18 @@ async def test_dialect_may_leave_a_connection(autojump_clock: trio.testing.MockC
     exchange = Exchange(Line(['"!leave"']), Line(['"b"']))
     _, heard = await listen(exchange, 5)
     assert heard == ["!leave", "gone", "b"]
+
+
+@pytest.mark.trio
+async def test_venue_that_leaves_a_subscription_unanswered_is_left(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Echo, "unanswered", 1)
+    exchange = Exchange(Line([]))
+    health, _ = await listen(exchange, ANSWER_SECONDS + 2 * JUDGE_SECONDS + BACKOFF_SECONDS)
+    assert len(exchange.dialled) == 2
+    assert exchange.dialled[1] - exchange.dialled[0] > ANSWER_SECONDS
+    assert health.reconnects == 1
 
 
 @pytest.mark.trio
