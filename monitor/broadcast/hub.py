@@ -23,6 +23,7 @@ from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
 from monitor.broadcast.receipt import Journal, Kept, NoJournal, Receipt
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_start
 from monitor.broadcast.source import NoSource, Source
+from monitor.broadcast.tags import with_tag
 from monitor.config import Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
@@ -30,6 +31,9 @@ from monitor.health.health import Health
 JUDGE_SECONDS = 0.25
 RECOVERED_SHARE = 2
 """A recovery takes at most one part in so many of what its client may have waiting: replies must fit too."""
+
+NOT_DURABLE = ("durable", "false")
+"""The tag of a publication that its journal could not keep."""
 
 
 class UnknownChannel(LanecastError):
@@ -164,7 +168,9 @@ class Hub:
             self.forget_unneeded(channel)
         else:
             offset = kept.position.offset if kept.position else channel.history.offset + 1
-            receipt.settle(self._send_out(channel, replace(publication, offset=offset)))
+            tags = with_tag(publication.tags, *NOT_DURABLE) if kept.is_lost else publication.tags
+            placed = replace(publication, offset=offset, tags=tags)
+            receipt.settle(self._send_out(channel, placed), is_lost=kept.is_lost)
 
     def _send_out(self, channel: Channel, publication: Publication) -> Position | None:
         position = None

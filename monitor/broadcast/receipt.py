@@ -18,19 +18,22 @@ from monitor.broadcast.item import Publication
 class Receipt:
     """One publication's: where it stands once that is settled, and whether it was there before."""
 
-    __slots__ = ("_waiting", "is_duplicate", "is_settled", "position")
+    __slots__ = ("_waiting", "is_duplicate", "is_lost", "is_settled", "position")
 
     def __init__(self) -> None:
         self.is_settled = False
         self.is_duplicate = False
         """It was published before, under the same key: `position` is the first one's, nobody was sent it."""
+        self.is_lost = False
+        """The journal could not keep it: it went out, and no restart will know it."""
         self.position: Position | None = None
         """Where the channel keeps history; known once it is settled."""
         self._waiting: list[Callable[[], None]] = []
 
-    def settle(self, position: Position | None, *, is_duplicate: bool = False) -> None:
+    def settle(self, position: Position | None, *, is_duplicate: bool = False, is_lost: bool = False) -> None:
         self.is_settled = True
         self.is_duplicate = is_duplicate
+        self.is_lost = is_lost
         self.position = position
         for call in self._waiting:
             call()
@@ -60,9 +63,11 @@ class Kept:
     """None: it is not in there, and goes out all the same."""
     is_duplicate: bool = False
     """Its key was there before, at `position`: it must not go out again."""
+    is_lost: bool = False
+    """It should be in there, and can't be."""
 
 
-NOT_KEPT = Kept(None)
+LOST = Kept(None, is_lost=True)
 
 
 class Journal(Protocol):
@@ -100,4 +105,4 @@ class NoJournal:
         key: str,
         settle: Callable[[Kept], None],
     ) -> None:
-        settle(NOT_KEPT)
+        settle(Kept(None))

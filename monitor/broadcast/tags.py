@@ -41,6 +41,13 @@ class _Node(msgspec.Struct, omit_defaults=True):
 _read_tags = msgspec.json.Decoder(dict[str, str]).decode
 
 
+def with_tag(tags: bytes, name: str, value: str) -> bytes:
+    """The JSON text of a string map with one more entry; the last of two with a name counts."""
+    entry = b'"%s":"%s"}' % (name.encode(), value.encode())
+    head = tags.rstrip().removesuffix(b"}").rstrip()
+    return head + (b"," if len(head) > 1 else b"") + entry if head else b"{" + entry
+
+
 def parse_filter(text: bytes) -> TagsFilter:
     """A filter of the protocol, from JSON.
 

@@ -13,6 +13,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Publication
 from monitor.broadcast.ladder import Variant
+from monitor.broadcast.tags import with_tag
 from monitor.health.end_to_end import CLIENTS_PER_SAMPLE, SAMPLE_SECONDS
 from monitor.health.health import Health
 from monitor.sampling import TAG, Mark, rank
@@ -62,17 +63,10 @@ class Volunteers:
         mark = Mark(salt, rank(asked[-1], salt))
         meter = self._health.kinds[chosen.kind].end_to_end
         self._health.samples.open(salt, meter, chosen.published_ns or chosen.stamp_ns, set(asked))
-        marked = replace(chosen, tags=_with_tag(chosen.tags, mark))
+        marked = replace(chosen, tags=with_tag(chosen.tags, TAG, str(mark)))
         return [*publications[:place], marked, *publications[place + 1 :]]
 
 
 def _gets_all(group: SendGroup, variant: Variant | None) -> bool:
     """Who filters may never see the mark, and would seem not to answer."""
     return group.key.only is None and variant in (None, group.key.variant)
-
-
-def _with_tag(tags: bytes, mark: Mark) -> bytes:
-    """The JSON text of a string map with one more entry; the last of two with a name counts."""
-    entry = b'"%s":"%s"}' % (TAG.encode(), str(mark).encode())
-    head = tags.rstrip().removesuffix(b"}").rstrip()
-    return head + (b"," if len(head) > 1 else b"") + entry if head else b"{" + entry

@@ -320,7 +320,8 @@ def _ready(result: bytes) -> End:
 
 def _published(receipt: Receipt) -> End:
     async def end() -> bytes:
-        return _position(await receipt.wait())
+        position = await receipt.wait()
+        return _position(position, **({"durable": False} if receipt.is_lost else {}))
 
     return end
 
@@ -363,8 +364,10 @@ def _decode(params: type[Any], body: bytes) -> Any:
         raise HttpError(400, f"the body does not fit: {error}") from None
 
 
-def _position(position: Position | None) -> bytes:
-    return msgspec.json.encode({"offset": position.offset, "epoch": position.epoch}) if position else _EMPTY
+def _position(position: Position | None, **more: Any) -> bytes:
+    if position is None:
+        return _EMPTY
+    return msgspec.json.encode({"offset": position.offset, "epoch": position.epoch} | more)
 
 
 def _close_code(code: int) -> int:

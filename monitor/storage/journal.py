@@ -21,7 +21,7 @@ from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooBusy
 from monitor.broadcast.item import Publication
 from monitor.broadcast.journaled import Journaled
-from monitor.broadcast.receipt import NOT_KEPT, Kept
+from monitor.broadcast.receipt import LOST, Kept
 from monitor.broadcast.turns import SLICE_NS
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
@@ -180,7 +180,7 @@ class Journal:
         """As `broadcast.receipt.Journal` has it."""
         if self._file is None and not self._waiting and not self._is_settling:
             self._meter.not_kept += 1
-            settle(NOT_KEPT)
+            settle(LOST)
             return
         entry = _Entry(self._record(channel, position, publication, key), settle)
         held = self._meter.waiting_bytes
@@ -246,7 +246,7 @@ class Journal:
         meter = self._meter
         if kept is None:
             meter.not_kept += len(batch)
-            return [NOT_KEPT] * len(batch)
+            return [LOST] * len(batch)
         meter.commit.record(time.monotonic_ns() - began_ns)
         duplicates = sum(one.is_duplicate for one in kept)
         meter.duplicates += duplicates

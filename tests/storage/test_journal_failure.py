@@ -281,12 +281,14 @@ async def test_subscribers_are_made_to_ask_for_the_new_epoch(tmp_path: Path, nur
     client = await server.client(sign(sub="ann"))
     first = await client.call("subscribe", channel=CHANNEL, recoverable=True)
     await server.publish(CHANNEL, 1)
-    assert (await client.push())["pub"]["offset"] == 1
+    assert (await client.push())["pub"] == {"data": 1, "offset": 1}
     holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    lost = await server.publish(CHANNEL, 2)
+    lost = await server.publish(CHANNEL, 2, tags={"a": "b"})
     holder.close()
-    assert (await client.push())["pub"]["offset"] == lost["offset"] == 2
+    assert lost["durable"] is False
+    told = {"data": 2, "offset": lost["offset"], "tags": {"a": "b", "durable": "false"}}
+    assert (await client.push())["pub"] == told
     assert (await client.push())["unsubscribe"]["code"] == 2500
     wish = {"recoverable": True, "recover": True, "offset": 2, "epoch": first["epoch"]}
     again = await client.call("subscribe", channel=CHANNEL, **wish)
