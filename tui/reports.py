@@ -114,9 +114,18 @@ class CadenceReport(TypedDict):
     tick_ms: float
 
 
+class TuningStepReport(TypedDict):
+    knob: str
+    before: int
+    after: int
+    outcome: str
+
+
 class TuningReport(TypedDict):
     on: bool
     cadence: CadenceReport
+    steps: list[TuningStepReport]
+    """The newest first."""
 
 
 class HealthReport(TypedDict):

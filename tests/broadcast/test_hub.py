@@ -1,5 +1,6 @@
 """Publishing: who gets what, when, in which frames; and what a publisher is told."""
 
+import gc
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from monitor.broadcast.channel import FILTERS_MAX
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
+from monitor.broadcast.item import Item
 from monitor.broadcast.line import Wires
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import parse_filter
@@ -104,6 +106,25 @@ async def test_all_plain_subscribers_get_the_same_bytes_object(nursery: trio.Nur
         wire.on_send = frames.append
     stage.hub.publish("news:a", b"{}")
     assert len({id(frame) for frame in frames}) == 1
+
+
+async def test_frames_go_with_the_last_client_that_needs_them(nursery: trio.Nursery) -> None:
+    """History keeps publications and not their frames."""
+    stage = await start(nursery)
+    stage.join("tape:x")
+    _, stalled = stage.join("tape:x", room=10)
+    stage.hub.publish("tape:x", b"1")
+    stage.hub.outflow.flush(stage.hub.open("tape:x"))
+    assert count_items() == 1
+    stalled.make_room(1 << 30)
+    await trio.testing.wait_all_tasks_blocked()
+    assert payloads(stalled) == [1]
+    assert count_items() == 0
+
+
+def count_items() -> int:
+    gc.collect()
+    return sum(isinstance(each, Item) and bool(each.publications) for each in gc.get_objects())
 
 
 async def test_a_tick_of_a_channel_leaves_in_one_frame(

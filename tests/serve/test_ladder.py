@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from monitor.broadcast import ladder
 from monitor.broadcast.ladder import Step
 from tests.serve.running import KEYS, Server, running, sign
-from tests.serve.wire import Client
+from tests.serve.wire import CLOSE, Client
 
 BOOK, FILLS, TRADES = "book:sim.BTCUSDT", "orders:paper", "trades:all"
 OUTBOX_BYTES = 4_000_000
@@ -149,3 +150,31 @@ async def test_who_did_without_trades_is_told_to_come_back_by_its_position(
     offsets = [publication["offset"] for publication in result.get("publications", ())]
     assert offsets == list(range(last + 1, last + 1 + len(offsets)))
     assert bool(offsets) == result.get("recovered", False)
+
+
+@pytest.mark.trio
+async def test_who_is_beyond_the_ladder_is_closed_and_resumes_his_fills_by_their_position() -> None:
+    rounds = 40
+    namespaces = {"noise": {}, "fills": {"lane": "immediate", "history_size": 100}}
+    async with running(limits={"ping_seconds": 3_000}, namespaces=namespaces) as server:
+        client = await server.subscriber("noise:x")
+        epoch = (await client.call("subscribe", channel="fills:x"))["epoch"]
+        noise = {"publish": {"channel": "noise:x", "data": CHUNK * 10}}
+        for number in range(rounds):
+            await server.api("batch", commands=[noise, {"publish": {"channel": "fills:x", "data": number}}])
+        fills, closed = await read_to_the_end(client)
+        assert closed == (3008, "slow")
+        found = await (await server.client()).call(
+            "subscribe", channel="fills:x", recover=True, offset=len(fills), epoch=epoch
+        )
+        missed = [publication["data"] for publication in found["publications"]]
+        assert fills + missed == list(range(rounds))
+
+
+async def read_to_the_end(client: Client) -> tuple[list[int], tuple[int, str]]:
+    """The fills that come, and how the connection is closed."""
+    fills: list[int] = []
+    while (got := await client.frame()).opcode != CLOSE:
+        pushes = [orjson.loads(document).get("push", {}) for document in got.payload.split(b"\n")]
+        fills += [push["pub"]["data"] for push in pushes if push.get("channel") == "fills:x"]
+    return fills, (int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode())

@@ -100,7 +100,7 @@ def test_help_lists_the_keys_as_they_are_bound_in_this_view() -> None:
         assert set(leaving.split()) == {"q", "^c", "^q"}
         assert groups["Lists"]["w"] == "Troubles only"
         assert groups["Lists"]["↑ k"] == "Up"
-        assert groups["Here"] == {}
+        assert groups["Here"] == {"u": "Tuning on, off or undone"}
         await screen.press("6")
         assert set(key_groups(screen.app.view, screen.app)["Here"]) == {"a", "z"}
         screen.app.is_read_only = True

@@ -248,3 +248,13 @@ def test_load_tells_what_goes_through_and_what_it_costs() -> None:
     facts = {fact.name: fact.text for fact in load_facts(health())}
     assert (facts["in, out"], facts["bytes"]) == ("220/s, 12.3k/s", "1.2 MB/s, zstd 3.0x")
     assert (facts["journal"], facts["tuning"]) == ("ok, commit p99 0.40 ms", "off, tick 20 ms")
+
+
+def test_load_tells_the_last_step_of_tuning() -> None:
+    steps = [
+        {"knob": "tick_ms", "before": 20, "after": 15, "outcome": "trying"},
+        {"knob": "tick_messages", "before": 500, "after": 200, "outcome": "kept"},
+    ]
+    tuning = {"on": True, "cadence": {"tick_ms": 15.0}, "steps": steps}
+    facts = {fact.name: fact.text for fact in load_facts(health(tuning=tuning))}
+    assert facts["tuning"] == "on, tick 20 → 15 trying"

@@ -113,6 +113,21 @@ def test_who_may_only_look_is_not_offered_what_changes_alerts() -> None:
     run(story)
 
 
+def test_tuning_is_undone_from_the_overview_unless_one_may_only_look() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("u", "enter")
+        assert screen.link.acts == [Call("ops.tuning", {"action": "revert"})]
+        await screen.press("u", *"ed", "enter")
+        (notice,) = screen.app._notifications
+        assert notice.message == "'reverted' is none of on, off and revert"
+        screen.app.is_read_only = True
+        await screen.press("u")
+        assert screen.app.screen is screen.app.view
+        assert len(screen.link.acts) == 1
+
+    run(story)
+
+
 def test_log_shows_the_newest_line_first_from_the_chosen_level_on() -> None:
     async def story(screen: Screen) -> None:
         screen.model.add_logs({"lines": [line(1, "info", "up"), line(2, "error", "down\nfar")]})

@@ -8,6 +8,14 @@ from tui.panels.facts import Fact, Facts
 from tui.reports import HealthReport
 from tui.table import Tone
 
+_KNOBS = {
+    "tick_ms": "tick",
+    "tick_messages": "batch",
+    "compression_from_bytes": "deflate from",
+    "compression_level": "deflate level",
+}
+"""What tuning moves, in words for which there is room."""
+
 
 class LoadFacts(Facts):
     TITLE = "Load"
@@ -50,5 +58,10 @@ def _journal_text(health: HealthReport) -> str:
 
 
 def _tuning_text(health: HealthReport) -> str:
+    """With the last step that it took; why it did is in the log."""
     tuning = health["tuning"]
-    return f"{'on' if tuning['on'] else 'off'}, tick {tuning['cadence']['tick_ms']:g} ms"
+    state = "on" if tuning["on"] else "off"
+    if not tuning["steps"]:
+        return f"{state}, tick {tuning['cadence']['tick_ms']:g} ms"
+    step = tuning["steps"][0]
+    return f"{state}, {_KNOBS.get(step['knob'], '?')} {step['before']} → {step['after']} {step['outcome']}"

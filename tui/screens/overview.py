@@ -1,16 +1,22 @@
 """How the server is, on one screen: lanes, load, kinds, fills, feeds and alerts.
 
 On a low screen the kinds have what the others leave: alerts are two lines there, feeds are left to
-their own view. Enter on a kind opens the client that waited longest for it.
+their own view. Enter on a kind opens the client that waited longest for it. What tuning did is undone
+from here.
 """
+
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from tui.model import Call
 from tui.panels.kinds import ID_CELLS, KindsTable
 from tui.panels.lanes import LanesTable
 from tui.panels.load import LoadFacts
+from tui.question import Question
 from tui.screens.alerts import AlertsTable
 from tui.screens.connection import ConnectionView
 from tui.screens.feeds import FeedsTable
@@ -23,12 +29,29 @@ class OverviewView(View):
     NAME = "overview"
     ALIASES = ("ov", "home")
     PANELS = (LanesTable, LoadFacts, KindsTable, AlertsTable, FillsTable, FeedsTable)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "tune", "Tuning on, off or undone", show=False, id="tuning")
+    ]
 
     def compose_panels(self) -> ComposeResult:
         """The first two share a line where the screen is wide."""
         lanes, load, *others = super().compose_panels()
         yield Container(lanes, load, id="top")
         yield from others
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Who may only look isn't offered what changes something."""
+        return not (self.console.is_read_only and action == "tune")
+
+    def action_tune(self) -> None:
+        """Ask what tuning is to do."""
+        self.app.push_screen(Question("tuning: on, off or revert", "revert"), self._tune)
+
+    def _tune(self, answer: str | None) -> None:
+        if answer in ("on", "off", "revert"):
+            self.console.act(Call("ops.tuning", {"action": answer}), f"tuning {answer}")
+        elif answer is not None:
+            self.notify(f"{answer!r} is none of on, off and revert", severity="error", markup=False)
 
     @on(Table.Chosen)
     def open_worst_client(self, event: Table.Chosen) -> None:
