@@ -410,6 +410,11 @@ class Client:
         if self._writing is not None:
             self._writing.cancel()
 
+    def part(self) -> None:
+        """Its keeper is gone: tell it nothing more, and hold it no longer."""
+        self._on_step = lambda: None
+        self._lose = lambda code, reason: None
+
     def _give_up(self, code: int, reason: str) -> None:
         self.close()
         self._lose(code, reason)

@@ -223,6 +223,9 @@ class Session:
             peer = f"user {self.user}" if self.user else self.place
             health.note_failed(f"{self.goodbye.code} {self.goodbye.reason}", peer)
         self.house.closes.note(self, health.wall_ms())
+        # Thousands may leave at once: without a cycle they are freed at once, and not by the collector.
+        self.client.part()
+        del self._inbound
 
     def send(self, lane: Lane, document: bytes, resent: tuple[Resent, ...] = ()) -> None:
         """Send a reply or a push that is this client's alone."""

@@ -13,6 +13,7 @@ import orjson
 import pytest
 import trio
 
+from monitor.serve.session import Session
 from monitor.serve.timers import Timer
 from tests.serve.running import Server, running
 from tests.serve.wire import PATIENCE_SECONDS, TEXT, Client, deflate, frame
@@ -196,3 +197,26 @@ async def test_villains_leave_no_task_no_descriptor_and_no_object(villain: Villa
         before = count_leftovers()
         await come_and_go(server, villain)
         assert count_leftovers() == before
+
+
+def count_sessions() -> int:
+    return sum(isinstance(kept, Session) for kept in gc.get_objects())
+
+
+@pytest.mark.trio
+async def test_sessions_go_without_the_collectors_help() -> None:
+    async with running() as server:
+        gc.collect()
+        for _ in range(10):
+            await server.subscriber("chat:a", "feed:a")
+        await server.publish("chat:a", 1)
+        assert count_sessions() == 10
+        gc.disable()
+        try:
+            for stream in server.streams:
+                await stream.aclose()
+            with trio.fail_after(PATIENCE_SECONDS):
+                while count_sessions():
+                    await server.get("/healthz")
+        finally:
+            gc.enable()
