@@ -6,8 +6,6 @@ nothing for each client; what a report needs is put together when it is made.
 """
 
 from collections import deque
-from collections.abc import Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from monitor.config import Lane
@@ -59,6 +57,7 @@ NEAR_SHARE = 0.8
 class KindMeter:
     __slots__ = (
         "_delays",
+        "_rotations",
         "_spent",
         "_spent_before",
         "_worst",
@@ -92,7 +91,9 @@ class KindMeter:
         """Of the current quarter second; a client that waited no longer need not be recorded."""
         self._worst: Delay | None = None
         self._worst_ever: Delay | None = None
-        self._delays: deque[Delay | None] = deque([None] * LONG_ROTATIONS, maxlen=LONG_ROTATIONS)
+        self._rotations = 0
+        self._delays: deque[tuple[int, Delay]] = deque()
+        """Of the last minute's quarter seconds, by number, those in which a client was noted."""
         self._spent = list(_NO_TIME)
         """By stage; a list, because a record of it for each publication would cost more than counting it."""
         self._spent_before: deque[Stages] = deque([_NO_TIME] * LONG_ROTATIONS, maxlen=LONG_ROTATIONS)
@@ -121,9 +122,12 @@ class KindMeter:
         """Close the current quarter second; called `ROTATIONS_PER_SECOND` times a second."""
         self.latency.rotate()
         self.end_to_end.rotate()
-        self._delays.append(self._worst)
+        self._rotations += 1
+        if self._delays and self._delays[0][0] <= self._rotations - LONG_ROTATIONS:
+            self._delays.popleft()
         if self._worst is not None:
-            self._worst_ever = _longest((self._worst_ever, self._worst))
+            self._delays.append((self._rotations, self._worst))
+            self._worst_ever = max(self._worst, self._worst_ever or self._worst)
             self._worst, self.worst_ns = None, 0
         self._spent_before.append(Stages(*self._spent))
 
@@ -146,8 +150,6 @@ class KindMeter:
     def _window(self, latency: Histogram, rotations: int) -> Window:
         before, now = self._spent_before[-rotations], self._spent_before[-1]
         stages = Stages(*(new - old for old, new in zip(before, now, strict=True)))
-        return Window(latency, stages, _longest(islice(reversed(self._delays), rotations)))
-
-
-def _longest(delays: Iterable[Delay | None]) -> Delay | None:
-    return max((delay for delay in delays if delay is not None), default=None)
+        oldest = self._rotations - rotations
+        worst = max((delay for number, delay in self._delays if number > oldest), default=None)
+        return Window(latency, stages, worst)

@@ -65,31 +65,36 @@ _NOTHING = Summary(0, None, None, None, None)
 class Histogram:
     """Counts by bucket, to which slots are added and from which they are taken again."""
 
-    __slots__ = ("_counts", "_cumulative", "count")
+    __slots__ = ("_counts", "_cumulative", "_summary", "count")
 
     def __init__(self) -> None:
         self.count = 0
         self._counts = array("Q", bytes(8 * _BUCKETS))
         self._cumulative: list[int] | None = None
+        self._summary: Summary | None = _NOTHING
+        """Both are None once the counts have changed; those of an idle kind are read again and again."""
 
     def add(self, slot: Slot) -> None:
         """Count a slot in."""
         for bucket, count in slot.items():
             self._counts[bucket] += count
             self.count += count
-            self._cumulative = None
+            self._cumulative = self._summary = None
 
     def remove(self, slot: Slot) -> None:
         """Take out a slot that was added before."""
         for bucket, count in slot.items():
             self._counts[bucket] -= count
             self.count -= count
-            self._cumulative = None
+            self._cumulative = self._summary = None
 
     def summary(self) -> Summary:
         """Median, 99th and 99.9th percentile and worst, each within 1.6 % of the true one."""
-        if not self.count:
-            return _NOTHING
+        if self._summary is None:
+            self._summary = self._sum_up() if self.count else _NOTHING
+        return self._summary
+
+    def _sum_up(self) -> Summary:
         return Summary(self.count, *(self._quantile(share) for share in (0.5, 0.99, 0.999, 1)))
 
     def count_above(self, limit_ns: int) -> int:
