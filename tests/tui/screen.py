@@ -66,6 +66,11 @@ class Screen:
         widget = self.app.screen.query_one(table)
         return [widget.render_line(y).text.rstrip() for y in range(widget.size.height)]
 
+    def text(self) -> str:
+        """All that stands on the screen, line by line."""
+        strips = self.app.screen._compositor.render_strips()
+        return "".join(f"{strip.text.rstrip()}\n" for strip in strips)
+
 
 def run(
     story: Callable[[Screen], Awaitable[None]], size: tuple[int, int] = (160, 50), **options: Any
