@@ -125,6 +125,14 @@ def test_chart_shows_the_hour_or_the_day(page: Page, served: Process) -> None:
     wait_until(page, lambda: "market:analytics.day" in watched(served))
 
 
+def test_chart_has_a_line_where_the_pointer_is_and_none_without_it(page: Page) -> None:
+    cursor = page.locator("#analytics .u-cursor-x")
+    expect(cursor).to_be_attached()
+    expect(cursor).to_be_hidden()
+    page.locator("#analytics .chart").hover()
+    expect(cursor).to_be_visible()
+
+
 def test_counters_and_readings_are_filled(page: Page) -> None:
     expect(page.locator("[data-counter=trades]")).to_have_text(re.compile(r"^\d+,\d{3}$"))
     expect(page.locator("[data-counter=bots]")).to_have_text("6 of 6")
