@@ -27,7 +27,7 @@ from monitor.feeds.binance_account import run_binance_account
 from monitor.health.feeds import FeedHealth, FeedState, Freshness
 from tests.captures import capture, write_capture
 from tests.feeds.test_binance import Book
-from tests.venue.client import connected, standing_in
+from tests.venue.client import PATIENCE_SECONDS, connected, standing_in
 
 MINI = {
     "e": "24hrMiniTicker",
@@ -98,9 +98,10 @@ class Listener:
         await self.wait_until(lambda: self._counts[kind] >= count)
 
     async def wait_until(self, holds: Callable[[], bool]) -> None:
-        with trio.fail_after(60):
-            while not holds():
-                self._changed = trio.Event()
+        """Fails once nothing is heard for a while: how long all of it takes is the machine's affair."""
+        while not holds():
+            self._changed = trio.Event()
+            with trio.fail_after(PATIENCE_SECONDS):
                 await self._changed.wait()
 
 
