@@ -19,6 +19,9 @@ from monitor.health.health import Health
 FILTERS_MAX = 256
 """Different tags filters of one channel's subscribers: each is asked about each publication."""
 
+DOCUMENT_BYTES = 80
+"""At most so much stands around what a publisher gave: the names of its members, its offset, a newline."""
+
 
 class Channel:
     __slots__ = (
@@ -179,11 +182,11 @@ class Channel:
         delivery = self.namespace.delivery
         if self._gathered and delivery.merges:
             pending = self._gathered.pop()
-            self.gathered_bytes -= len(pending.data)
+            self.gathered_bytes -= pending.size_bytes
             if delivery is Delivery.STATE:
                 publication = merge_publications(pending, publication)
         self._gathered.append(publication)
-        self.gathered_bytes += len(publication.data)
+        self.gathered_bytes += publication.size_bytes
 
     def take_gathered(self) -> list[Publication]:
         gathered, self._gathered, self.gathered_bytes = self._gathered, [], 0
@@ -196,7 +199,7 @@ class Channel:
         pack: list[Publication] = []
         room = frame_bytes
         for publication in publications:
-            length = len(self.prefix) + len(publication.data) + 40
+            length = len(self.prefix) + publication.size_bytes + DOCUMENT_BYTES
             if pack and (length > room or len(pack) >= frame_messages):
                 yield self._item(pack)
                 pack, room = [], frame_bytes

@@ -210,7 +210,7 @@ class Hub:
     def check_room(self, channel: Channel, publication: Publication) -> None:
         """Raises TooBusy while the channel holds as much as it may."""
         held = channel.gathered_bytes + channel.queued_bytes
-        if held + len(publication.data) > self._limits.gather_bytes:
+        if held + publication.size_bytes > self._limits.gather_bytes:
             raise TooBusy(
                 f"channel {channel.name!r} holds {held} bytes of at most {self._limits.gather_bytes}"
                 " (limits.gather_bytes) while its fan-out is under way: publish again later"

@@ -184,6 +184,29 @@ async def test_gathered_frames_are_short_and_a_longer_document_goes_alone(
     assert [length > 2_000 for length in lengths] == [False, False, True, False]
 
 
+async def test_frames_are_short_whatever_comes_with_the_payloads(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery, limits={"frame_bytes": 2_000})
+    _, wire = stage.join("tape:x")
+    told = b'{"who":"%s"}' % (b"x" * 300)
+    for number in range(60):
+        info, tags = (told, b"") if number < 20 else (b"", told if number < 40 else b"")
+        stage.hub.publish("tape:x", b"1", info=info, tags=tags)
+    await trio.sleep(1)
+    assert len(payloads(wire)) == 60
+    assert max(len(message) for message in wire.messages()) <= 2_000
+
+
+async def test_what_comes_with_a_payload_counts_in_what_a_channel_holds(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"gather_bytes": 65_536})
+    stage.join("tape:x")
+    told = b'{"who":"%s"}' % (b"x" * 40_000)
+    stage.hub.publish("tape:x", b"1", info=told)
+    with pytest.raises(TooBusy, match=r"tape:x.*65536"):
+        stage.hub.publish("tape:x", b"1", tags=told)
+
+
 async def test_latest_and_state_merge_within_a_tick(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
