@@ -6,13 +6,15 @@ Standard output is the result alone, so that a pipe or a file never has a bar in
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import repeat
 
 import click
 
 
 @contextmanager
-def progress(label: str, length: int) -> Iterator[Callable[[], None]]:
-    """A bar of so many steps; each call of what it yields is one of them."""
+def progress(label: str, length: int | None = None) -> Iterator[Callable[[], None]]:
+    """A bar of so many steps, or one that only shows that it goes on; what it yields is called for each."""
     hidden = not sys.stderr.isatty()
-    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
+    steps = range(length) if length else repeat(None)
+    with click.progressbar(steps, label=label, file=sys.stderr, hidden=hidden) as bar:
         yield lambda: bar.update(1)

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from random import Random
 from typing import Any, cast
 
@@ -73,15 +74,19 @@ _MAPS = frozenset(
 _CONSOLE = ("ops:health", "ops:alerts", "ops:feeds", f"orders:{ACCOUNT}")
 
 
-def train_dictionary(samples: list[bytes], size_bytes: int = SIZE_BYTES) -> Dictionary:
-    """Make several dictionaries of at most so many bytes and return the best."""
+def train_dictionary(
+    samples: list[bytes], size_bytes: int = SIZE_BYTES, *, on_candidate: Callable[[], None] = lambda: None
+) -> Dictionary:
+    """Make a dictionary of at most so many bytes for each of `SEGMENTS`, and return the best."""
     held_out = samples[::HELD_OUT_EVERY]
     learned = [payload for number, payload in enumerate(samples) if number % HELD_OUT_EVERY]
-    candidates = [
-        Dictionary(zstandard.train_dictionary(size_bytes, [*learned], k=k, d=8, level=LEVEL).as_bytes())
-        for k in SEGMENTS
-    ]
-    return min(candidates, key=lambda candidate: _encoded_bytes(candidate, held_out))
+    judged: list[tuple[int, Dictionary]] = []
+    for k in SEGMENTS:
+        made = zstandard.train_dictionary(size_bytes, [*learned], k=k, d=8, level=LEVEL)
+        candidate = Dictionary(made.as_bytes())
+        judged.append((_encoded_bytes(candidate, held_out), candidate))
+        on_candidate()
+    return min(judged, key=itemgetter(0))[1]
 
 
 def _encoded_bytes(dictionary: Dictionary, payloads: list[bytes]) -> int:

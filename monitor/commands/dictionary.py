@@ -3,13 +3,13 @@
 What trains one is imported when it is called, so that `lanecast --help` does not wait for it.
 """
 
-import sys
 from pathlib import Path
 
 import click
 
 from monitor.errors import ConfigError
 from monitor.options import InReadingOrder
+from monitor.progress import progress
 
 
 @click.group(cls=InReadingOrder)
@@ -31,11 +31,12 @@ def train(seconds: int, output: Path) -> None:
 
     A server uses it with --set zstd_dictionary=FILE.
     """
-    from monitor.training import record, train_dictionary
+    from monitor.training import SEGMENTS, record, train_dictionary
 
-    with click.progressbar(length=seconds, label="recording", file=sys.stderr) as bar:
-        samples = record(seconds, on_second=lambda: bar.update(1))
-    trained = train_dictionary(samples)
+    with progress("recording", seconds) as on_second:
+        samples = record(seconds, on_second=on_second)
+    with progress("training", len(SEGMENTS)) as on_candidate:
+        trained = train_dictionary(samples, on_candidate=on_candidate)
     try:
         output.write_bytes(trained.data)
     except OSError as error:

@@ -12,6 +12,7 @@ import click
 
 from monitor.errors import ConfigError
 from monitor.options import InReadingOrder, combined, settings_of, source_options
+from monitor.progress import progress
 
 
 @click.group(cls=InReadingOrder)
@@ -38,7 +39,8 @@ def check_journal(file: Path | None, **given: Any) -> int:
     from monitor.storage.journal_reader import check
 
     path = file or settings_of(given).journal_file
-    verdict = check(path)
+    with progress("checking") as on_work:
+        verdict = check(path, on_work)
     for trouble in verdict.troubles:
         click.echo(f"{path}: {trouble}")
     state = "damaged" if verdict.troubles else "ok"
@@ -59,8 +61,9 @@ def export_journal(
 
     path = file or settings_of(given).journal_file
     first_ms, end_ms = _time_ms("--since", since, 0), _time_ms("--until", until, 2**62)
-    for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms):
-        sys.stdout.buffer.write(line)
+    with progress("exporting") as on_work:
+        for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms, on_work=on_work):
+            sys.stdout.buffer.write(line)
 
 
 def _time_ms(option: str, text: str | None, default: int) -> int:

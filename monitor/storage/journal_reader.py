@@ -4,7 +4,7 @@ Opens a file for reading only: to look at a journal must never change it, least 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,11 @@ import orjson
 
 from monitor.errors import ConfigError
 from monitor.storage.journal_form import APPLICATION_ID
+
+OnWork = Callable[[], None]
+"""Called now and then while a journal is read."""
+INSTRUCTIONS = 100_000
+"""Of SQLite between two calls, a few milliseconds."""
 
 _ROWS = """
 SELECT channel, epoch, offset, time_ms, kind, substr(key, length(channel) + 2), data, info, tags
@@ -45,9 +50,9 @@ class Verdict:
     """Empty: it holds together."""
 
 
-def check(path: Path) -> Verdict:
+def check(path: Path, on_work: OnWork = lambda: None) -> Verdict:
     """Read all of a journal: its pages, its positions, its keys. Raises ConfigError if it can't be opened."""
-    with _opened(path) as database:
+    with _opened(path, on_work) as database:
         publications, channels = 0, 0
         try:
             publications, channels = database.execute(_SUMMARY).fetchone()
@@ -74,12 +79,19 @@ def _find_disorder(database: sqlite3.Connection) -> Iterator[str]:
         yield f"{strays} publications are of no channel"
 
 
-def export(path: Path, *, channel: str = "*", since_ms: int = 0, until_ms: int = 2**62) -> Iterator[bytes]:
+def export(
+    path: Path,
+    *,
+    channel: str = "*",
+    since_ms: int = 0,
+    until_ms: int = 2**62,
+    on_work: OnWork = lambda: None,
+) -> Iterator[bytes]:
     """Each publication as a line of JSON, in the order in which they were kept; `channel` is a glob.
 
     Raises ConfigError if the journal can't be read.
     """
-    with _opened(path) as database:
+    with _opened(path, on_work) as database:
         try:
             for row in database.execute(_ROWS, (channel, since_ms, until_ms)):
                 yield _line(*row)
@@ -103,7 +115,7 @@ def _line(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path, on_work: OnWork) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise ConfigError(f"there is no journal at {path}; set --data-dir to the server's")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
@@ -113,4 +125,5 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             raise ConfigError(f"{path} can't be read: {error}") from None
         if not is_ours:
             raise ConfigError(f"{path} is not a journal of Lanecast's")
+        database.set_progress_handler(on_work, INSTRUCTIONS)
         yield database
