@@ -6,52 +6,30 @@ judged as a live server is.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from monitor.config import Lane
-from monitor.probe.observation import Observation, Row
+from monitor.probe.documents import ConnectionRow
+from monitor.probe.finding import Finding
+from monitor.probe.lateness import deliveries, find_late_kinds
+from monitor.probe.observation import Observation
 from monitor.probe.report import Limit, Load, Report
 
 DEPTH_LIMIT = 100
 """Messages that wait in a lane, as for the alert."""
-WARNING_SHARE = 0.8
-"""Of a threshold."""
-MEAN_SHARE = 0.4
-"""Of a threshold, for the mean: below it the late ones are outliers, and no setting is their cause."""
-COUNT_MIN = 5
-"""Publications in the last 10 s, below which their latency says nothing."""
 CPU_LIMIT_PERCENT = 85.0
 """Of a core, in every second: one event loop has no more than a core."""
 STARVED_SECONDS = 1.0
 """Until what waits in a lane would have left, while the lanes before it take more than it does."""
 FEED_WEIGHT = 1_000.0
 """What is not there limits more than what is late."""
-JOURNAL_SHARE = 0.5
-"""Of a mean latency, for the commit to be its cause."""
 SLOW_NAMED = 3
-GATHERED = ("normal", "low")
-"""Lanes whose publications may wait for a tick."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that limits a server."""
-
-    cause: str
-    sentence: str
-    evidence: list[str]
-    """Figures, as observed."""
-    setting: str
-    """What to change."""
-    effect: str
-    weight: float
-    """How many times over its limit it is; what ranks the findings."""
 
 
 def analyze(observation: Observation) -> list[Finding]:
     """What limits the server, the worst first; empty if nothing can be shown to."""
     found = [finding for rule in RULES for finding in rule(observation)]
-    return sorted(found, key=lambda finding: finding.weight, reverse=True)
+    return sorted(found, key=lambda finding: (-finding.weight, finding.cause, finding.sentence))
 
 
 def analyze_report(report: Report) -> list[Finding]:
@@ -112,149 +90,6 @@ def find_broken_feeds(seen: Observation) -> Iterator[Finding]:
         )
 
 
-def find_late_kinds(seen: Observation) -> Iterator[Finding]:
-    """The stage that makes kinds late; what they share is told once, by the worst of them."""
-    worst: dict[str, Finding] = {}
-    for kind in seen.health[-1]["kinds"]:
-        finding = _explain(seen, kind) if _is_late(kind) else None
-        if finding is not None and finding.weight > worst.get(finding.cause, _NONE).weight:
-            worst[finding.cause] = finding
-    yield from worst.values()
-
-
-def _is_late(kind: Row) -> bool:
-    window, threshold = kind["last_10s"], kind["threshold_ms"]
-    return (
-        threshold is not None
-        and window["count"] >= COUNT_MIN
-        and window["p99_ms"] > WARNING_SHARE * threshold
-        and _mean_ms(kind) > MEAN_SHARE * threshold
-    )
-
-
-def _mean_ms(kind: Row) -> float:
-    return float(sum(kind["last_10s"]["stages"].values()))
-
-
-def _explain(seen: Observation, kind: Row) -> Finding | None:
-    stages = kind["last_10s"]["stages"]
-    match max(stages, key=stages.__getitem__):
-        case "encode_ms":
-            return _heavy_compressor(seen, kind)
-        case "write_ms":
-            return _wide_channel(seen, kind)
-        case "wait_ms":
-            return _slow_journal(seen, kind) or _long_tick(seen, kind) or _wide_channel(seen, kind)
-        case _:
-            return None
-
-
-def _latency(kind: Row) -> str:
-    window = kind["last_10s"]
-    parts = ", ".join(f"{name.removesuffix('_ms')} {ms:.1f}" for name, ms in window["stages"].items())
-    return (
-        f"{kind['kind']}: p99 {window['p99_ms']:.1f} ms of {kind['threshold_ms']:g} ms promised,"
-        f" {window['count']} in 10 s; mean by stage in ms: {parts}"
-    )
-
-
-def _weight(kind: Row) -> float:
-    return float(kind["last_10s"]["p99_ms"] / kind["threshold_ms"])
-
-
-def _long_tick(seen: Observation, kind: Row) -> Finding | None:
-    if kind["lane"] not in GATHERED:
-        return None
-    tick_ms: int = seen.health[-1]["tuning"]["cadence"]["tick_ms"]
-    wait_ms = kind["last_10s"]["stages"]["wait_ms"]
-    if tick_ms < MEAN_SHARE * kind["threshold_ms"] or not tick_ms / 4 <= wait_ms <= 1.5 * tick_ms:
-        return None
-    wanted = max(1, round(kind["threshold_ms"] / 5))
-    return Finding(
-        "tick",
-        f"{kind['kind']} waits for its tick: {tick_ms} ms is long beside {kind['threshold_ms']:g} ms",
-        [
-            _latency(kind),
-            f"tick_ms is {tick_ms}: a publication waits {tick_ms / 2:g} ms for it on average",
-        ],
-        f"tick_ms = {wanted} (or preset = realtime)",
-        f"a wait of about {wanted / 2:g} ms in place of {wait_ms:.1f} ms, in more and smaller frames",
-        _weight(kind),
-    )
-
-
-def _heavy_compressor(seen: Observation, kind: Row) -> Finding | None:
-    last = seen.health[-1]
-    deflate = next((one for one in last["encodings"] if one["encoding"] == "deflate"), None)
-    cadence = last["tuning"]["cadence"]
-    if deflate is None or not deflate["clients"] or not cadence["compression_level"]:
-        return None
-    encode_ms = kind["last_10s"]["stages"]["encode_ms"]
-    is_hard = cadence["compression_level"] > 1
-    return Finding(
-        "compressor",
-        f"making the frames of {kind['kind']} takes {encode_ms:.1f} ms of its {_mean_ms(kind):.1f} ms",
-        [
-            _latency(kind),
-            f"compression_level is {cadence['compression_level']}, from"
-            f" {cadence['compression_from_bytes']} bytes; {deflate['clients']} clients read deflate,"
-            f" which made {deflate['payload_bytes']} bytes {deflate['frame_bytes']}",
-        ],
-        "compression_level = 1" if is_hard else "compression_level = 0",
-        f"most of the {encode_ms:.1f} ms a publication goes, for "
-        + ("somewhat longer frames" if is_hard else f"{deflate['ratio'] or 1:g} times the bytes"),
-        _weight(kind),
-    )
-
-
-def _wide_channel(seen: Observation, kind: Row) -> Finding | None:
-    """The channel of the kind's lane with the most deliveries, if it makes up most of them."""
-    rows = [row for row in seen.channels if row["lane"] == kind["lane"] and _deliveries(row)]
-    if not rows:
-        return None
-    widest = max(rows, key=_deliveries)
-    total = sum(_deliveries(row) for row in seen.channels)
-    if _deliveries(widest) < total / 2:
-        return None
-    mean_ms = _mean_ms(kind)
-    fitting = max(1, int(widest["subscribers"] * kind["threshold_ms"] / 2 / mean_ms))
-    namespace = widest["channel"].removeprefix("$").partition(":")[0]
-    return Finding(
-        "channel",
-        f"{widest['channel']} has more subscribers than one fan-out reaches in time",
-        [
-            _latency(kind),
-            f"{widest['subscribers']} subscribers at {widest['rate']:g} publications/s are"
-            f" {_deliveries(widest):.0f} of the {total:.0f} deliveries/s;"
-            f" {mean_ms * 1000 / widest['subscribers']:.0f} µs a subscriber",
-        ],
-        f"namespaces.{namespace}.subscriber_limit = {fitting} and another server for the others,"
-        f" or a longer kinds.{kind['kind']}.threshold_ms",
-        f"a mean of about {kind['threshold_ms'] / 2:g} ms in place of {mean_ms:.1f} ms",
-        _weight(kind),
-    )
-
-
-def _deliveries(row: Row) -> float:
-    """A second."""
-    return float((row["rate"] or 0) * row["subscribers"])
-
-
-def _slow_journal(seen: Observation, kind: Row) -> Finding | None:
-    journal = seen.health[-1]["journal"]
-    commit_ms = journal["commit_p50_ms"]
-    if kind["lane"] != "immediate" or commit_ms is None or commit_ms < JOURNAL_SHARE * _mean_ms(kind):
-        return None
-    return Finding(
-        "journal",
-        f"{kind['kind']} waits for the journal's disk",
-        [_latency(kind), f"a commit takes {commit_ms:.1f} ms, {journal['commit_p99_ms']:.1f} ms at p99"],
-        'journal.synchronous = "normal", and data_dir on a faster disk',
-        f"up to {commit_ms:.1f} ms less for each order and bot event",
-        _weight(kind),
-    )
-
-
 def find_lost_journal(seen: Observation) -> Iterator[Finding]:
     """A journal that keeps nothing."""
     journal = seen.health[-1]["journal"]
@@ -274,7 +109,7 @@ def find_slow_clients(seen: Observation) -> Iterator[Finding]:
     slow = [row for before, row in _lasting(seen) if not _has_budget(row) and _is_slow(before, row)]
     if not slow:
         return
-    slow.sort(key=lambda row: int(row["outbox_bytes"]), reverse=True)
+    slow.sort(key=lambda row: (-row["outbox_bytes"], row["id"]))
     worst = slow[0]
     waiting = sum(row["outbox_bytes"] for row in seen.connections)
     named = "client " + worst["id"] + (f" and {len(slow) - 1} more" if len(slow) > 1 else "")
@@ -290,7 +125,7 @@ def find_slow_clients(seen: Observation) -> Iterator[Finding]:
     )
 
 
-def _lasting(seen: Observation) -> Iterator[tuple[Row, Row]]:
+def _lasting(seen: Observation) -> Iterator[tuple[ConnectionRow, ConnectionRow]]:
     """Connections that had something waiting at both looks, as then and as now."""
     before = {row["id"]: row for row in seen.connections_before}
     for row in seen.connections:
@@ -299,19 +134,19 @@ def _lasting(seen: Observation) -> Iterator[tuple[Row, Row]]:
             yield then, row
 
 
-def _is_slow(before: Row, row: Row) -> bool:
+def _is_slow(before: ConnectionRow, row: ConnectionRow) -> bool:
     return row["ladder"]["step"] > 0 or _depth(row) > DEPTH_LIMIT or row["sent"] == before["sent"]
 
 
-def _has_budget(row: Row) -> bool:
+def _has_budget(row: ConnectionRow) -> bool:
     return any(row["budget"].values())
 
 
-def _depth(row: Row) -> int:
+def _depth(row: ConnectionRow) -> int:
     return sum(row["lanes"])
 
 
-def _client(row: Row) -> str:
+def _client(row: ConnectionRow) -> str:
     user = f" of {row['user']}" if row["user"] else ""
     return (
         f"{row['id']}{user} at {row['address']}: {_depth(row)} messages and {row['outbox_bytes']} bytes wait,"
@@ -326,8 +161,9 @@ def find_starved_lanes(seen: Observation) -> Iterator[Finding]:
             yield from _starved(seen, before, row)
 
 
-def _starved(seen: Observation, before: Row, row: Row) -> Iterator[Finding]:
-    rates = {lane["lane"]: lane["rate"] for lane in seen.health[-1]["lanes"]}
+def _starved(seen: Observation, before: ConnectionRow, row: ConnectionRow) -> Iterator[Finding]:
+    rates: dict[str, float] = dict.fromkeys((lane.name.lower() for lane in Lane), 0.0)
+    rates.update({lane["lane"]: lane["rate"] for lane in seen.health[-1]["lanes"]})
     for lane in list(Lane)[1:]:
         depth, name = row["lanes"][lane], lane.name.lower()
         ahead = [one.name.lower() for one in Lane if one < lane and row["lanes"][one]]
@@ -342,7 +178,7 @@ def _starved(seen: Observation, before: Row, row: Row) -> Iterator[Finding]:
                 f"{depth} messages wait in {name} ({before['lanes'][lane]} {seen.seconds:g} s before),"
                 f" which sends {rates[name]:g}/s; {' and '.join(ahead)} before it {faster:g}/s",
                 f"its budget is {budget['messages_per_second']:g} messages/s and"
-                f" {budget['bytes_per_second']:g} bytes/s (0: no limit), all of it in use",
+                f" {budget['bytes_per_second']:g} bytes/s (0: no limit)",
             ],
             f"a larger budget for the client (`ops.limit`), or a lower lane (namespaces.….lane) for what"
             f" floods {ahead[-1]}",
@@ -357,7 +193,7 @@ def find_full_core(seen: Observation) -> Iterator[Finding]:
     if not percents or None in percents or min(percents) < CPU_LIMIT_PERCENT:
         return
     last = seen.health[-1]
-    rows = sorted(seen.channels, key=_deliveries, reverse=True)[:SLOW_NAMED]
+    rows = sorted(seen.channels, key=lambda row: (-deliveries(row), row["channel"]))[:SLOW_NAMED]
     yield Finding(
         "core",
         f"the server uses up its core: at least {min(percents):.0f} % in each of {seen.seconds:g} s",
@@ -365,9 +201,9 @@ def find_full_core(seen: Observation) -> Iterator[Finding]:
             f"the event loop is {last['loop']['lag_p99_ms']} ms late at p99;"
             f" {last['rates']['sent']:g} messages/s to {last['clients']} clients",
             *(
-                f"{row['channel']}: {_deliveries(row):.0f} deliveries/s to {row['subscribers']} subscribers"
+                f"{row['channel']}: {deliveries(row):.0f} deliveries/s to {row['subscribers']} subscribers"
                 for row in rows
-                if _deliveries(row)
+                if deliveries(row)
             ),
         ],
         "preset = throughput (longer ticks, fewer frames), fewer subscribers, or a second server",
@@ -384,4 +220,3 @@ RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
     find_slow_clients,
     find_full_core,
 )
-_NONE = Finding("", "", [], "", "", 0.0)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from monitor.probe.analysis import Finding
+from monitor.probe.finding import Finding
 from monitor.probe.plot import Point, bars, lines
 from monitor.probe.report import Heard, Load, Report, Step
 from monitor.probe.text import COLUMNS, cells, knee_text, verdict

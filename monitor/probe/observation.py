@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import trio
 
 from monitor.client import Client, CommandRejected, Disconnected, Subscription, open_client
 from monitor.errors import PeerError
+from monitor.probe.documents import Amount, ChannelRow, ConnectionRow, Feed, Health
 
 NAME = "probe"
 """What all connections of this package call themselves."""
@@ -27,17 +29,17 @@ OnSecond = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Documents and rows are those of the operator interface."""
+    """Documents and rows are those of the operator interface, as far as `documents` names their members."""
 
-    seconds: float
-    health: list[Row]
-    """`ops:health` at the start and then a document a second, oldest first."""
-    feeds: list[Row]
-    """Of `ops:feeds`, at the end."""
-    connections_before: list[Row]
-    connections: list[Row]
+    seconds: Amount
+    health: Annotated[list[Health], msgspec.Meta(min_length=1)]
+    """At the start and then a document a second, oldest first."""
+    feeds: list[Feed]
+    """At the end."""
+    connections_before: list[ConnectionRow]
+    connections: list[ConnectionRow]
     """The deepest outboxes, at the start and at the end."""
-    channels: list[Row]
+    channels: list[ChannelRow]
     """Those with the most subscribers, at the end."""
 
 
@@ -53,17 +55,25 @@ async def observe(operator: Client, seconds: int, on_second: OnSecond = lambda: 
             await trio.sleep(1)
             on_second()
             documents.append(await _newest(health))
-        return Observation(
-            seconds,
-            documents,
-            (await _newest(feeds))["feeds"],
-            before,
-            await _deepest(operator),
-            await _widest(operator),
+        return _checked(
+            operator,
+            seconds=seconds,
+            health=documents,
+            feeds=(await _newest(feeds))["feeds"],
+            connections_before=before,
+            connections=await _deepest(operator),
+            channels=await _widest(operator),
         )
     finally:
         with trio.move_on_after(1, shield=True):
             await _leave(operator, health, feeds)
+
+
+def _checked(operator: Client, **members: Any) -> Observation:
+    try:
+        return msgspec.convert(members, Observation)
+    except msgspec.ValidationError as error:
+        raise PeerError(f"{operator.url} says of itself what this probe can't read: {error}") from None
 
 
 async def _leave(operator: Client, *subscriptions: Subscription) -> None:

@@ -6,11 +6,16 @@ A report carries the observation it rests on, so that `analyze` judges a file as
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from monitor.errors import ConfigError
+from monitor.probe.documents import Promise
 from monitor.probe.observation import Observation
+
+_LAST_MS = 253_402_300_799_000
+"""The end of the year 9999: a calendar has no later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Delivered:
     repeated: int
     late: int
     """Over the threshold, from the publisher's call to the subscriber, less half a round trip."""
-    threshold_ms: float | None
+    threshold_ms: Promise | None
     p50_ms: float | None
     worst_ms: float | None
     server_p99_ms: float | None
@@ -47,7 +52,7 @@ class Heard:
     """How a kind's publications reached those who listened, in one step of the long test."""
 
     kind: str
-    threshold_ms: float | None
+    threshold_ms: Promise | None
     count: int
     """Deliveries that were looked at."""
     late: int
@@ -140,10 +145,10 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    ramp: list[Step]
+    ramp: Annotated[list[Step], msgspec.Meta(min_length=1)]
     """In the order in which they were tried."""
     knee: Knee
-    villains: list[Step]
+    villains: Annotated[list[Step], msgspec.Meta(min_length=1)]
     """By the villain's name; the first is without one."""
     wave: Wave
     observation: Observation
@@ -153,7 +158,7 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Report:
     url: str
-    time_ms: int
+    time_ms: Annotated[int, msgspec.Meta(ge=0, le=_LAST_MS)]
     """Since 1970, of its end."""
     version: str
     """The server's."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from monitor.probe.analysis import Finding
+from monitor.probe.finding import Finding
 from monitor.probe.report import Delivered, Knee, Limit, Load, Report, Step
 
 

@@ -20,8 +20,9 @@ from monitor.clock import wall_ms
 from monitor.config import Namespace
 from monitor.errors import PeerError
 from monitor.probe.backend import Backend, open_backend
+from monitor.probe.documents import Kind
 from monitor.probe.door import Door
-from monitor.probe.observation import OnSecond, Row, observe, open_probe
+from monitor.probe.observation import OnSecond, observe, open_probe
 from monitor.probe.report import Connected, Delivered, Report
 from monitor.probe.routes import SHARED, Route, routes_of
 from monitor.probe.verdict import troubles_of
@@ -233,7 +234,7 @@ class Trial:
         else:
             await self._operator.publish(route.channel, data)
 
-    def _delivered(self, route: Route, kind: Row, half_ms: float) -> Delivered:
+    def _delivered(self, route: Route, kind: Kind, half_ms: float) -> Delivered:
         sent, ear = self._sent[route.kind], self._ears[route.channel]
         heard = {number: at for (name, number), at in ear.heard.items() if name == route.kind}
         merges = route.is_map or route.namespace.delivery.merges

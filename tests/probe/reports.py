@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from monitor.probe.observation import Observation
 from monitor.probe.report import (
     Connected,
@@ -41,14 +43,55 @@ def health(**members: Any) -> dict[str, Any]:
     }
 
 
-def kind(name: str = "trade", p99_ms: float = 5.0, count: int = 100, **stages: float) -> dict[str, Any]:
+def kind(
+    name: str = "trade", p99_ms: float = 5.0, count: int = 100, lane: str = "normal", **stages: float
+) -> dict[str, Any]:
     means = {"receive_ms": 0.0, "wait_ms": 1.0, "encode_ms": 0.1, "write_ms": 0.5} | stages
     window = {"count": count, "p99_ms": p99_ms, "stages": means if count else None}
-    return {"kind": name, "lane": "normal", "threshold_ms": 100.0, "last_10s": window}
+    return {"kind": name, "lane": lane, "threshold_ms": 100.0, "last_10s": window}
 
 
-def observation(**members: Any) -> Observation:
-    return Observation(2.0, [health(**members)] * 3, [], [], [], [])
+def feed(name: str = "binance", state: str = "live", **members: Any) -> dict[str, Any]:
+    counts = {"age_ms": 20, "rate": 5.0, "reconnects": 0, "gaps": 0}
+    return {
+        "name": name,
+        "state": state,
+        "url": "wss://venue",
+        "error": None,
+        "subscriptions": [],
+        **counts,
+        **members,
+    }
+
+
+def connection(id: str = "c1", waiting: int = 0, **members: Any) -> dict[str, Any]:
+    row = {"id": id, "user": "", "address": "127.0.0.1", "encoding": "plain", "lanes": [0, 0, waiting, 0]}
+    counts = {"outbox_bytes": 100 * waiting, "sent": 5, "dropped": 0}
+    budget = {"messages_per_second": 0, "bytes_per_second": 0}
+    return row | counts | {"ladder": {"step": 0, "name": "full"}, "budget": budget} | members
+
+
+def channel(name: str = "trades:all", subscribers: int = 3, rate: float | None = 5.0) -> dict[str, Any]:
+    return {"channel": name, "lane": "normal", "subscribers": subscribers, "rate": rate}
+
+
+def observation(
+    *,
+    feeds: Sequence[Any] = (),
+    connections: Sequence[Any] = (),
+    channels: Sequence[Any] = (),
+    **members: Any,
+) -> Observation:
+    """Of a server at rest but for what is given, with the same connections at both looks."""
+    seen = {
+        "seconds": 2,
+        "health": [health(**members)] * 3,
+        "feeds": list(feeds),
+        "connections_before": list(connections),
+        "connections": list(connections),
+        "channels": list(channels),
+    }
+    return msgspec.convert(seen, Observation)
 
 
 def step(clients: int = 100, p99_ms: float = 20.0, name: str = "ramp", **members: Any) -> Step:

@@ -8,7 +8,8 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from monitor.health import feeds
-from monitor.probe.analysis import Finding, analyze
+from monitor.probe.analysis import analyze
+from monitor.probe.finding import Finding
 from monitor.probe.observation import observe, open_probe
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import Client

@@ -1,0 +1,243 @@
+"""The rules of the analysis, on servers of every kind and on reports that were cut or made up."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.errors import ConfigError
+from monitor.probe.analysis import analyze, analyze_report
+from monitor.probe.document import document
+from monitor.probe.observation import Observation
+from monitor.probe.report import Knee, Limit, Report, read_report
+from monitor.probe.text import analysis_text, report_text
+from tests.probe.reports import channel, connection, feed, kind, load, observation, report, step
+
+LANES = ("immediate", "high", "normal", "low")
+STATES = ("live", "stale", "connecting", "retrying", "stopped")
+names = st.sampled_from(("a", "b", "c", "d", "e"))
+counts = st.integers(0, 10_000)
+amounts = st.floats(0, 10_000)
+
+feeds = st.builds(feed, names, st.sampled_from(STATES), error=st.sampled_from((None, "refused")))
+budgets = st.fixed_dictionaries({"messages_per_second": amounts, "bytes_per_second": st.just(0.0)})
+depths = st.lists(counts, min_size=4, max_size=4)
+ladders = st.builds(lambda step: {"step": step, "name": "some"}, st.integers(0, 5))
+connections = st.builds(
+    connection, names, lanes=depths, outbox_bytes=counts, sent=counts, ladder=ladders, budget=budgets
+)
+channels = st.builds(channel, names, counts, st.none() | amounts)
+kinds = st.builds(
+    kind,
+    names,
+    amounts,
+    counts,
+    lane=st.sampled_from(LANES),
+    wait_ms=amounts,
+    encode_ms=amounts,
+    write_ms=amounts,
+)
+encodings = st.builds(
+    lambda clients, ratio: {
+        "encoding": "deflate",
+        "clients": clients,
+        "payload_bytes": 9,
+        "frame_bytes": 3,
+        "ratio": ratio,
+    },
+    counts,
+    st.none() | amounts,
+)
+journals = st.fixed_dictionaries(
+    {
+        "trouble": st.sampled_from((None, "disk full")),
+        "not_kept": counts,
+        "commit_p50_ms": st.none() | amounts,
+        "commit_p99_ms": st.none() | amounts,
+    }
+)
+
+
+def unlike(rows: st.SearchStrategy[Any], by: str) -> st.SearchStrategy[list[Any]]:
+    return st.lists(rows, max_size=5, unique_by=lambda row: row[by])
+
+
+observations = st.builds(
+    observation,
+    feeds=unlike(feeds, "name"),
+    connections=unlike(connections, "id"),
+    channels=unlike(channels, "channel"),
+    kinds=unlike(kinds, "kind"),
+    encodings=st.lists(encodings, max_size=1),
+    journal=journals,
+    process=st.builds(lambda cpu: {"memory_bytes": 1, "cpu_percent": cpu}, st.floats(0, 200)),
+)
+
+
+def shuffled(seen: Observation) -> Observation:
+    """The same rows in another order."""
+    rows = msgspec.to_builtins(seen)
+    for name in ("feeds", "connections", "connections_before", "channels"):
+        rows[name].reverse()
+    for seconds in rows["health"]:
+        seconds["kinds"].reverse()
+    return msgspec.convert(rows, Observation)
+
+
+def test_a_server_at_rest_is_limited_by_nothing() -> None:
+    assert analyze(observation()) == []
+    assert analyze_report(report()) == []
+
+
+@given(observations)
+def test_nothing_is_claimed_without_evidence_a_setting_and_an_effect(seen: Observation) -> None:
+    for finding in analyze(seen):
+        assert finding.evidence
+        assert all(any(letter.isdigit() for letter in line) for line in finding.evidence[:1])
+        assert finding.setting
+        assert finding.effect
+        assert finding.weight > 0
+        assert str(finding.sentence) in analysis_text([finding])
+
+
+@given(observations)
+def test_who_is_named_was_seen(seen: Observation) -> None:
+    named = {finding.cause: finding.sentence for finding in analyze(seen)}
+    if "feed" in named:
+        assert any(row["state"] != "live" for row in seen.feeds)
+    if "slow client" in named:
+        assert any(sum(row["lanes"]) for row in seen.connections)
+    if "channel" in named:
+        assert any(named["channel"].startswith(row["channel"]) for row in seen.channels)
+    if "core" in named:
+        assert seen.health[-1]["process"]["cpu_percent"] >= 85
+
+
+@given(observations)
+def test_ranking_is_by_weight_and_not_by_the_order_of_rows(seen: Observation) -> None:
+    found = analyze(seen)
+    assert [finding.weight for finding in found] == sorted((one.weight for one in found), reverse=True)
+    assert analyze(shuffled(seen)) == found
+
+
+@given(st.floats(0, 40))
+def test_what_is_in_time_on_the_mean_has_no_cause(mean_ms: float) -> None:
+    """A few outliers limit nobody, however late they are."""
+    late = kind(p99_ms=5_000.0, wait_ms=mean_ms, encode_ms=0.0, write_ms=0.0)
+    assert analyze(observation(kinds=[late])) == []
+
+
+def test_a_lane_without_ticks_does_not_wait_for_one() -> None:
+    fill = kind("order_fill", p99_ms=16.0, wait_ms=6.0) | {"lane": "immediate", "threshold_ms": 10.0}
+    assert "tick" not in {finding.cause for finding in analyze(observation(kinds=[fill]))}
+
+
+def test_what_a_long_test_saw_under_load_is_told_after_what_is_there_at_rest() -> None:
+    stale = observation(feeds=[feed(state="stale")])
+    busy = observation(
+        kinds=[kind(p99_ms=300.0, write_ms=150.0)], channels=[channel("trades:probe", 1_200, 20.0)]
+    )
+    found = analyze_report(report(observation=stale, load=load(observation=busy)))
+    assert [finding.cause for finding in found] == ["feed", "channel"]
+    assert found[1].sentence.startswith("with 1200 clients: trades:probe has more subscribers")
+
+
+@pytest.mark.parametrize("limit", [Limit.PROBE, Limit.BOUND, Limit.TIME])
+def test_what_the_probe_itself_could_not_do_limits_no_server(limit: Limit) -> None:
+    busy = observation(kinds=[kind(p99_ms=300.0, write_ms=150.0)], channels=[channel("a", 1_200, 20.0)])
+    assert analyze_report(report(load=load(knee=Knee(50, 100, limit, "words"), observation=busy))) == []
+
+
+def test_a_bound_on_clients_is_named_with_its_cause() -> None:
+    ramp = [step(50), step(40, failures={"answered 429": 60})]
+    knee = Knee(50, 100, Limit.CONNECTIONS, "60 of 100 clients did not get in: answered 429 (60)")
+    first = analyze_report(report(load=load(ramp, knee=knee)))[0]
+    assert first.cause == "connections"
+    assert "answered 429: 60 clients" in first.evidence
+    assert "limits.connections_per_address" in first.setting
+
+
+WHOLE = json.loads(
+    msgspec.json.encode(
+        report(
+            load=load(),
+            observation=observation(
+                feeds=[feed(state="stale")],
+                connections=[connection(waiting=500)],
+                channels=[channel()],
+                kinds=[kind(p99_ms=300.0, write_ms=90.0)],
+            ),
+        )
+    )
+)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+anything = st.recursive(
+    scalars | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def tampered(draw: st.DrawFn) -> Any:
+    """A report with one of its members taken out or made another."""
+    whole = json.loads(json.dumps(WHOLE))
+    node: Any = whole
+    while True:
+        key = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        child = node[key]
+        if isinstance(child, dict | list) and child and draw(st.integers(0, 4)):
+            node = child
+            continue
+        if draw(st.booleans()):
+            node[key] = draw(anything)
+        else:
+            del node[key]
+        return whole
+
+
+def read(directory: Path, text: bytes) -> Report | None:
+    """The report, or None where it is refused in a sentence."""
+    file = directory / "report.json"
+    file.write_bytes(text)
+    try:
+        return read_report(file)
+    except ConfigError as error:
+        refusal = str(error)
+    assert str(file) in refusal
+    assert "\n" not in refusal
+    return None
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
+
+
+@given(tampered())
+def test_a_report_that_was_tampered_with_is_refused_or_judged(directory: Path, whole: Any) -> None:
+    found = read(directory, json.dumps(whole).encode())
+    if found is not None:
+        assert isinstance(analysis_text(analyze_report(found)), str)
+        assert report_text(found)
+        if found.load is not None:
+            assert document(found, found.load, [])
+
+
+@given(st.integers(0, len(json.dumps(WHOLE)) - 1))
+def test_a_report_that_was_cut_is_refused(directory: Path, length: int) -> None:
+    assert read(directory, json.dumps(WHOLE).encode()[:length]) is None
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_report_is_refused(directory: Path, text: bytes) -> None:
+    assert read(directory, text) is None
+
+
+def test_a_whole_report_is_read_as_it_was_written(directory: Path) -> None:
+    found = report(load=load())
+    assert read(directory, msgspec.json.encode(found)) == found
