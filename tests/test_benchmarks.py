@@ -14,6 +14,7 @@ from benchmarks.fanout.peers.turn import Turn, filler
 from benchmarks.fanout.process import SERVER_CORE, allow_descriptors, start
 from benchmarks.fanout.product import CHANNELS, start_product
 from benchmarks.fanout.table import Row, rows_table
+from benchmarks.page import most_within
 from benchmarks.soak import WARM_UP_SECONDS, Sample, soak_rows
 
 CLIENTS = 5
@@ -129,3 +130,8 @@ def test_a_machine_that_is_too_restless_acquits_nobody() -> None:
     row = figures.row(spread_of=[5.0, 50.0, 5.0, 50.0])
     assert row.verdict == ""
     assert "not judged" in row.note
+
+
+def test_long_tasks_are_counted_in_the_worst_stretch() -> None:
+    assert most_within([], 30) == 0
+    assert most_within([0.0, 29.9, 30.0, 59.8], 30) == 3

@@ -28,6 +28,11 @@ export function write(element, text) {
   if (node.data !== text) node.data = text;
 }
 
+/** Show an element or not; to hide what is hidden costs its style again. */
+export function show(element, isShown) {
+  if (element.hidden === isShown) element.hidden = !isShown;
+}
+
 /** Set a text that begins with its sign, and its colour by the sign. */
 export function writeSigned(element, text) {
   write(element, text);

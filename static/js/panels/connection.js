@@ -1,5 +1,5 @@
 /** The header's readings: whether the page is connected, why not, and what the way costs in time. */
-import { tag, write } from "../dom.js";
+import { show, tag, write } from "../dom.js";
 import { delayText, errorText } from "../text.js";
 
 /** What each step of the server's ladder leaves, in words. */
@@ -14,7 +14,6 @@ const STEPS = {
 export const ladderText = ({ name }) => STEPS[name] ?? name;
 
 export class ConnectionBar {
-  isShown = true;
   beatMs = 100;
   #link;
   #button = document.getElementById("connection");
@@ -28,6 +27,10 @@ export class ConnectionBar {
     this.#button.addEventListener("click", () => this.#retry());
   }
 
+  get isShown() {
+    return !document.hidden;
+  }
+
   draw() {
     const { state, roundTripMs, delivery, eventAgeMs, ladder } = this.#link;
     tag(document.body, "connection", state);
@@ -36,7 +39,7 @@ export class ConnectionBar {
     write(this.#roundTrip, delayText(roundTripMs));
     write(this.#delivery, errorText(delivery));
     write(this.#eventAge, delayText(eventAgeMs));
-    this.#ladder.hidden = ladder === null;
+    show(this.#ladder, ladder !== null);
     if (ladder) write(this.#ladder.querySelector("dd"), ladderText(ladder));
     return false;
   }

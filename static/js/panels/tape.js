@@ -34,7 +34,6 @@ export class TapePanel extends Panel {
     write(this.#count, `${wholeText(tape.end - tape.start)} kept`);
     this.#pause.setAttribute("aria-pressed", this.#list.isPaused);
     write(this.#pause, this.#list.isPaused ? "Go on" : "Pause");
-    this.element.classList.toggle("is-held", this.#list.isHeld);
     return false;
   }
 }

@@ -2,7 +2,7 @@
  * A book's levels, asks above the spread and bids below, with bars for the depth up to each level.
  * Rows are made once; only what differs from the last drawing is written.
  */
-import { make, tag, write } from "../dom.js";
+import { make, show, tag, write } from "../dom.js";
 import { Reach } from "../reach.js";
 import { ageText, decimalsOf, paddingOf, shortText } from "../text.js";
 
@@ -24,8 +24,8 @@ class SideRows {
     let total = 0;
     const end = Math.min(side.length, this.reach.end);
     this.#rows.forEach((row, at) => {
-      row.element.hidden = at >= end;
-      if (row.element.hidden) return;
+      show(row.element, at < end);
+      if (at >= end) return;
       total += Number(side.sizes[at]);
       drawText(row.price, side.texts[at], shared.priceDecimals);
       drawText(row.size, side.sizes[at], shared.sizeDecimals);

@@ -2,7 +2,7 @@
  * A scrolling view of a tape, newest on top, that holds as many rows as fit and reuses them.
  * Scrolled away or paused, it stays at the row it showed on top: new trades never move what is read.
  */
-import { make, tag, write } from "../dom.js";
+import { make, show, tag, write } from "../dom.js";
 import { clockText, marketText, wholeText } from "../text.js";
 import { GAP, SELL } from "../state/tape.js";
 
@@ -38,10 +38,6 @@ export class TapeList {
     list.addEventListener("scroll", () => this.#scroll(list.scrollTop), { passive: true });
     newer.addEventListener("click", () => this.toNewest());
     new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect.height)).observe(list);
-  }
-
-  get isHeld() {
-    return this.isPaused || this.#heldEnd !== null;
   }
 
   /** Follow the newest row again. */
@@ -111,16 +107,15 @@ export class TapeList {
   }
 
   #drawNewer(count) {
-    this.#newer.hidden = count === 0;
+    show(this.#newer, count > 0);
     if (count > 0) write(this.#newer, `↑ ${wholeText(count)} newer`);
   }
 
   #drawRow(tape, seq) {
     const count = this.#rows.length;
     const row = this.#rows[((seq % count) + count) % count];
-    row.element.hidden = seq < tape.start;
-    if (row.element.hidden) return;
-    if (row.seq === seq) return;
+    show(row.element, seq >= tape.start);
+    if (seq < tape.start || row.seq === seq) return;
     row.element.style.top = `${(this.#base - seq) * ROW_PX}px`;
     fillTapeRow(row, tape, seq);
   }
