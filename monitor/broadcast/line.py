@@ -84,7 +84,8 @@ class Wires(Line[Callable[[bytes], int]]):
 
     __slots__ = ()
 
-    clients_per_look = 16
+    clients_per_look = 32
+    """As long as the plain ones."""
 
     def __init__(self) -> None:
         super().__init__([])

@@ -51,7 +51,17 @@ class Certificate:
 class TlsConnection(Connection):
     """A connected TCP socket with TLS on it; the first `receive` shakes hands."""
 
-    __slots__ = ("_has_ended", "_incoming", "_outgoing", "_seal", "_sealed", "_sealed_bytes", "_tls")
+    __slots__ = (
+        "_has_ended",
+        "_incoming",
+        "_outgoing",
+        "_seal",
+        "_sealed",
+        "_sealed_bytes",
+        "_take_sealed",
+        "_tls",
+        "_write",
+    )
 
     is_encrypted: ClassVar[bool] = True
 
@@ -65,6 +75,8 @@ class TlsConnection(Connection):
         self._has_ended = False
         """The peer sends no more."""
         self._seal = self._tls.write
+        self._take_sealed = self._outgoing.read
+        self._write = accepted.send
         self._sealed: bytes | memoryview = b""
         """What the kernel has not taken yet of the last record."""
         self._sealed_bytes = 0
@@ -84,9 +96,9 @@ class TlsConnection(Connection):
             return self._send_records(data)
         # Nearly always; a fan-out to a thousand clients is a thousand of these.
         self._seal(data)
-        sealed = self._outgoing.read()
+        sealed = self._take_sealed()
         try:
-            sent = self._socket.send(sealed)
+            sent = self._write(sealed)
         except BlockingIOError:
             sent = 0
         if sent == len(sealed):
