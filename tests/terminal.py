@@ -24,6 +24,15 @@ os.login_tty(os.open(sys.argv[1], os.O_RDWR))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 """Makes the terminal the process's own, so that it gets the kernel's SIGHUP."""
+ON_LENT_TERMINAL = """
+import os, sys
+os.setsid()
+terminal = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+for descriptor in range(3):
+    os.dup2(terminal, descriptor)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""No SIGHUP comes, as behind a program that runs others on its own terminal."""
 MODES_AT_FIRST = {DECAWM, DECTCEM}
 """Of a terminal that nobody has told anything: lines wrap, the cursor is shown, and that is all."""
 KEYBOARD_PUSHED, KEYBOARD_POPPED = re.compile(rb"\x1b\[>\d+u"), re.compile(rb"\x1b\[<u")
@@ -142,13 +151,14 @@ def terminal(
     arguments: list[str],
     size: tuple[int, int] = (80, 24),
     program: Sequence[str] = (sys.executable, "-m"),
+    start: str = ON_TERMINAL,
     **environment: str,
 ) -> Iterator[Terminal]:
     """Run a program, `python -m` if none is given, on a terminal of this size (columns, lines)."""
     master, slave = pty.openpty()
     _set_size(slave, *size)
     with subprocess.Popen(
-        [sys.executable, "-c", ON_TERMINAL, os.ttyname(slave), *program, *arguments],
+        [sys.executable, "-c", start, os.ttyname(slave), *program, *arguments],
         stdin=subprocess.DEVNULL,
         env={**os.environ, "TERM": "xterm-256color", **environment},
     ) as process:

@@ -5,11 +5,15 @@ Textual takes the SIGCONT for a resume, and its writer dies of the first failure
 program waits for that writer for ever, as a process nobody sees.
 """
 
+import os
 from contextlib import suppress
+from threading import Thread
 from typing import IO, Any
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+LOOK_SECONDS = 1.0
 
 
 class Terminal(LinuxDriver):
@@ -23,10 +27,18 @@ class Terminal(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read keys until told to stop, or until the terminal is gone."""
+        Thread(target=self._watch, name="terminal-watch", daemon=True).start()
         try:
             super().run_input_thread()
         except OSError:
             self._app.call_later(self._app.exit)
+
+    def _watch(self) -> None:
+        """Leave a terminal that is gone: who was only lent it gets no SIGHUP, and reads nothing for ever."""
+        while not self.exit_event.wait(LOOK_SECONDS):
+            if not os.isatty(self.fileno):
+                self._app.call_later(self._app.exit)
+                self.exit_event.set()
 
 
 class _Forgiving:

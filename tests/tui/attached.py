@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from monitor.serve.tokens import make_token
 from tests.serve.running import KEYS
-from tests.terminal import Terminal, terminal
+from tests.terminal import ON_TERMINAL, Terminal, terminal
 
 CONNECTED = "● connected"
 """On every view, whatever else has come up on it."""
@@ -19,10 +19,15 @@ FIRST_LISTS = ("Lanes", "Connections", "Channels", "Feeds", "Bots", "Alerts", "S
 
 @contextmanager
 def console(
-    url: str, size: tuple[int, int] = (80, 24), *flags: str, user: str = "console", **environment: str
+    url: str,
+    size: tuple[int, int] = (80, 24),
+    *flags: str,
+    user: str = "console",
+    start: str = ON_TERMINAL,
+    **environment: str,
 ) -> Iterator[Terminal]:
     """Run `lanecast console` on a terminal of this size, as an operator."""
     token = make_token(KEYS.operator, user)
     arguments = ["monitor", "console", url, *flags]
-    with terminal(arguments, size, LANECAST_OPERATOR_TOKEN=token, **environment) as screen:
+    with terminal(arguments, size, start=start, LANECAST_OPERATOR_TOKEN=token, **environment) as screen:
         yield screen

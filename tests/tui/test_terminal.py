@@ -17,7 +17,7 @@ from monitor.serve.tokens import make_token
 from tests.process import Process, lanecast_process
 from tests.serve.certificates import make_certificate
 from tests.serve.running import KEYS
-from tests.terminal import PATIENCE_SECONDS, Terminal, terminal
+from tests.terminal import ON_LENT_TERMINAL, ON_TERMINAL, PATIENCE_SECONDS, Terminal, terminal
 from tests.tui.attached import CONNECTED, FIRST_LISTS, NOT_CONNECTED, QUIET, console
 from tests.tui.reports import fill
 
@@ -137,8 +137,9 @@ def test_lost_server_is_told_and_found_again(tmp_path: Path) -> None:
             screen.wait_until_shown("61901.50")
 
 
-def test_console_ends_with_its_terminal(server: Process) -> None:
-    with console(server.address) as screen:
+@pytest.mark.parametrize("start", [ON_TERMINAL, ON_LENT_TERMINAL], ids=["its own", "lent"])
+def test_console_ends_with_its_terminal(server: Process, start: str) -> None:
+    with console(server.address, start=start) as screen:
         screen.wait_until_shown(CONNECTED)
         screen.hang_up()
         assert screen.process.wait(PATIENCE_SECONDS) == 0
