@@ -4,9 +4,11 @@ Every text has a width that does not jump between two refreshes of about the sam
 """
 
 import time
+from decimal import Decimal
 
 UNKNOWN = "-"
 
+AMOUNT_PLACES = 4
 _KILO = 1_000
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -82,6 +84,13 @@ def printable(text: str) -> str:
 def is_decimal(text: str) -> bool:
     """Whether it is a price or a size as the server writes them: `-0.25`."""
     return text.removeprefix("-").replace(".", "", 1).isdecimal()
+
+
+def amount_text(text: str) -> str:
+    """A decimal text to four places, as sums of money are read; any other text as it is."""
+    if not is_decimal(text) or len(text.partition(".")[2]) <= AMOUNT_PLACES:
+        return text
+    return f"{Decimal(text):.{AMOUNT_PLACES}f}"
 
 
 def _scaled(number: float) -> str:

@@ -50,7 +50,7 @@ class Table(ScrollView, Panel, can_focus=True):
         Binding("pagedown", "move_page(1)", "Page down", show=False, id="page_down"),
         Binding("home,g", "move(-1000000)", "First row", show=False, id="first"),
         Binding("end,G", "move(1000000)", "Last row", show=False, id="last"),
-        Binding("enter", "choose", "Open the row", show=False, id="open"),
+        Binding("enter", "choose", "Open the row, or read all of it", show=False, id="open"),
         Binding("s", "sort", "Sort by the next column", show=False, id="sort"),
         Binding("S", "reverse", "Sort the other way", show=False, id="reverse"),
         Binding("p", "only_trouble", "Troubles only", show=False, id="troubles"),
@@ -143,7 +143,7 @@ class Table(ScrollView, Panel, can_focus=True):
         before, self._rows = self._rows, self._sift(given)
         self._retitle()
         if len(before) != len(self._rows):
-            self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+            self.virtual_size = self._whole_size
             self.refresh(layout=self.styles.is_auto_height)
         for line, (old, new) in enumerate(zip(before, self._rows, strict=False)):
             if old != new:
@@ -169,9 +169,18 @@ class Table(ScrollView, Panel, can_focus=True):
         return notes
 
     @property
+    def _whole_size(self) -> Size:
+        """The head and all rows; or what is said in place of them."""
+        return Size(self.size.width, max(1, len(self._rows)) + 1)
+
+    @property
     def page(self) -> int:
         """How many rows there is room for."""
         return max(1, self.size.height - 1)
+
+    @property
+    def cursor_row(self) -> Row | None:
+        return self._rows[self._cursor] if self._rows else None
 
     @property
     def cursor_key(self) -> str | None:
@@ -366,7 +375,7 @@ class Table(ScrollView, Panel, can_focus=True):
             self.post_message(self.HeadClicked(self, self.COLUMNS[column].key))
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.virtual_size = self._whole_size
         self._retitle()
 
     def on_focus(self) -> None:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from tui.figures import (
     age_text,
+    amount_text,
     bytes_text,
     count_text,
     ms_text,
@@ -72,3 +73,8 @@ def test_counts_fit_their_column(count: int) -> None:
 def test_what_would_steer_the_terminal_is_taken_out() -> None:
     assert printable("bot\x1b[31m\r\nevil\x9b2J") == "bot·[31m··evil·2J"
     assert printable("naïve 市場") == "naïve 市場"
+
+
+def test_amounts_are_read_to_four_places_and_keep_what_is_no_amount() -> None:
+    texts = ("1.30603891", "-13.00225", "5", "0.25", "-", "about 1.23456")
+    assert [amount_text(text) for text in texts] == ["1.3060", "-13.0022", "5", "0.25", "-", "about 1.23456"]

@@ -3,13 +3,15 @@
 from typing import Any, cast
 
 import pytest
+from textual.widgets import Static
 
 from tests.tui.reports import NOON_MS, alert
 from tests.tui.screen import Screen, run
 from tui.model import Call
+from tui.reading import Reading
 from tui.reports import BookReport, LineReport
 from tui.screens.alerts import AlertsTable
-from tui.screens.bots import BotsTable, OpenOrdersTable
+from tui.screens.bots import BotsTable, OpenOrdersTable, bot_row
 from tui.screens.feeds import BooksTable
 from tui.screens.logs import LogsTable
 
@@ -108,7 +110,7 @@ def test_who_may_only_look_is_not_offered_what_changes_alerts() -> None:
         screen.app.is_read_only = True
         await screen.press(ALERTS, "a", "z")
         assert screen.link.acts == []
-        assert screen.app.screen is screen.app.view
+        assert not isinstance(screen.app.screen, Reading)
 
     run(story)
 
@@ -140,3 +142,23 @@ def test_log_shows_the_newest_line_first_from_the_chosen_level_on() -> None:
         assert len([text for text in screen.lines(LogsTable)[1:] if text]) == 2
 
     run(story)
+
+
+def test_enter_shows_all_of_a_row_that_leads_nowhere() -> None:
+    async def story(screen: Screen) -> None:
+        message = "order_fill: " + "11 of 12 took longer than its 10 ms; " * 5 + "that is all"
+        screen.model.set_alerts([alert(message=message)])
+        await screen.press(ALERTS, "enter")
+        assert isinstance(screen.app.screen, Reading)
+        said = " ".join(str(line.content) for line in screen.app.screen.query(Static))
+        assert message in said
+        assert "latency:order_fill" in said
+        await screen.press("enter")
+        assert not isinstance(screen.app.screen, Reading)
+
+    run(story, (80, 24))
+
+
+def test_profit_is_read_in_short_and_exported_exactly() -> None:
+    row = bot_row("paper", "bot-1", {"profit": "-13.00220391"})
+    assert (row.cells[-1].content, row.cells[-1].exact) == ("-13.0022", "-13.00220391")

@@ -46,7 +46,7 @@ class RefusalsTable(Table):
         Column("last", "last", 7, is_number=True),
         Column("cause", "limit", 24),
         Column("answer", "answered", 21),
-        Column("what", "", 0),
+        Column("what", "", 0, from_width=96),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tui.figures import UNKNOWN, count_text, span_text
+from tui.figures import UNKNOWN, amount_text, count_text, span_text
 from tui.model import Model, Part
 from tui.row import Cell, Column, Row, Tone
 from tui.screens.fills import SIDES, FillsTable
@@ -64,7 +64,7 @@ def bot_row(account: str, bot: str, state: Mapping[str, Any]) -> Row:
             Cell(_text(state, "take_profit_price")),
             Cell(_text(state, "position"), Tone.DIM),
             Cell(_text(state, "cycles"), Tone.DIM),
-            Cell(profit, Tone.SELL if profit.startswith("-") else Tone.BUY),
+            Cell(amount_text(profit), Tone.SELL if profit.startswith("-") else Tone.BUY, profit),
         ),
     )
 

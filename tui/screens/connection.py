@@ -46,6 +46,7 @@ def connection_facts(page: ConnectionPage, now: float) -> list[Fact]:
         Fact("state", "gone", Tone.WARNING) if page.is_gone else Fact("state", entry["state"], state),
         Fact("connected", f"{clock_text(entry['connected'])}, {span_text(now - entry['connected'] / 1_000)}"),
         Fact("encoding", entry["encoding"]),
+        Fact("channels", count_text(len(entry["channels"]))),
         Fact("round trip", UNKNOWN if entry["rtt_ms"] is None else f"{ms_text(entry['rtt_ms'])} ms"),
         Fact("end to end", _end_to_end_text(entry)),
         Fact("sent", f"{count_text(entry['sent'])} msg, {bytes_text(entry['sent_bytes'])}"),
@@ -80,8 +81,8 @@ def _ladder_text(entry: ConnectionReport, now: float) -> str:
     """The step, and why it stands there."""
     ladder = entry["ladder"]
     since = "" if ladder["since"] is None else f", for {span_text(now - ladder['since'] / 1_000)}"
-    backlog = f"backlog {bytes_text(ladder['backlog_bytes'])}"
-    why = "kept there by an operator" if ladder["pinned"] else backlog
+    backlog = f"{bytes_text(ladder['backlog_bytes'])} wait" if ladder["backlog_bytes"] else "nothing waits"
+    why = f"kept there by an operator, {backlog}" if ladder["pinned"] else backlog
     return f"{ladder['step']} {STEPS[ladder['step']]}{since}: {why}"
 
 

@@ -23,21 +23,21 @@ class ConnectionsTable(Table):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 1, is_sortable=True),
         Column("address", "address", 21, is_sortable=True),
-        Column("user", "user", 10, from_width=92, is_sortable=True),
+        Column("user", "user", 0, is_sortable=True),
         Column("name", "client", 12, from_width=96, is_sortable=True),
         Column("step", "ladder", 9, from_width=120, is_sortable=True),
-        Column("channels", "chan", 5, is_number=True, is_sortable=True),
+        Column("channels", "chan", 4, is_number=True, is_sortable=True),
         Column("depth", "lanes i/h/n/l", 14, is_number=True, is_sortable=True),
-        Column("outbox_bytes", "waiting", 9, is_number=True, is_sortable=True),
-        Column("sent_bytes", "sent", 9, is_number=True, is_sortable=True),
+        Column("outbox_bytes", "waiting", 8, is_number=True, is_sortable=True),
+        Column("sent_bytes", "sent", 8, is_number=True, is_sortable=True),
         Column("dropped", "dropped", 8, is_number=True, from_width=112, is_sortable=True),
         Column("merged", "merged", 8, is_number=True, from_width=112, is_sortable=True),
         Column("resent", "resent", 8, is_number=True, from_width=128, is_sortable=True),
         Column("encoding", "coding", 7, from_width=120, is_sortable=True),
         Column("connected", "since", 7, is_number=True, from_width=104, is_sortable=True),
-        Column("rtt_ms", "rtt ms", 7, is_number=True, is_sortable=True),
-        Column("e2e_ms", "e2e ms", 7, is_number=True, from_width=128, is_sortable=True),
-        Column("names", "channels", 0, from_width=150),
+        Column("rtt_ms", "rtt ms", 6, is_number=True, is_sortable=True),
+        Column("e2e_ms", "e2e ms", 6, is_number=True, from_width=128, is_sortable=True),
+        Column("names", "channels", 40, from_width=200),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
@@ -108,10 +108,12 @@ class ConnectionsView(ListingView):
     def listing(self) -> Listing:
         return CONNECTIONS
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
-        """Open the connection."""
+    def open_row(self, table: Table, key: str) -> bool:
+        """The connection."""
         report = self.console.model.connections
         for entry in report["rows"] if report else []:
-            if entry["id"] == event.key:
+            if entry["id"] == key:
                 called = f"{entry['user'] or 'anonymous'} {entry['address']}"
                 self.app.push_screen(ConnectionView(entry["id"], called))
+                return True
+        return False

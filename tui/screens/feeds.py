@@ -167,9 +167,10 @@ class FeedsView(View):
         """The books, those in trouble first."""
         return (BOOKS,)
 
-    def on_table_chosen(self, event: Table.Chosen) -> None:
+    def open_row(self, table: Table, key: str) -> bool:
         """Unfold the feed, or fold it."""
-        if not isinstance(event.table, FeedsTable):
-            return
-        self.console.model.toggle_feed(feed_of(event.key))
+        if not isinstance(table, FeedsTable):
+            return False
+        self.console.model.toggle_feed(feed_of(key))
         self.show({Part.FEEDS})
+        return True

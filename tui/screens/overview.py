@@ -7,7 +7,6 @@ from here.
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -53,11 +52,11 @@ class OverviewView(View):
         elif answer is not None:
             self.notify(f"{answer!r} is none of on, off and revert", severity="error", markup=False)
 
-    @on(Table.Chosen)
-    def open_worst_client(self, event: Table.Chosen) -> None:
-        """Who waited longest for the kind, if it is one and somebody did."""
+    def open_row(self, table: Table, key: str) -> bool:
+        """The client that waited longest for a kind, if one did."""
         health = self.console.model.health
-        for kind in health["kinds"] if health else []:
-            if isinstance(event.table, KindsTable) and kind["kind"] == event.key and kind["worst_client"]:
-                client = kind["worst_client"]["client"]
-                self.app.push_screen(ConnectionView(client, client[:ID_CELLS]))
+        for kind in health["kinds"] if health and isinstance(table, KindsTable) else []:
+            if kind["kind"] == key and (worst := kind["worst_client"]):
+                self.app.push_screen(ConnectionView(worst["client"], worst["client"][:ID_CELLS]))
+                return True
+        return False

@@ -24,6 +24,7 @@ from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.panel import Panel
 from tui.prompt import Prompt
 from tui.question import Question
+from tui.reading import Reading
 from tui.table import Table
 
 if TYPE_CHECKING:
@@ -159,6 +160,17 @@ class View(Screen[None]):
     def keep_filter(self) -> None:
         """Back to the rows."""
         self.query_one("#filter", Prompt).close()
+
+    @on(Table.Chosen)
+    def read_row(self, event: Table.Chosen) -> None:
+        """Show all of the row, where nothing deeper opens from it."""
+        table = event.table
+        if not self.open_row(table, event.key) and (row := table.cursor_row) is not None:
+            self.app.push_screen(Reading(table.TITLE, table.COLUMNS, row.cells))
+
+    def open_row(self, table: Table, key: str) -> bool:
+        """Open what stands behind a row; False if there is nothing."""
+        return False
 
     def action_back(self) -> None:
         """Show all rows again; if they are, return to what this was opened from."""
