@@ -4,7 +4,6 @@
 lines of JSON on standard input, each answered by one line: see `_Publisher`.
 """
 
-import contextlib
 import ctypes
 import gc
 import json
@@ -34,6 +33,7 @@ from monitor.keys import Keys
 
 NS_PER_SECOND = 1_000_000_000
 GROWN_LINES = 20
+_LIBC = ctypes.CDLL(None)
 NAMESPACES: dict[str, dict[str, Any]] = {
     "bench:one": {"lane": "immediate", "history_size": 1_000},
     "bench:high": {"lane": "high"},
@@ -164,8 +164,8 @@ class _Publisher:
 
 def _give_back_free_memory() -> None:
     """What the C library keeps free for later would look like growth."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    if (trim := getattr(_LIBC, "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def _monotonic_offset() -> float:

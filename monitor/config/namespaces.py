@@ -248,8 +248,8 @@ class Namespaces:
 
     def __init__(self, namespaces: Mapping[str, Namespace]) -> None:
         self._namespaces = namespaces
-        self.find: Callable[[str], Namespace | None] = lru_cache(maxsize=65_536)(self._find)
-        """The channel's namespace, None for an unknown one. The cache is bounded: clients choose channels."""
+        self.find: Callable[[str], Namespace | None] = lru_cache(maxsize=4_096)(self._find)
+        """The channel's namespace, None for an unknown one. It remembers few: clients choose the names."""
 
     def _find(self, channel: str) -> Namespace | None:
         name, colon, rest = channel.removeprefix("$").partition(":")
