@@ -13,7 +13,7 @@ from monitor.health.health import Health
 
 
 class Accounts:
-    __slots__ = ("_encoding", "_groups", "_health", "_past", "ledgers", "reply_bytes")
+    __slots__ = ("_encoding", "_groups", "_has_waited", "_health", "_past", "ledgers", "reply_bytes")
 
     def __init__(self, encoding: Encoding, health: Health, groups: Container[str]) -> None:
         """`groups` holds the channels that the client is a member of now."""
@@ -23,6 +23,8 @@ class Accounts:
         self.ledgers: dict[str, Ledger] = {}
         """By channel."""
         self._past = Ledger()
+        self._has_waited = False
+        """Whether anything has come another way than the group's fast path."""
         self.reply_bytes = 0
         """Sent outside of channels: replies, pings."""
 
@@ -39,7 +41,9 @@ class Accounts:
         return self.ledgers.get(channel, self._past)
 
     def count(self, read: Callable[[Ledger], int]) -> int:
-        """One figure of the sum; a tenth of what the whole sum costs."""
+        """Merged, dropped, pending or resent in all: nothing for most, who have always kept up."""
+        if not self._has_waited:
+            return 0
         return sum(map(read, self.ledgers.values())) + read(self._past)
 
     def total(self) -> Ledger:
@@ -51,6 +55,7 @@ class Accounts:
 
     def offer(self, item: Item) -> None:
         """A publication waits."""
+        self._has_waited = True
         self.ledgers[item.channel].queue(item.count, self._frame_bytes(item))
         self._health.note_offered(item.lane, item.count, len(item.payload))
 
@@ -58,6 +63,7 @@ class Accounts:
         """What a reply brings again is offered as what is published is; its bytes count once it is framed."""
         if not item.resent:
             return
+        self._has_waited = True
         for resent in item.resent:
             self.ledgers[resent.channel].resend(resent.count)
             self._health.totals.resent += resent.count

@@ -85,8 +85,8 @@ CONNECTIONS: Listing[Session] = Listing(
         "state": _state,
         "step": attrgetter("client.ladder.step"),
         "outbox_bytes": attrgetter("client.pending_bytes"),
-        **{name: _settled(name) for name in ("offered", "sent")},
-        **{name: _counted(name) for name in ("merged", "dropped", "late", "pending", "resent")},
+        **{name: _settled(name) for name in ("offered", "sent", "late")},
+        **{name: _counted(name) for name in ("merged", "dropped", "pending", "resent")},
         "sent_bytes": lambda session: (
             session.client.settle().sent_bytes + session.client.accounts.reply_bytes
         ),

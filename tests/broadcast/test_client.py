@@ -3,6 +3,7 @@
 import socket
 import time
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -74,6 +75,8 @@ class Bench:
         assert ledger.pending == sum(self.client.depths()) == sum(lane.depth for lane in self.health.lanes)
         assert totals.offered == totals.sent + totals.merged + totals.dropped.total() + ledger.pending
         assert (ledger.sent, ledger.merged) == (totals.sent, totals.merged)
+        for name in ("merged", "dropped", "pending", "resent"):
+            assert self.client.accounts.count(attrgetter(name)) == getattr(ledger, name)
 
 
 async def test_a_client_with_room_is_written_to_at_once(nursery: trio.Nursery) -> None:
