@@ -54,6 +54,8 @@ class Contender:
     burst: int = 1
     only_bytes: int = 0
     """Takes part in the rounds with this size only; 0 takes part in all."""
+    in_one: int = 1
+    """So many messages come as one frame of their bytes."""
     count: int = 0
     us: dict[int, list[float]] = field(default_factory=dict)
     """CPU of a delivered message, by size, a figure a round."""
@@ -79,12 +81,12 @@ class Contender:
         self.load.reset()
         before = self.server.cpu_seconds()
         self.send(size, count, self.per_second)
-        expected = count * self.clients
+        expected = count // self.in_one * self.clients
         arrived = self.load.expect(expected, _WAIT_SECONDS)
         used = self.server.cpu_seconds() - before
         if arrived != expected:
             raise RuntimeError(f"{self.name}: {arrived} of {expected} messages arrived")
-        return used / arrived * 1e6, self.load.report().last_ms
+        return used / (arrived * self.in_one) * 1e6, self.load.report().last_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ def measure_costs(
                 print(f"  {peer.name} is left out: {lacking}", flush=True)
                 continue
             contenders.append(_peer(stack, programs, peer, clients, per_second))
+            if peer.name == BARE:
+                contenders += [_in_one(contenders[-1], pending, per_second) for pending in PENDING]
         for contender in contenders:
             contender.warm_up()
         for number in range(rounds):
@@ -156,6 +160,19 @@ def _peer(
         lambda size, count, rate: server.ask(f"{size} {count} {rate}"),
         per_second,
         only_bytes=LARGE if is_deflated else 0,
+    )
+
+
+def _in_one(bare: Contender, pending: int, per_second: float) -> Contender:
+    """The bare loop with several messages as one frame: the least that as many pending can cost here."""
+    return Contender(
+        in_one_name(pending),
+        bare.server,
+        bare.load,
+        lambda size, count, rate: bare.server.ask(f"{size * pending} {count // pending} {rate}"),
+        min(per_second, TICKS_PER_SECOND),
+        burst=pending,
+        in_one=pending,
     )
 
 
@@ -207,6 +224,10 @@ def pending_name(pending: int) -> str:
     return f"lanecast, {pending} pending"
 
 
+def in_one_name(pending: int) -> str:
+    return f"{BARE}, {pending} in one"
+
+
 def cost_table(costs: Costs) -> Table:
     """Every contender with its medians."""
     rows = [_cells(costs, name) for name in costs.contenders]
@@ -241,6 +262,9 @@ def cost_rows(costs: Costs) -> Iterator[Row]:
         for name, other, bound in bounds:
             if (ratio := costs.ratio(name, other, size)) is not None:
                 yield Row(at(f"{name} / {other}"), ratio, "times", at_most=bound)
+        for pending in PENDING:
+            if (ratio := costs.ratio(in_one_name(pending), BARE, size)) is not None:
+                yield Row(at(f"{in_one_name(pending)} / {BARE}"), ratio, "times", note="the machine's own")
         if (ratio := costs.ratio(TRIO_WEBSOCKET, LANECAST, size)) is not None:
             yield Row(at(f"{TRIO_WEBSOCKET} / {LANECAST}"), ratio, "times", at_least=11)
         native = [name for name in (PICOWS, SOCKETIFY) if name in costs.contenders]
@@ -268,6 +292,8 @@ def _deflate_rows(costs: Costs) -> Iterator[Row]:
         yield Row(at("shared deflate / uncompressed"), ratio, "times", at_most=1.25)
     if (ratio := costs.ratio(LANECAST_DEFLATE, WEBSOCKETS_DEFLATE, LARGE)) is not None:
         yield Row(at("shared deflate / websockets' deflate"), ratio, "times", at_most=0.125)
+        least = costs.us(BARE, SMALL) / costs.us(WEBSOCKETS_DEFLATE, LARGE)
+        yield Row(f"{BARE}, {SMALL} B / websockets' deflate, {LARGE:,} B", least, "times", note="the same")
 
 
 def many_rows(costs: Costs) -> Iterator[Row]:

@@ -9,6 +9,7 @@ import time
 
 from benchmarks.fanout.peers.turn import Turn, announce, finish, read_turn
 from monitor.broadcast.frames import text_frame
+from monitor.serve.connection import SEND_BUFFER_BYTES
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -31,6 +32,8 @@ def main() -> None:
 def _accept(listener: socket.socket) -> socket.socket:
     accepted, _ = listener.accept()
     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # As Lanecast has it; by default 32 large messages in one frame are not taken in one go.
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     head = b""
     while b"\r\n\r\n" not in head:
         head += accepted.recv(4_096)
