@@ -20,6 +20,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
+    """A page on the server's origin that runs nothing of its own."""
+    page = browser.new_page()
+    page.goto(f"{served.address}/static/vendor/manifest.json")
+    yield page
+    page.close()
+
+
 @pytest.fixture
 def open_page(browser: Browser, served: Process) -> Iterator[OpenPage]:
     """Open the page; whatever the browser has to complain about by the end fails the test."""

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from monitor.serve.tokens import make_token
 from tests.process import Process, lanecast_process
@@ -26,6 +27,28 @@ ACKNOWLEDGE = """async (token) => {
   subscription.subscribe();
   const active = (await told).alerts.filter(({ cleared }) => !cleared);
   for (const { id } of active) await operator.rpc("ops.alerts.ack", { id });
+  operator.disconnect();
+}"""
+DRAW_BANNER = """async ([link, times]) => {
+  const { BannerPanel } = await import("/static/js/panels/banner.js");
+  const banner = new BannerPanel(document.createElement("p"), { link, screen: { observe() {} } });
+  return times.map((nowMs) => (banner.draw(nowMs), banner.element.textContent));
+}"""
+WELL = {
+    "state": "connected",
+    "cuts": [],
+    "ladder": None,
+    "delivery": {"ms": 1.0, "errorMs": 1.0},
+    "deliveries": ["1"],
+    "watched": [],
+    "isOperator": False,
+}
+GIVE_LESS = """async (token) => {
+  const operator = new Centrifuge(`ws://${location.host}/connection/websocket`, { token });
+  operator.connect();
+  await operator.ready();
+  const { data } = await operator.rpc("ops.connections", { filter: "page" });
+  for (const { id } of data.rows) await operator.rpc("ops.ladder", { client: id, step: 4 });
   operator.disconnect();
 }"""
 BOOK = {"status": "SYNCED", "since": 1, "time": 1, "bids": {"1": "1"}, "asks": {"2": "1"}}
@@ -68,3 +91,48 @@ def test_book_that_is_not_to_be_trusted_is_said_until_it_is_whole_again(
     process.publish("book:sim.TORN", {"status": "SYNCED"})
     expect(page.get_by_test_id("banner")).to_be_empty()
     page.close()
+
+
+def test_client_that_is_given_less_is_told_so_in_words(browser: Browser, process: Process) -> None:
+    page = browser.new_page()
+    page.goto(f"{process.address}/#/status")
+    expect(page.get_by_test_id("connection")).to_have_text("connected")
+    page.evaluate(GIVE_LESS, make_token(KEYS.operator, "op"))
+    expect(page.get_by_test_id("banner")).to_have_text(
+        "this page reads too slowly and is given less: once a second"
+    )
+    expect(page.locator("[data-status-part=ladder]")).to_have_text("step 4: once a second")
+    page.close()
+
+
+def test_trouble_that_is_over_before_it_can_be_read_is_not_shown(laboratory: Page) -> None:
+    lost = {"state": "connecting", "cuts": [{"sinceMs": 0, "untilMs": None, "reason": "no pong"}]}
+    before, after = laboratory.evaluate(DRAW_BANNER, [{**WELL, **lost}, [0, 2_000]])
+    assert before == ""
+    assert re.fullmatch(rf"not connected since {CLOCK}, no pong: what you see is from before", after)
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "said"),
+    [
+        (["1500", "1500", "1500"], "what you see comes late: 1.5 s ± 20 ms after its publication"),
+        (["20", "1500", "1500"], ""),
+        (["20", "20", "20"], ""),
+    ],
+)
+def test_late_deliveries_are_said_and_a_single_late_one_is_not(
+    laboratory: Page, deliveries: list[str], said: str
+) -> None:
+    link = {**WELL, "delivery": {"ms": 1_500, "errorMs": 20}, "deliveries": deliveries}
+    assert laboratory.evaluate(DRAW_BANNER, [link, [0, 2_000]]) == ["", said]
+
+
+def test_many_troubles_are_counted_beyond_four(laboratory: Page) -> None:
+    books = [
+        {"name": f"book:sim.M{at}", "isLive": True, "state": {"status": "STALE", "since": 0}}
+        for at in range(7)
+    ]
+    _, shown = laboratory.evaluate(DRAW_BANNER, [{**WELL, "watched": books}, [0, 2_000]])
+    first, *_, last = shown.split("\n")
+    assert re.fullmatch(rf"book of M0: STALE since {CLOCK}, not to be trusted", first)
+    assert (shown.count("\n"), last) == (4, "3 more")

@@ -1,12 +1,9 @@
 """What the page makes of the payloads, held against plain models; the modules run in a real browser."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
-
-from tests.process import Process
+from playwright.sync_api import Page
 
 APPLY_TO_BOOK = """async ([whole, patches]) => {
   const { Book } = await import("/static/js/state/book.js");
@@ -77,15 +74,6 @@ SHOW_TAPE = """async (count) => {
   list.remove();
   return rows.sort(([one], [other]) => one - other);
 }"""
-
-
-@pytest.fixture(scope="module")
-def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
-    """A page on the server's origin that runs nothing of its own."""
-    page = browser.new_page()
-    page.goto(f"{served.address}/static/vendor/manifest.json")
-    yield page
-    page.close()
 
 
 def trade(price: str) -> dict[str, object]:
