@@ -277,20 +277,6 @@ def test_token_of_the_address_names_the_account_and_leaves_the_address(
     expect(page.get_by_test_id("bot-row")).to_have_count(6)
 
 
-def test_expired_token_is_said_and_another_one_asked_for(open_page: OpenPage) -> None:
-    page = open_page()
-    page.locator("#account").press("Enter")
-    # Typed, not given with the address: the page may take longer to be there than the token lasts.
-    page.keyboard.type(sign(sub="ann", exp=int(time.time()) + 3))
-    page.keyboard.press("Enter")
-    connection = page.get_by_test_id("connection")
-    expect(connection).to_have_text("token expired or refused · give another")
-    connection.click()
-    page.keyboard.type(sign(sub="ann"))
-    page.keyboard.press("Enter")
-    expect(connection).to_have_text("connected")
-
-
 def test_token_is_typed_and_sent_by_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     page.locator("#account").press("Enter")
