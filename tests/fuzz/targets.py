@@ -34,6 +34,7 @@ from monitor.serve.tokens import ExpiredToken, InvalidToken, TokenReader
 from monitor.serve.upgrade import read_upgrade
 from monitor.serve.websocket import Closing, Message, Pong, WebSocket
 from tests.fuzz.loop import open_loop
+from tests.fuzz.mutation import CORPUS
 from tests.fuzz.shapes import Shape, chosen_documents, cut_frames, documents, frames, heads
 from tests.fuzz.visitor import Guest, open_servers
 from tests.serve.running import KEYS, sign
@@ -185,7 +186,7 @@ def open_api() -> Iterator[Target]:
 @contextmanager
 def open_tokens() -> Iterator[Target]:
     """Tokens as a client sends them: raw, or the claims of a genuine one."""
-    reader = TokenReader(Keyring(KEYS), Settings())
+    reader = TokenReader(Keyring(KEYS), Settings(jwks_file=CORPUS / "jwks" / "rsa"))
 
     def target(data: bytes) -> bool:
         is_genuine = data[:1] < b"\x80"

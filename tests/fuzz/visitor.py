@@ -24,11 +24,19 @@ from tests.serve.wire import TEXT, UPGRADE, frame, request
 
 VISITS_PER_SERVER = 5_000
 """Then a new one: what a channel keeps is bounded, and this is where it shows."""
+FORMS = {
+    "news": {"publish": True, "history_size": 10, "delta": True, "join_leave": True, "listed_in": ["here"]},
+    "tagged": {"publish": True, "history_size": 10, "tags_filter": True},
+    "here": {"delivery": "map", "lists": "clients", "key_seconds": 60},
+    "notes": {"delivery": "map", "publish": True, "client_key": "user_id", "history_size": 10},
+}
+"""Namespaces of every form that a client may ask for."""
 RESIDENT = [
     request("GET", "/connection/websocket", UPGRADE),
     frame(TEXT, b'{"id":1,"connect":{"token":"%s"}}' % sign(sub="ann").encode()),
     frame(TEXT, b'{"id":2,"subscribe":{"channel":"chat:a"}}\n{"id":3,"subscribe":{"channel":"feed:a"}}'),
-    frame(TEXT, b'{"id":4,"subscribe":{"channel":"botstate:ann","type":1}}'),
+    frame(TEXT, b'{"id":4,"subscribe":{"channel":"news:a","delta":"fossil"}}'),
+    frame(TEXT, b'{"id":5,"subscribe":{"channel":"tagged:a","tf":{"key":"a","cmp":"eq","val":"b"}}}'),
 ]
 
 
@@ -141,8 +149,9 @@ class Servers:
     async def _serve(self, *, task_status: trio.TaskStatus[None]) -> None:
         settings = Settings(
             data_dir=Path("nowhere"),
-            namespaces=NAMESPACES,
+            namespaces={**NAMESPACES, **FORMS},
             hosts=["lanecast"],
+            trusted_proxies=["192.0.2.0/24"],
             limits=Limits(handshakes_per_second=100_000, commands_per_second=10_000),
         )
         keys = Keyring(KEYS)
