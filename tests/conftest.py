@@ -1,5 +1,6 @@
 """The fixtures that several packages share."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
@@ -13,6 +14,9 @@ from tests.serve.running import Server, running
 
 IDLE_SECONDS = 0.001
 """Of real time without any work: by then what is on its way through the loopback has arrived."""
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A stopwatch is no test: on a busy machine an example takes as long as it takes.
 hypothesis.settings.register_profile("lanecast", deadline=None)
