@@ -38,6 +38,8 @@ INPUTS = dict.fromkeys(NAMES, 500_000) | {
 LED_PART = 20
 PROCESSES = 2
 SLOW_SECONDS = 0.05
+LED_SLOWNESS = 4
+"""How many times as long code takes that counts its branches for atheris."""
 GROWTH_BYTES = 32 * 2**20
 """From a tenth of the way to its end; atheris itself keeps what it has found."""
 LOOKED_AT = ["monitor", "h11"]
@@ -47,8 +49,9 @@ LOOKED_AT = ["monitor", "h11"]
 class Watch:
     """Runs a target, and judges what it costs."""
 
-    def __init__(self, name: str, target: Callable[[bytes], bool], inputs: int) -> None:
+    def __init__(self, name: str, target: Callable[[bytes], bool], inputs: int, slow_seconds: float) -> None:
         self._name = name
+        self._slow_seconds = slow_seconds
         self._target = target
         self._warm_at = max(1, inputs // 10)
         self._report_every = max(1, inputs // 5)
@@ -59,11 +62,11 @@ class Watch:
 
     def __call__(self, data: bytes) -> None:
         seconds = self._time(data)
-        if seconds > SLOW_SECONDS:
+        if seconds > self._slow_seconds:
             # A second look: the collector is nobody's fault here.
             gc.collect()
             seconds = self._time(data)
-            if seconds > SLOW_SECONDS:
+            if seconds > self._slow_seconds:
                 raise AssertionError(f"{self._name}: {seconds * 1_000:.0f} ms for {len(data)} bytes")
         self.worst_seconds = max(self.worst_seconds, seconds)
         self.count += 1
@@ -113,7 +116,7 @@ def fuzz(name: str, inputs: int, *, is_led: bool) -> None:
     with entry.open() as target:
         # As the server does: what is there from the start is not looked through again and again.
         gc.freeze()
-        watch = Watch(name, target, inputs)
+        watch = Watch(name, target, inputs, SLOW_SECONDS * (LED_SLOWNESS if atheris else 1))
         if atheris:
             _fuzz_led(atheris, name, watch, mutator, inputs)
         else:
