@@ -8,8 +8,9 @@ export class Frame {
   /** In which beat a panel was drawn last. */
   #beats = new WeakMap();
 
-  /** Draw `panel` in the next frame, if it is shown by then. */
-  mark(panel) {
+  /** Draw `panel` in its next beat, at once if `isMoved` by the viewer's hand, if it is shown by then. */
+  mark(panel, isMoved = false) {
+    if (isMoved) this.#beats.delete(panel);
     this.#dirty.add(panel);
     if (this.#isScheduled) return;
     this.#isScheduled = true;

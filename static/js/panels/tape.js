@@ -10,7 +10,7 @@ export class TapePanel extends Panel {
   #list = new TapeList(
     this.element.querySelector("[data-tape=list]"),
     this.element.querySelector("[data-tape=newer]"),
-    this.mark,
+    () => this.page.frame.mark(this, true),
   );
 
   #channel = "";
