@@ -4,6 +4,7 @@ A market may change a thousand times a second; its book goes out ten times. The 
 between are merged where they arise, so nobody downstream has to throw anything away.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ class Views:
             view = self._market.view(channel, FORMS[variant].depth)
             if view is None:
                 return None
+            if view.interval_seconds == math.inf:
+                # Kept open it would be looked at every tick, for as long as anybody watches fills.
+                return view.whole()
             found = self._open[channel, variant] = _Open(view, self._due(view, variant))
             self._opened.set()
         else:

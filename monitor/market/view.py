@@ -5,6 +5,7 @@ and finds the difference when asked. So nobody watching costs nothing, and a mar
 listed only later comes alive in a view that was there before.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from operator import methodcaller
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ class View(Protocol):
 
     @property
     def interval_seconds(self) -> float:
-        """Least time between two changes."""
+        """Least time between two changes; infinite where there are none to ask for."""
 
     def whole(self) -> bytes:
         """State for a new subscriber; what it holds will not be in the next changes."""
@@ -124,7 +125,7 @@ class LatestView:
 class StreamView:
     """Every change was published when it happened; there is only a whole to start from."""
 
-    interval_seconds = 0.0
+    interval_seconds = math.inf
 
     def __init__(self, find: Callable[[], Shown]) -> None:
         self._find = find

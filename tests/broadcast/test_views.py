@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from monitor.broadcast.maps import Maps
 from monitor.broadcast.views import Views
@@ -89,3 +89,13 @@ async def test_who_joins_brings_the_others_up_to_date_and_no_update_besides(
     assert len(payloads(wire)) == 1
     await trio.sleep(0.2)
     assert len(payloads(wire)) == 2
+
+
+@pytest.mark.parametrize(("channel", "looks"), [("orders:paper", False), ("book:sim.BTCUSDT", True)])
+async def test_nobody_is_woken_to_look_for_changes_of_what_is_pushed(
+    nursery: trio.Nursery, channel: str, looks: bool
+) -> None:
+    exchange = await open_exchange(nursery)
+    exchange.stage.join(channel)
+    await wait_all_tasks_blocked()
+    assert (trio.lowlevel.current_statistics().seconds_to_next_deadline < 1) is looks
