@@ -1,5 +1,6 @@
 """What is shipped, run without this checkout: the file of `make binary`, and the wheel as pip installs it."""
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -7,13 +8,14 @@ import zipfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from monitor import __version__
 from tests.process import END_SECONDS, ROOT, Process, lanecast_process, surroundings
-from tests.serve.running import KEYS
+from tests.serve.running import KEYS, sign
 from tests.terminal import terminal
 
 BINARY = ROOT / "dist" / "lanecast"
@@ -21,6 +23,7 @@ BINARY_BYTES = 45_000_000
 ENDED_BY_CTRL_C = (0, 130)
 """The parent process of the binary passes on what the terminal tells both: the second one may come late."""
 INSTALL_SECONDS = 180
+PROBE_SECONDS = 90
 SIMULATED = "port = 0\nsimulator.rate = 200"
 
 
@@ -115,6 +118,40 @@ def test_it_has_the_page_the_dictionary_and_the_api(server: Process, program: Pa
         program, "publish", "dashboard:sales", "7", "--url", server.address, LANECAST_API_KEY=KEYS.api
     )
     assert "offset" in told or told.strip() == "{}"
+
+
+def probed(program: Path, server: Process, *arguments: str) -> Any:
+    """The report of its probe; whether all came in time is this machine's to say."""
+    done = subprocess.run(
+        [str(program), "probe", server.address, "--json", *arguments],
+        env={"LANECAST_API_KEY": KEYS.api, "LANECAST_OPERATOR_TOKEN": sign(KEYS.operator, sub="probe")},
+        cwd="/",
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=PROBE_SECONDS,
+    )
+    return json.loads(done.stdout)
+
+
+def test_its_probe_finds_that_all_reaches_whom_it_is_for(server: Process, program: Path) -> None:
+    report = probed(program, server, "--seconds", "2")
+    assert report["leaks"] == []
+    assert report["connected"]["failed"] == report["connected"]["missed"] == 0
+    assert report["kinds"]
+    assert all(kind["published"] and not kind["lost"] + kind["refused"] for kind in report["kinds"])
+
+
+def test_its_long_test_writes_a_page_and_what_can_be_analyzed(
+    server: Process, program: Path, tmp_path: Path
+) -> None:
+    load = probed(program, server, "--full", "--seconds", "10", "--report", str(tmp_path / "long"))["load"]
+    assert load["wave"]["back"] == load["wave"]["clients"]
+    assert [step["name"] for step in load["villains"]][:2] == ["nobody", "never reads"]
+    assert (tmp_path / "long.html").read_text().startswith("<!doctype html>")
+    analyzed = subprocess.run(
+        [str(program), "analyze", str(tmp_path / "long.json"), "--json"], capture_output=True, check=False
+    )
+    assert isinstance(json.loads(analyzed.stdout), list)
 
 
 def test_its_page_shows_trades_in_a_browser(server: Process, browser: Browser) -> None:

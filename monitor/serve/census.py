@@ -20,7 +20,7 @@ REST_FACTOR = 100
 class Census:
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         self.rates: dict[str, float] = {}
-        """Publications a second, by channel; of those that were there at the reading before."""
+        """Publications a second, by channel; of those that were there when last read, and still are."""
         self.ledgers: dict[str, Ledger] = {}
         """Over the clients that are connected, by channel."""
         self._clock_ns = clock_ns
@@ -38,7 +38,9 @@ class Census:
         self._counts = {channel.name: channel.published for channel in channels}
         seconds = passed_ns / NS_PER_SECOND
         self.rates = {
-            name: (count - before[name]) / seconds for name, count in self._counts.items() if name in before
+            name: (count - before[name]) / seconds
+            for name, count in self._counts.items()
+            if count >= before.get(name, count + 1)
         }
 
     def sum_ledgers(self, sessions: Iterable[Session]) -> Generator[None, None, None]:

@@ -41,6 +41,18 @@ def test_rate_is_known_from_the_second_look_on_and_spans_at_least_a_second() -> 
     assert census.rates == {"trades:all": 25.0}
 
 
+def test_a_channel_that_was_forgotten_and_began_again_has_no_rate_yet() -> None:
+    clock = Clock()
+    census = Census(clock)
+    census.read_rates([channel(100)])
+    clock.now_ns += NS_PER_SECOND
+    census.read_rates([channel(5)])
+    assert census.rates == {}
+    clock.now_ns += NS_PER_SECOND
+    census.read_rates([channel(8)])
+    assert census.rates == {"trades:all": 3.0}
+
+
 def test_sums_rest_a_hundred_times_as_long_as_they_took() -> None:
     clock = Clock()
     census = Census(clock)
