@@ -131,7 +131,7 @@ def _fuzz_led(atheris: Any, name: str, watch: Watch, mutator: Mutator, inputs: i
 
     directory = FOUND / name
     arguments = [f"-runs={inputs}", f"-max_len={LENGTH_MAX}", f"-artifact_prefix={directory}/failed-"]
-    arguments += ["-verbosity=0", "-print_final_stats=1", "-rss_limit_mb=1024", "-timeout=20"]
+    arguments += ["-verbosity=0", "-print_final_stats=1", "-rss_limit_mb=1024", "-timeout=600"]
     paths = [str(directory / "found"), str(CORPUS / name)]
     atheris.Setup([sys.argv[0], *arguments, *paths], watch, custom_mutator=mutate)
     atheris.Fuzz()

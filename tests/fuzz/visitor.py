@@ -114,10 +114,9 @@ class Servers:
 
     def visit(self, *segments: bytes) -> bytes:
         """Serve one connection to its end; returns all that was answered. Fails if an error was logged."""
-        self._prepare()
         visitor = Visitor(*segments)
         self._loop.run(lambda: self._door._serve(visitor))
-        self._defects.check()
+        self._end_visit()
         return visitor.received
 
     def invite(self, *segments: bytes) -> Guest:
@@ -129,16 +128,17 @@ class Servers:
 
     def tell(self, guest: Guest, *segments: bytes) -> bytes:
         """Have a guest say more; returns what it was answered. Fails as `visit` does."""
-        self._prepare()
         guest.say(*segments)
         self._loop.run(lambda: _listen(guest))
-        self._defects.check()
+        self._end_visit()
         return guest.received
 
-    def _prepare(self) -> None:
+    def _end_visit(self) -> None:
+        self._defects.check()
         self._visits += 1
         if self._visits % VISITS_PER_SERVER == 0:
             self._scope.cancel()
+            self._loop.run(self._ended.wait)
             self._loop.start(self._serve)
         if self._resident.is_gone:
             self._resident = self.invite(*RESIDENT)
@@ -158,11 +158,13 @@ class Servers:
         engine = build_engine(settings, keys, frozenset({"paper"}))
         door = FrontDoor(engine.house, Api(engine.house, keys), self._files, lambda: (b"", "text/plain"))
         door.is_ready = True
+        self._ended = trio.Event()
         with trio.CancelScope() as self._scope:
             async with trio.open_nursery() as self._nursery:
                 await self._nursery.start(engine.run)
                 self._door = door
                 task_status.started()
+        self._ended.set()
 
 
 async def _listen(guest: Guest) -> None:
