@@ -249,8 +249,9 @@ class Viewer:
     _last_id: int = 0
     _is_closed: bool = False
 
-    def fileno(self) -> int:
-        return -1
+    @property
+    def plain(self) -> None:
+        return None
 
     def send_now(self, data: bytes | memoryview) -> int:
         return len(data)

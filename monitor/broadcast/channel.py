@@ -133,7 +133,7 @@ class Channel:
         self, client: Client, info: bytes, variant: Variant, *, is_chain: bool, only: TagsFilter | None
     ) -> None:
         self.subscribers[client] = info
-        key = GroupKey(client.encoding, variant, is_chain, client.fileno >= 0, only)
+        key = GroupKey(client.encoding, variant, is_chain, client.plain is not None, only)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = SendGroup(self.name, key, self._health)

@@ -53,13 +53,13 @@ class Client:
         "_writing",
         "accounts",
         "encoding",
-        "fileno",
         "groups",
         "id",
         "is_behind",
         "is_closed",
         "ladder",
         "ledgers",
+        "plain",
         "send_now",
         "user",
     )
@@ -86,7 +86,7 @@ class Client:
             make_frame: make a frame that takes long where it holds nobody up, and call back.
         """
         self.encoding = encoding
-        self.fileno = wire.fileno()
+        self.plain = wire.plain
         self.send_now = wire.send_now
         self.id = ""
         """What operators know it by."""

@@ -13,7 +13,7 @@ from monitor.broadcast.chain import Link, base_after, link_item
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import Variant
-from monitor.broadcast.line import BROKEN, Descriptors, Line, Wires
+from monitor.broadcast.line import BROKEN, Line, Sockets, Wires
 from monitor.broadcast.tags import TagsFilter
 from monitor.health.health import Health
 
@@ -29,7 +29,7 @@ class GroupKey(NamedTuple):
     is_chain: bool
     """They get each publication as a change of the one before."""
     is_direct: bool
-    """Frames are written to their descriptors."""
+    """Frames are sent to their sockets."""
     only: TagsFilter | None = None
     """They get only what it accepts."""
 
@@ -74,7 +74,7 @@ class SendGroup:
         self._cursor = 0
         """How many of the ready have been sent it."""
         self._ready: list[Client] = []
-        self._line: Line[Any] = Descriptors() if key.is_direct else Wires()
+        self._line: Line[Any] = Sockets() if key.is_direct else Wires()
         self._places: dict[Client, int] = {}
         self._sent = 0
         self._sent_bytes = 0

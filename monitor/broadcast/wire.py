@@ -1,13 +1,15 @@
 """What a client needs of the socket under it: writes that never wait, and word of when to go on."""
 
+import socket
 from typing import Protocol
 
 
 class Wire(Protocol):
     """The socket under a client."""
 
-    def fileno(self) -> int:
-        """A descriptor that takes frames as they are, -1 if they must pass `send_now`."""
+    @property
+    def plain(self) -> socket.socket | None:
+        """A socket that takes frames as they are; None if they must pass `send_now`."""
         ...
 
     def send_now(self, data: bytes | memoryview) -> int:

@@ -37,9 +37,10 @@ class Connection:
         self._turnstile = turnstile
         self.address = address
 
-    def fileno(self) -> int:
-        """The descriptor, for writing frames past this object; -1 once closed."""
-        return self._socket.fileno()
+    @property
+    def plain(self) -> socket.socket | None:
+        """The socket, for writing frames past this object."""
+        return self._socket
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Write what the kernel takes at once; 0 if it takes nothing. Raises OSError once broken."""

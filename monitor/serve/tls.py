@@ -82,9 +82,10 @@ class TlsConnection(Connection):
         self._sealed_bytes = 0
         """How much of what was given to `send_now` that record holds."""
 
-    def fileno(self) -> int:
-        """-1: what is written past this object would not be encrypted."""
-        return -1
+    @property
+    def plain(self) -> None:
+        """What is written past this object would not be encrypted."""
+        return None
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Seal and write what the kernel takes at once; 0 if it takes nothing. Raises OSError once broken.

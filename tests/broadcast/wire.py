@@ -13,8 +13,9 @@ class FakeWire:
         self.on_send: Callable[[bytes | memoryview], object] = lambda data: None
         self._writable = trio.Event()
 
-    def fileno(self) -> int:
-        return -1
+    @property
+    def plain(self) -> None:
+        return None
 
     def send_now(self, data: bytes | memoryview) -> int:
         if self.is_broken:
