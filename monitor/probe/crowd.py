@@ -33,7 +33,8 @@ TURN_SECONDS = 0.05
 _MARK = re.compile(rb'"mark":"([^"/]{1,64})/(\d{1,20})"')
 _MARK_BYTES = 100
 _ERROR = re.compile(rb'"error":\{"code":(\d{1,5})')
-_CLOSE = re.compile(rb"\x88[\x02-\x7d](..)", re.DOTALL)
+_CLOSE = re.compile(rb"\x88[\x02-\x7d]([\x03-\x13].)", re.DOTALL)
+"""By its code, 1000 to 4999 and no text: the length of a text frame may end in the same byte, as 136 does."""
 _PING, _PONG = b"\x81\x02{}", text_frame(b"{}")
 _DESCRIPTORS = 128
 """Left to the rest of the process."""

@@ -79,6 +79,13 @@ def publish_three(process: Process) -> None:
         process.publish(CHANNEL, {"mark": mark("message")})
 
 
+def test_the_length_of_a_frame_is_not_taken_for_a_close(process: Process, crowd: Crowd) -> None:
+    crowd.join(2)
+    for length in range(60, 120):
+        process.publish(CHANNEL, {"text": "x" * length})
+    assert crowd.listen(0.2).cut == {}
+
+
 def test_refusals_are_counted_by_their_cause(process: Process) -> None:
     stranger = Crowd(Door(process.address, "e30.e30.e30"))
     came = stranger.join(5)
