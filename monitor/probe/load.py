@@ -51,7 +51,7 @@ class Plan:
     def of(cls, seconds: int) -> "Plan":
         """For a test of so many seconds in all: a minute has steps of two."""
         step = max(1, seconds // 30)
-        return cls(max(2, seconds // 8), seconds * 2 // 5, step)
+        return cls(max(2, seconds // 8), max(step, seconds * 2 // 5), step)
 
 
 @dataclass(frozen=True, slots=True)

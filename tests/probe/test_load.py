@@ -86,6 +86,11 @@ def test_the_length_of_a_frame_is_not_taken_for_a_close(process: Process, crowd:
     assert crowd.listen(0.2).cut == {}
 
 
+def test_a_test_of_two_seconds_has_a_step_too() -> None:
+    plan = Plan.of(2)
+    assert plan.ramp_seconds >= plan.step_seconds > 0
+
+
 def test_refusals_are_counted_by_their_cause(process: Process) -> None:
     stranger = Crowd(Door(process.address, "e30.e30.e30"))
     came = stranger.join(5)
