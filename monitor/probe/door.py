@@ -8,6 +8,7 @@ import ssl
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,4 +79,7 @@ def text_frame(document: bytes) -> bytes:
 def is_of_this_machine(url: str) -> bool:
     """Whether an address can't be anybody else's."""
     host = urlsplit(url).hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

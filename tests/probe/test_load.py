@@ -11,7 +11,7 @@ from monitor.errors import PeerError
 from monitor.probe import load
 from monitor.probe.analysis import analyze_report
 from monitor.probe.crowd import Crowd, mark
-from monitor.probe.door import Door
+from monitor.probe.door import Door, is_of_this_machine
 from monitor.probe.load import Plan, heard_of, run_full
 from monitor.probe.report import Limit
 from monitor.probe.text import report_text
@@ -89,6 +89,20 @@ def test_the_length_of_a_frame_is_not_taken_for_a_close(process: Process, crowd:
 def test_a_test_of_two_seconds_has_a_step_too() -> None:
     plan = Plan.of(2)
     assert plan.ramp_seconds >= plan.step_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("url", "is_ours"),
+    [
+        ("http://localhost:8000", True),
+        ("wss://127.0.0.2/connection/websocket", True),
+        ("http://[::1]:8000", True),
+        ("http://127.example.com", False),
+        ("http://10.0.0.1", False),
+    ],
+)
+def test_only_an_address_that_is_nobody_elses_is_this_machines(url: str, is_ours: bool) -> None:
+    assert is_of_this_machine(url) is is_ours
 
 
 def test_refusals_are_counted_by_their_cause(process: Process) -> None:
