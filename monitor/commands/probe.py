@@ -64,6 +64,8 @@ def probe(
 
     from monitor.probe.text import report_text
 
+    if not full and (report or allow_remote):
+        raise click.UsageError("--report and --allow-remote are for the long test: they need --full")
     target = _target(url, given)
     found = (
         _full(target, seconds or FULL_SECONDS, report, url, allow_remote) if full else _short(target, seconds)
@@ -89,6 +91,8 @@ def _full(target: "Target", seconds: int, name: Path | None, url: str | None, al
         raise ConfigError(
             f"{url} is not this machine's, and --full puts load on it; add --allow-remote if you may do that"
         )
+    if name is not None and not name.name:
+        raise ConfigError(f"--report is {str(name)!r}, must end in a file's name")
     stem = name or Path(f"lanecast-probe-{datetime.now():%Y%m%d-%H%M%S}")
     files = [_writable(stem.with_name(f"{stem.name}{ending}")) for ending in (".html", ".json")]
     with progress("probing", seconds) as on_second:

@@ -51,3 +51,13 @@ def test_what_is_no_report_is_one_sentence(home: dict[str, str], content: str | 
     told = lanecast(home, "analyze", "report.json")
     assert (told.returncode, told.stdout) == (2, "")
     assert sentence in told.stderr
+
+
+def test_what_is_said_of_the_long_test_is_a_mistake_without_it_or_without_a_name(
+    home: dict[str, str],
+) -> None:
+    alone = lanecast(home, "probe", "--report", "found")
+    nameless = lanecast(home, "probe", "--full", "--report", ".")
+    assert "they need --full" in alone.stderr
+    assert "--report is '.', must end in a file's name" in nameless.stderr
+    assert (alone.returncode, nameless.returncode) == (2, 2)
