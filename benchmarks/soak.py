@@ -30,6 +30,8 @@ HISTORY = 1_000
 """The longest that a channel here has."""
 PER_SECOND = 100
 REST_SECONDS = 0.5
+LEAVE_SECONDS = 10.0
+"""After which a look is taken although somebody is still there: a busy machine ends its clients slowly."""
 WARM_UP_SECONDS = 120
 """Windows of a minute are full then, and each wave has been there a few times: so much memory it takes."""
 SLOPE_LIMIT_MB = 1.0
@@ -76,10 +78,12 @@ def soak(programs: Path, seconds: float, trades: float, *, with_lines: bool) -> 
             server.trace()
         for channel in ("bench:one", "bench:tick"):
             server.publish(channel, bytes=MESSAGE_BYTES, count=HISTORY, rate=HISTORY)
+        tasks = server.state()["tasks"]
         started = time.monotonic()
         is_warm = False
         while (elapsed := time.monotonic() - started) < seconds:
             _wave(server, programs, *next(waves))
+            _wait_alone(server, tasks)
             samples.append(_look(server, elapsed))
             if with_lines and not is_warm and elapsed > WARM_UP_SECONDS:
                 server.trace()
@@ -99,7 +103,14 @@ def _wave(server: Product, programs: Path, villain: str, is_packed: bool) -> Non
     ):
         load.reset()
         server.publish("bench:one", bytes=MESSAGE_BYTES, count=PUBLICATIONS, rate=PER_SECOND)
+
+
+def _wait_alone(server: Product, tasks: int) -> None:
+    """Until no more tasks run than before the first client came."""
+    give_up = time.monotonic() + LEAVE_SECONDS
     time.sleep(REST_SECONDS)
+    while server.state()["tasks"] > tasks and time.monotonic() < give_up:
+        time.sleep(REST_SECONDS)
 
 
 def _look(server: Product, elapsed: float) -> Sample:
