@@ -7,7 +7,8 @@ months apart, or the dictionary would learn today's date and prices by heart.
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -157,8 +158,8 @@ class _Recording:
             await nursery.start(engine.run)
             await nursery.start(self._simulate, engine)
             token = make_token(keys.console, "operator")
-            for viewer in (self._page(), self._console(token)):
-                nursery.start_soon(self._session(engine, viewer).run)
+            for commands in (self._page_commands(), self._console_commands(token)):
+                nursery.start_soon(self._view, engine, commands)
             for _ in range(seconds):
                 await trio.sleep(1)
                 on_second()
@@ -180,22 +181,17 @@ class _Recording:
                 feed.subscription("trades").hear(self._now_ns())
                 engine.ingest(event, self._now_ns() - self.random.randrange(3_000_000))
 
-    def _session(self, engine: Engine, viewer: "Viewer") -> Session:
+    async def _view(self, engine: Engine, commands: AsyncGenerator[dict[str, Any]]) -> None:
         limit_bytes = engine.house.settings.limits.message_bytes
-        return Session(
-            engine.house,
-            cast(Connection, viewer),
-            WebSocket(is_deflated=False, limit_bytes=limit_bytes, early=b""),
-            self.recorder,
-        )
+        async with aclosing(commands):
+            await Session(
+                engine.house,
+                cast(Connection, Viewer(commands)),
+                WebSocket(is_deflated=False, limit_bytes=limit_bytes, early=b""),
+                self.recorder,
+            ).run()
 
-    def _page(self) -> "Viewer":
-        return Viewer(self._page_commands())
-
-    def _console(self, token: str) -> "Viewer":
-        return Viewer(self._console_commands(token))
-
-    async def _page_commands(self) -> AsyncIterator[dict[str, Any]]:
+    async def _page_commands(self) -> AsyncGenerator[dict[str, Any]]:
         yield {"connect": {"name": "page"}}
         for channel in _PAGE:
             yield _subscribe(channel)
@@ -215,7 +211,7 @@ class _Recording:
                 yield {"unsubscribe": {"channel": again}}
                 yield _subscribe(again)
 
-    async def _console_commands(self, token: str) -> AsyncIterator[dict[str, Any]]:
+    async def _console_commands(self, token: str) -> AsyncGenerator[dict[str, Any]]:
         yield {"connect": {"token": token, "name": "console"}}
         for channel in _CONSOLE:
             yield _subscribe(channel)

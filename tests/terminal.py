@@ -142,6 +142,11 @@ class Terminal:
         return bool(ready)
 
 
+def _surroundings() -> dict[str, str]:
+    """Ours without a terminal's size: readline exports that of pytest's, and a program believes it."""
+    return {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+
+
 def _set_size(terminal: int, columns: int, lines: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
@@ -160,7 +165,7 @@ def terminal(
     with subprocess.Popen(
         [sys.executable, "-c", start, os.ttyname(slave), *program, *arguments],
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
+        env=_surroundings() | {"TERM": "xterm-256color"} | environment,
     ) as process:
         screen = Terminal(process, master, slave, size)
         try:

@@ -50,8 +50,9 @@ class Visitor(Connection):
         self._segments = [segment for segment in segments if segment][::-1]
         self.received = b""
 
-    def fileno(self) -> int:
-        return -1
+    @property
+    def plain(self) -> None:
+        return None
 
     def send_now(self, data: bytes | memoryview) -> int:
         self.received += data

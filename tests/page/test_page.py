@@ -346,7 +346,7 @@ GARBAGE: list[tuple[str, object]] = [
 
 def test_garbage_from_a_publisher_is_no_number(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    with lanecast_process(tmp_path, "simulator.enabled = false") as server:
+    with lanecast_process(tmp_path, "port = 0\nsimulator.enabled = false") as server:
         page.goto(server.address)
         expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
         for channel, data in GARBAGE:
