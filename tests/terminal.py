@@ -86,9 +86,10 @@ class Terminal:
         assert self._master is not None
         os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
 
-    def click(self, text: str) -> None:
-        """Click where this begins on the screen, for the first time from above."""
+    def click(self, text: str, lines_below: int = 0) -> None:
+        """Click where this begins on the screen, for the first time from above; or below it."""
         x, y = self._find(text)
+        y += lines_below
         self.press(f"\x1b[<0;{x + 1};{y + 1}M\x1b[<0;{x + 1};{y + 1}m")
 
     def background(self, text: str) -> str:
