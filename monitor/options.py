@@ -40,7 +40,7 @@ source_options = combined(
         envvar="LANECAST_CONFIG",
         help="Settings file. [default: ./lanecast.toml, if there is one]",
     ),
-    click.option("--data-dir", metavar="DIR", help="Where the keys and the log are kept."),
+    click.option("--data-dir", metavar="DIR", help="Where keys, journal and log are kept."),
     click.option(
         "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set any key; may be repeated."
     ),

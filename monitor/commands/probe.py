@@ -94,20 +94,24 @@ def _full(target: "Target", seconds: int, name: Path | None, url: str | None, al
     if name is not None and not name.name:
         raise ConfigError(f"--report is {str(name)!r}, must end in a file's name")
     stem = name or Path(f"lanecast-probe-{datetime.now():%Y%m%d-%H%M%S}")
-    files = [_writable(stem.with_name(f"{stem.name}{ending}")) for ending in (".html", ".json")]
+    files = [stem.with_name(f"{stem.name}{ending}") for ending in (".html", ".json")]
+    for file in files:
+        _check_writable(file)
     with progress("probing", seconds) as on_second:
         found = run_full(target, Plan.of(seconds), on_second)
     _write(found, *files)
     return found
 
 
-def _writable(file: Path) -> Path:
-    """The file, empty: that it can't be written is told before the test and not after it."""
+def _check_writable(file: Path) -> None:
+    """That it can't be written is told before the test and not after it; an earlier report stays."""
+    is_new = not file.exists()
     try:
-        file.write_bytes(b"")
+        file.open("ab").close()
     except OSError as error:
         raise ConfigError(f"--report: {file} can't be written: {error.strerror or error}") from None
-    return file
+    if is_new:
+        file.unlink()
 
 
 def _write(found: "Report", page: Path, data: Path) -> None:

@@ -41,8 +41,8 @@ _RATE_SECONDS = 2
 """Shorter makes the shown rates jump, longer makes them lag."""
 _KIND_RATE_SECONDS = 10
 """Fills are rarer than one in two seconds."""
-_MISSED_PROBES_LIMIT = 80
-"""Ten seconds of them: what the lag's window holds."""
+_MISSED_PROBES_LIMIT = 480
+"""A minute of them: what the window holds by which the lag is judged."""
 _TRAVELS_WITH = {"order_fill": "order_update", "bot_cycle": "bot_status", "bot_lifecycle": "bot_status"}
 """Kinds that share the channels of a namespace whose own kind is another one."""
 

@@ -61,3 +61,13 @@ def test_what_is_said_of_the_long_test_is_a_mistake_without_it_or_without_a_name
     assert "they need --full" in alone.stderr
     assert "--report is '.', must end in a file's name" in nameless.stderr
     assert (alone.returncode, nameless.returncode) == (2, 2)
+
+
+def test_long_test_that_fails_leaves_an_earlier_report_and_no_empty_one(home: dict[str, str]) -> None:
+    directory = Path(home["LANECAST_DATA_DIR"]).parent
+    earlier, other = directory / "found.json", directory / "found.html"
+    earlier.write_text("earlier")
+    failed = lanecast(home, "probe", "http://127.0.0.1:9", "--full", "--report", "found")
+    assert failed.returncode == 1
+    assert earlier.read_text() == "earlier"
+    assert not other.exists()
