@@ -1,6 +1,7 @@
 """How a host and a port are written, and where what listens there is reached from this machine."""
 
 from collections.abc import Container
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -10,6 +11,14 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 def host_port(host: str, port: int) -> str:
     """`127.0.0.1:8000`, `[::1]:8000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can't be anybody else's; a name may resolve to anything, but for `localhost`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_dialable(url: str, schemes: Container[str]) -> bool:

@@ -5,7 +5,6 @@ alone. A key file that others can read, or that was cut short, stops the start: 
 run a door whose key is in the street.
 """
 
-import ipaddress
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from monitor.address import is_loopback
 from monitor.config import Settings
 from monitor.errors import ConfigError
 
@@ -128,19 +128,12 @@ def _old_key(name: str, settings: Settings) -> OldKey | None:
 
 def _given_key(name: str, given: SecretStr, settings: Settings) -> str:
     key = given.get_secret_value()
-    length_min = 1 if _is_loopback(settings.host) else LENGTH_MIN
+    length_min = 1 if is_loopback(settings.host) else LENGTH_MIN
     if len(key) < length_min:
         raise ConfigError(
             f"{name}_key has {len(key)} characters; on host {settings.host} it needs at least {length_min}"
         )
     return key
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _kept_key(path: Path) -> str:

@@ -8,13 +8,13 @@ import ssl
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
+from monitor.address import is_loopback
 from monitor.client import websocket_url
 from monitor.errors import PeerError
 from monitor.trust import trusting
@@ -78,8 +78,4 @@ def text_frame(document: bytes) -> bytes:
 
 def is_of_this_machine(url: str) -> bool:
     """Whether an address can't be anybody else's."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(url).hostname or "")
