@@ -13,6 +13,7 @@ import orjson
 
 from monitor.errors import ConfigError, PeerError
 from monitor.trust import trusting
+from monitor.unreachable import unreachable
 
 TIMEOUT_SECONDS = 10
 
@@ -43,7 +44,7 @@ def _post(address: str, api_key: str, body: str, trust: ssl.SSLContext) -> httpx
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise ConfigError(f"url {address!r} is not an address: {error}") from None
     except httpx.TransportError as error:
-        raise PeerError(f"no server answers at {url}: {error}; start one with lanecast run") from None
+        raise PeerError(unreachable(url, error)) from None
 
 
 def _result(address: str, response: httpx.Response) -> Any:

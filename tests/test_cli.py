@@ -255,7 +255,10 @@ def test_publish_without_a_server_is_one_sentence_and_exit_1(surroundings: dict[
         port = freed.getsockname()[1]
     done = lanecast(surroundings, "publish", "a:b", "1", LANECAST_PORT=str(port))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"lanecast: no server answers at http://127.0.0.1:{port}/api/publish: ")
+    assert done.stderr == (
+        f"lanecast: nothing listens at 127.0.0.1:{port}; start a server with lanecast run,"
+        " or give the address of one\n"
+    )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from wsproto.utilities import ProtocolError
 
 from monitor.errors import PeerError
 from monitor.trust import trusting
+from monitor.unreachable import unreachable
 
 ANSWER_SECONDS = 5.0
 """For the handshake, and for each reply; what the protocol's own clients wait."""
@@ -269,15 +270,7 @@ async def open_stream(url: str, certificate_file: Path | None = None) -> Stream:
     except trio.TooSlowError:
         raise _late(url) from None
     except (OSError, trio.BrokenResourceError) as error:
-        raise Disconnected(0, f"{url} can't be reached: {_cause(error)}") from None
-
-
-def _cause(error: BaseException) -> BaseException:
-    """What went wrong first: at one of the addresses that were tried, or in one of the tasks."""
-    cause = error.__cause__ or error
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause
+        raise Disconnected(0, unreachable(url, error)) from None
 
 
 @asynccontextmanager
@@ -302,7 +295,7 @@ async def open_websocket(
                 await websocket.aclose()
             nursery.cancel_scope.cancel()
     except* (trio.TooSlowError, HandshakeError, ConnectionClosed, ProtocolError, h11.ProtocolError) as group:
-        lost = _refusal(url, _cause(group))
+        lost = _refusal(url, _first(group))
     if lost is not None and not is_done:
         raise lost
 
@@ -319,6 +312,13 @@ async def _shake_hands(
         max_message_size=MESSAGE_BYTES,
         receive_buffer_size=None,
     )
+
+
+def _first(error: BaseException) -> BaseException:
+    """Of those that failed in the tasks."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _refusal(url: str, error: BaseException) -> Disconnected:

@@ -9,6 +9,7 @@ import httpx
 
 from monitor.errors import PeerError
 from monitor.trust import trusting
+from monitor.unreachable import unreachable
 
 TIMEOUT_SECONDS = 5.0
 
@@ -33,7 +34,7 @@ class Backend:
         try:
             response = await self._client.post(f"/api/{method}", json=params)
         except httpx.TransportError as cause:
-            raise PeerError(f"{self._client.base_url} does not take a publication: {cause!r}") from None
+            raise PeerError(unreachable(str(self._client.base_url), cause)) from None
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise PeerError(
                 f"{self._client.base_url} refused the API key; set LANECAST_API_KEY"

@@ -18,6 +18,7 @@ from monitor.address import is_loopback
 from monitor.client import websocket_url
 from monitor.errors import PeerError
 from monitor.trust import trusting
+from monitor.unreachable import unreachable
 
 _PORTS = {"ws": 80, "wss": 443}
 _SHORT, _MEDIUM = 126, 65_536
@@ -41,7 +42,7 @@ class Door:
         try:
             family, _, _, _, address = socket.getaddrinfo(self.host, port, type=socket.SOCK_STREAM)[0]
         except OSError as error:
-            raise PeerError(f"{self.url} can't be reached: {error}") from None
+            raise PeerError(unreachable(self.url, error)) from None
         return family, address
 
     def tls(self) -> ssl.SSLContext | None:
