@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from monitor.errors import ConfigError
 from monitor.probe.door import Door, request, text_frame
 
 READERS = 200
@@ -72,13 +73,22 @@ def mark(kind: str) -> str:
     return f"{kind}/{time.monotonic_ns()}"
 
 
-def allow_descriptors(clients: int) -> int:
-    """Let this process have sockets for so many clients; returns for how many it may."""
+def allow_descriptors(least: int, clients: int) -> int:
+    """Let this process have sockets for so many clients; returns for how many it may.
+
+    Raises ConfigError if they are not even `least`.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = clients + _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, clients + _DESCRIPTORS)
-    if limit > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return min(clients, max(soft, limit) - _DESCRIPTORS)
+    wanted = clients + _DESCRIPTORS
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if most < least + _DESCRIPTORS:
+        raise ConfigError(
+            f"this process may open {most} files, and {least} clients need {least + _DESCRIPTORS}:"
+            " raise that bound (ulimit -n)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return min(clients, most - _DESCRIPTORS)
 
 
 class _Member:
@@ -101,7 +111,7 @@ class Crowd:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._address = door.resolve()
+        self._family, self._address = door.resolve()
         self._tls = door.tls()
         self._channels: Sequence[tuple[str, int]] = ()
         self._selector = selectors.DefaultSelector()
@@ -182,25 +192,29 @@ class Crowd:
             self._turns.append(time.monotonic() - began)
 
     def _dial(self, number: int) -> None:
-        family, address = self._address
-        connection = socket.socket(family)
-        connection.setblocking(False)
-        if (error := connection.connect_ex(address)) not in (0, errno.EINPROGRESS):
+        connection = self._socket()
+        try:
+            if (error := connection.connect_ex(self._address)) not in (0, errno.EINPROGRESS):
+                raise OSError(error, os.strerror(error))
+        except OSError:
             connection.close()
-            raise OSError(error, os.strerror(error))
+            raise
         member = self._members[number] = _Member(number, connection, self._connect)
         self._selector.register(connection, selectors.EVENT_WRITE, member)
+
+    def _socket(self) -> socket.socket:
+        """Wrapped before it is connected, so it stays the same one whatever becomes of it."""
+        plain = socket.socket(self._family)
+        plain.setblocking(False)
+        if self._tls is None:
+            return plain
+        return self._tls.wrap_socket(plain, server_hostname=self._door.host, do_handshake_on_connect=False)
 
     def _connect(self, member: _Member) -> None:
         if error := member.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, os.strerror(error))
-        self._selector.unregister(member.socket)
-        if self._tls is not None:
-            member.socket = self._tls.wrap_socket(
-                member.socket, server_hostname=self._door.host, do_handshake_on_connect=False
-            )
         member.step = self._greet
-        self._selector.register(member.socket, selectors.EVENT_READ, member)
+        self._selector.modify(member.socket, selectors.EVENT_READ, member)
         self._greet(member)
 
     def _greet(self, member: _Member) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from monitor.probe.finding import Finding
 from monitor.probe.plot import Point, bars, lines
-from monitor.probe.report import Heard, Load, Report, Step
+from monitor.probe.report import Load, Report, Step
+from monitor.probe.steps import WIDE, share_percent, step_rows, worst_kind
 from monitor.probe.text import COLUMNS, cells, knee_text, verdict
 
 _PAGE = """<!doctype html>
@@ -79,17 +80,12 @@ def _promises(load: Load) -> str:
     series: dict[str, list[Point]] = {}
     for step in _ramp(load):
         for kind in step.kinds:
-            if (share := _share(kind)) is not None:
+            if (share := share_percent(kind)) is not None:
                 series.setdefault(kind.kind, []).append((step.clients, share))
     worst = dict(sorted(series.items(), key=lambda item: -max(share for _, share in item[1])))
     title = "p99 of the threshold, in percent, over the number of clients"
     knee = load.knee.clients or None
     return _figure(title, lines(title, worst, across="clients", limit=100, knee=knee, is_log=True))
-
-
-def _share(kind: Heard) -> float | None:
-    """Percent of the threshold."""
-    return None if kind.threshold_ms is None else 100 * kind.p99_ms / kind.threshold_ms
 
 
 def _server(load: Load) -> str:
@@ -111,12 +107,10 @@ def _server(load: Load) -> str:
 
 
 def _villains(load: Load) -> str:
-    rows = [
-        (step.name, max((share for kind in step.kinds if (share := _share(kind)) is not None), default=0.0))
-        for step in (*load.villains, load.wave.step)
-    ]
+    worst = [(step.name, worst_kind(step)) for step in (*load.villains, load.wave.step)]
+    shares = [(name, (share_percent(kind) if kind else None) or 0.0) for name, kind in worst]
     title = "p99 of the worst kind, in percent of its threshold"
-    return _figure(title, bars(title, rows, limit=100))
+    return _figure(title, bars(title, shares, limit=100))
 
 
 def _wave(load: Load) -> str:
@@ -128,34 +122,8 @@ def _wave(load: Load) -> str:
     )
 
 
-_STEP_COLUMNS = (
-    "step", "clients", "not in", "cut", "worst kind", "p99 ms", "promised", "server CPU %", "loop lag ms",
-    "waiting", "MB", "probe CPU %", "probe lag ms", "machine %",
-)  # fmt: skip
-
-
 def _steps(steps: Iterable[Step]) -> str:
-    return _table(_STEP_COLUMNS, map(_step_cells, steps))
-
-
-def _step_cells(step: Step) -> list[str]:
-    promised = [kind for kind in step.kinds if kind.threshold_ms is not None]
-    worst = max(promised, key=lambda kind: _share(kind) or 0, default=None)
-    server, own = step.server, step.own
-    return [
-        step.name,
-        str(step.clients),
-        str(sum(step.failures.values())),
-        str(sum(step.cut.values())),
-        *((worst.kind, f"{worst.p99_ms:.1f}", f"{worst.threshold_ms:g}") if worst else ("-", "-", "-")),
-        f"{server.cpu_percent:.0f}",
-        "-" if server.lag_p99_ms is None else f"{server.lag_p99_ms:.1f}",
-        str(server.depth),
-        f"{server.memory_bytes / 1e6:.1f}",
-        f"{own.cpu_percent:.0f}",
-        f"{own.lag_ms:.1f}",
-        f"{own.machine_percent:.0f}",
-    ]
+    return _table(WIDE, step_rows(steps, WIDE))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

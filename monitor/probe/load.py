@@ -6,7 +6,7 @@ more to give, that is the result.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +21,7 @@ from monitor.probe.backend import Backend, open_backend
 from monitor.probe.crowd import Crowd, Joined, Listened, allow_descriptors, mark
 from monitor.probe.knee import FIRST_CLIENTS, Ramp
 from monitor.probe.observation import Observation, OnSecond, Row, observe
-from monitor.probe.report import Heard, Load, Own, Report, Standing, Step, Wave
+from monitor.probe.report import Heard, Knee, Load, Own, Report, Standing, Step, Wave
 from monitor.probe.routes import SHARED, Route, routes_of
 from monitor.probe.trial import Target, run_trial, tidy
 from monitor.probe.verdict import harm_in, load_troubles_of
@@ -79,8 +79,9 @@ async def _ticking(on_second: OnSecond) -> AsyncIterator[None]:
 
 
 def run_full(target: Target, plan: Plan, on_second: OnSecond = lambda: None) -> Report:
-    """The short test and then the long one. Forks, so it is called without a loop. Raises PeerError."""
-    limit = allow_descriptors(CLIENTS)
+    """The short test and then the long one. Forks, so it is called without a loop. Raises PeerError,
+    and ConfigError where this process may have too few sockets."""
+    limit = allow_descriptors(FIRST_CLIENTS, CLIENTS)
     crowd, villains = partial(Crowd, target.door), partial(Villains, target.door)
     with open_worker(crowd) as first, open_worker(crowd) as second, open_worker(villains) as third:
         return trio.run(_run, target, plan, Crew(first, second, third), limit, on_second)
@@ -99,24 +100,24 @@ async def run_load(target: Target, plan: Plan, crew: Crew, limit: int, report: R
     routes = [
         route for route in routes_of(kinds, target.namespaces, secrets.token_hex(4)) if not route.is_map
     ]
-    thresholds = {kind.kind: kind.threshold_ms for kind in report.kinds}
+    course = Course(target, plan, crew, {kind.kind: kind.threshold_ms for kind in report.kinds})
     async with (
         open_backend(target.url, target.api_key, target.certificate_file) as backend,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(_publish, backend, routes)
-        run = LoadRun(target, plan, crew, thresholds)
         channels = list({route.channel: route.namespace.subscriber_limit for route in routes}.items())
         await crew.crowd.call(Crowd.invite, channels)
         await crew.wave.call(Crowd.invite, channels)
-        await run.ramp(limit)
+        climb = await course.climb(limit)
+        some = max(FIRST_CLIENTS, climb.knee.clients // 2)
         bulk = next((route for route in routes if route.kind == SHARED), routes[0])
         nursery.start_soon(_publish_bulk, backend, bulk)
-        await run.suffer(_bulk_channel(bulk))
-        await run.be_stormed()
+        villains = await course.suffer(_bulk_channel(bulk), min(VILLAIN_CLIENTS, some))
+        wave = await course.be_stormed(min(WAVE_CLIENTS, some), villains[0].clients)
         nursery.cancel_scope.cancel()
         await tidy(backend, routes)
-    return run.result()
+    return Load(climb.steps, climb.knee, villains, wave, climb.observation)
 
 
 def _bulk_channel(route: Route) -> str:
@@ -145,88 +146,92 @@ async def _try(backend: Backend, channel: str, data: Row, kind: str) -> None:
         return
 
 
-class LoadRun:
-    """One long test: what was measured so far."""
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """What became of more and more clients."""
 
-    def __init__(self, target: Target, plan: Plan, crew: Crew, thresholds: dict[str, float | None]) -> None:
-        self._target = target
-        self._plan = plan
-        self._crew = crew
-        self._thresholds = thresholds
-        self._ramp: list[Step] = []
-        self._villains: list[Step] = []
+    steps: list[Step]
+    knee: Knee
+    observation: Observation
+    """Of the step that broke last, else of the first."""
 
-    def result(self) -> Load:
-        return Load(self._ramp, self._knee, self._villains, self._wave, self._observation)
 
-    async def ramp(self, limit: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where the steps of one long test are run, and by whom."""
+
+    target: Target
+    plan: Plan
+    crew: Crew
+    thresholds: Mapping[str, float | None]
+
+    async def climb(self, limit: int) -> Climb:
         """More clients until something breaks twice; then between the last that held and that."""
-        deadline = trio.current_time() + self._plan.ramp_seconds
-        ramp = Ramp(limit)
-        while (clients := ramp.next()) is not None and trio.current_time() < deadline:
-            joined = await self._crew.crowd.call(Crowd.join, clients)
-            step, seen = await self._measure("ramp", joined)
-            self._ramp.append(step)
-            if ramp.take(step, clients) or len(self._ramp) == 1:
-                self._observation = seen
-        self._knee = ramp.knee()
+        deadline = trio.current_time() + self.plan.ramp_seconds
+        ramp, steps, told = Ramp(limit), [], None
+        while (clients := ramp.next()) is not None and (told is None or trio.current_time() < deadline):
+            joined = await self.crew.crowd.call(Crowd.join, clients)
+            step, seen = await self.measure("ramp", joined)
+            steps.append(step)
+            if ramp.take(step, clients) or told is None:
+                told = seen
+        assert told is not None
+        return Climb(steps, ramp.knee(), told)
 
-    async def suffer(self, channel: str) -> None:
+    async def suffer(self, channel: str, clients: int) -> list[Step]:
         """The same few clients, first among themselves, then beside each villain; twice if that does harm."""
-        clients = max(FIRST_CLIENTS, min(VILLAIN_CLIENTS, self._knee.clients // 2))
-        joined = await self._crew.crowd.call(Crowd.join, clients)
-        self._villains.append((await self._measure("nobody", joined))[0])
+        joined = await self.crew.crowd.call(Crowd.join, clients)
+        steps = [(await self.measure("nobody", joined))[0]]
         for name in VILLAINS:
             step = await self._beside(name, channel, joined)
-            self._villains.append(await self._beside(name, channel, joined) if harm_in(step) else step)
+            steps.append(await self._beside(name, channel, joined) if harm_in(step) else step)
+        return steps
 
     async def _beside(self, villain: str, channel: str, joined: Joined) -> Step:
-        seconds = self._plan.step_seconds + SETTLE_SECONDS
+        seconds = self.plan.step_seconds + SETTLE_SECONDS
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(self._crew.villains.call, Villains.act, villain, channel, seconds))
-            step, _ = await self._measure(villain, joined)
+            nursery.start_soon(partial(self.crew.villains.call, Villains.act, villain, channel, seconds))
+            step, _ = await self.measure(villain, joined)
         return step
 
-    async def be_stormed(self) -> None:
+    async def be_stormed(self, clients: int, listening: int) -> Wave:
         """Others go and come back all at once, beside those who listen."""
-        clients = max(FIRST_CLIENTS, min(WAVE_CLIENTS, self._knee.clients // 2))
-        there: Joined = await self._crew.wave.call(Crowd.join, clients)
+        there: Joined = await self.crew.wave.call(Crowd.join, clients)
         back: list[Joined] = []
 
         async def storm() -> None:
             await trio.sleep(SETTLE_SECONDS)
-            await self._crew.wave.call(Crowd.leave)
-            back.append(await self._crew.wave.call(Crowd.join, clients, at_once=clients))
+            await self.crew.wave.call(Crowd.leave)
+            back.append(await self.crew.wave.call(Crowd.join, clients, at_once=clients))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(storm)
-            step, _ = await self._measure("reconnect wave", replace(there, clients=self._villains[0].clients))
+            step, _ = await self.measure("reconnect wave", replace(there, clients=listening))
         (came,) = back
-        self._wave = Wave(
-            there.clients, came.clients, came.failures, round(came.seconds, 3), _median(came.took_ms), step
-        )
+        seconds, middle_ms = round(came.seconds, 3), _median(came.took_ms)
+        return Wave(there.clients, came.clients, came.failures, seconds, middle_ms, step)
 
-    async def _measure(self, name: str, joined: Joined) -> tuple[Step, Observation]:
+    async def measure(self, name: str, joined: Joined) -> tuple[Step, Observation]:
+        """One step, with these clients on the line."""
         await trio.sleep(SETTLE_SECONDS)
         psutil.cpu_percent()
-        seconds = self._plan.step_seconds
+        seconds = self.plan.step_seconds
         heard: list[Listened] = []
 
         async def listen() -> None:
-            heard.append(await self._crew.crowd.call(Crowd.listen, seconds))
+            heard.append(await self.crew.crowd.call(Crowd.listen, seconds))
 
-        async with self._target.open() as operator, trio.open_nursery() as nursery:
+        async with self.target.open() as operator, trio.open_nursery() as nursery:
             nursery.start_soon(listen)
             seen = await observe(operator, seconds)
         (listened,) = heard
         own = Own(listened.cpu_percent, listened.lag_ms, psutil.cpu_percent())
-        kinds = list(self._heard(listened))
+        kinds = [
+            heard_of(kind, latencies, self.thresholds.get(kind), listened.lag_ms)
+            for kind, latencies in listened.latencies_ms.items()
+        ]
         step = Step(name, joined.clients, joined.failures, listened.cut, kinds, _standing(seen), own)
         return step, seen
-
-    def _heard(self, listened: Listened) -> Iterable[Heard]:
-        for kind, latencies in listened.latencies_ms.items():
-            yield heard_of(kind, latencies, self._thresholds.get(kind), listened.lag_ms)
 
 
 def heard_of(kind: str, latencies_ms: Sequence[float], threshold_ms: float | None, lag_ms: float) -> Heard:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.probe.finding import Finding
-from monitor.probe.report import Delivered, Knee, Limit, Load, Report, Step
+from monitor.probe.report import Delivered, Knee, Limit, Load, Report
+from monitor.probe.steps import BRIEF, step_rows
 
 
 def analysis_text(findings: Sequence[Finding]) -> str:
@@ -40,7 +41,7 @@ def report_text(report: Report) -> str:
 
 def _load_lines(load: Load) -> Iterator[str]:
     yield ""
-    yield _table([_STEP_COLUMNS, *map(_step_cells, [*load.ramp, *load.villains, load.wave.step])], 1)
+    yield _table([BRIEF, *step_rows([*load.ramp, *load.villains, load.wave.step], BRIEF)], 1)
     yield ""
     wave = load.wave
     yield f"{wave.back} of {wave.clients} clients cut at once were back within {wave.seconds:.1f} s."
@@ -59,22 +60,6 @@ def knee_text(knee: Knee) -> str:
             )
         case _:
             return f"The server bears {knee.clients} clients and maybe more: {knee.reason}."
-
-
-_STEP_COLUMNS = ("step", "clients", "worst p99 ms", "promised", "server CPU %", "probe CPU %", "probe lag ms")
-
-
-def _step_cells(step: Step) -> list[str]:
-    promised = [(kind.p99_ms / kind.threshold_ms, kind) for kind in step.kinds if kind.threshold_ms]
-    worst = max(promised, key=lambda pair: pair[0])[1] if promised else None
-    return [
-        step.name,
-        str(step.clients),
-        *map(_figure, (worst.p99_ms, worst.threshold_ms) if worst else (None, None)),
-        f"{step.server.cpu_percent:.0f}",
-        f"{step.own.cpu_percent:.0f}",
-        f"{step.own.lag_ms:.1f}",
-    ]
 
 
 def _table(rows: Sequence[Sequence[str]], words: int) -> str:

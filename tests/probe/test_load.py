@@ -1,7 +1,14 @@
 """The long test's parts on a real server in a process of its own, and the whole with one villain."""
 
+import socket
+import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
 
 import pytest
 import trio
@@ -19,7 +26,8 @@ from monitor.probe.trial import Target
 from monitor.probe.verdict import fault_of
 from monitor.probe.villains import VILLAINS, Villains
 from monitor.probe.worker import open_worker
-from tests.process import Process
+from tests.process import CONFIGURATION, ROOT, Process, lanecast_process
+from tests.serve.certificates import make_certificate
 from tests.serve.running import KEYS, sign
 
 CHANNEL = "chat:crowd"
@@ -142,6 +150,63 @@ def test_worker_does_what_it_is_asked_and_raises_what_it_raises(process: Process
         open_worker(lambda: Crowd(Door("http://no-such-host.invalid", ""))) as lost,
     ):
         trio.run(ask)
+
+
+def test_a_server_that_resets_tls_clients_is_counted_with_its_cause(tmp_path: Path) -> None:
+    """It goes while they connect, before and during their handshakes."""
+    with reset_at_once() as port:
+        crowd = Crowd(Door(f"https://127.0.0.1:{port}", "", make_certificate(tmp_path).certificate_file))
+        came = crowd.join(50)
+        crowd.leave()
+    assert came.clients == 0
+    assert sum(came.failures.values()) == 50
+
+
+@contextmanager
+def reset_at_once() -> Iterator[int]:
+    """A port on which every connection is reset."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def reset() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()
+
+        thread = Thread(target=reset)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_clients_speak_tls(tmp_path: Path) -> None:
+    tls = make_certificate(tmp_path)
+    files = f'tls = {{ certificate_file = "{tls.certificate_file}", key_file = "{tls.key_file}" }}\n'
+    with lanecast_process(tmp_path, files + CONFIGURATION) as process:
+        crowd = Crowd(Door(process.address, sign(KEYS.operator, sub="probe"), tls.certificate_file))
+        crowd.invite([(CHANNEL, 0)])
+        assert crowd.join(20).clients == 20
+        crowd.leave()
+
+
+def test_too_few_descriptors_for_a_test_are_told_before_it() -> None:
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (100, 100));"
+    code = f"{limited} from monitor.probe.crowd import allow_descriptors; allow_descriptors(50, 5_000)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
+    ).stderr
+    assert told.endswith(
+        "ConfigError: this process may open 100 files, and 50 clients need 178:"
+        " raise that bound (ulimit -n)\n"
+    )
+
+
+def test_clients_are_as_many_as_there_are_descriptors() -> None:
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (64, 1000));"
+    code = f"{limited} from monitor.probe.crowd import allow_descriptors; print(allow_descriptors(50, 5_000))"
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) == "872\n"
 
 
 def test_what_is_ours_is_not_the_servers() -> None:
