@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from monitor.commands.check import check
 from monitor.commands.dictionary import dictionary
 from monitor.commands.journal import journal
 from monitor.commands.probe import analyze, probe
@@ -26,9 +27,6 @@ from monitor.options import (
     settings_of,
     source_options,
 )
-
-if TYPE_CHECKING:
-    pass
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -220,18 +218,7 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
     click.echo(publish_json(address, load_keys(settings).api, channel, text, certificate))
 
 
-@lanecast.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
-    """Validate the settings in FILE.
-
-    The environment goes over it, as it would at a start.
-    """
-    from monitor.config import load_settings
-    from monitor.keys import check_given_keys
-
-    check_given_keys(load_settings(file, {}))
-    click.echo(f"{file}: ok")
+lanecast.add_command(check)
 
 
 @lanecast.command()

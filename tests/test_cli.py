@@ -150,6 +150,26 @@ def test_check_says_ok_or_each_mistake(surroundings: dict[str, str], tmp_path: P
     assert [line.split()[1] for line in bad.stderr.splitlines()] == ["port", "tick"]
 
 
+def test_check_finds_files_that_a_start_would_not(surroundings: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("")
+    (tmp_path / "named.toml").write_text(
+        """
+        jwks_file = "keys.json"
+        zstd_dictionary = "lanecast.zdict"
+        tls = { certificate_file = "no.pem", key_file = "key.pem" }
+        feeds.kalshi = { markets = ["FED-23DEC-T3.00"], key_id = "k", private_key_file = "key.pem" }
+        """
+    )
+    checked = lanecast(surroundings, "check", "named.toml")
+    assert checked.returncode == 2
+    assert checked.stderr.splitlines()[:3] == [
+        "lanecast: zstd_dictionary lanecast.zdict can't be read: No such file or directory",
+        "lanecast: tls.certificate_file no.pem can't be read: No such file or directory",
+        "lanecast: jwks_file keys.json can't be read: No such file or directory",
+    ]
+    assert "feeds.kalshi.private_key_file: key.pem is no private key in PEM form" in checked.stderr
+
+
 def claims_of(surroundings: dict[str, str], *arguments: str) -> Claims:
     printed = lanecast(surroundings, "token", *arguments)
     assert printed.returncode == 0, printed.stderr

@@ -105,7 +105,24 @@ def test_home_is_expanded() -> None:
         ("presett = 'saver'", "presett in given.toml is not a setting; did you mean preset?"),
         (
             "[limits]\nmessage_byte = 1",
-            "limits.message_byte in given.toml is not a setting; did you mean message_bytes?",
+            "limits.message_byte in given.toml is not a setting; did you mean limits.message_bytes?",
+        ),
+        ("connection = 5", "connection in given.toml is not a setting; did you mean limits.connections?"),
+        (
+            "cert_file = 'a.pem'",
+            "cert_file in given.toml is not a setting; did you mean tls.certificate_file?",
+        ),
+        (
+            "[namespaces.chat]\nthreshold_ms = 5",
+            "namespaces.chat.threshold_ms in given.toml is not a setting; "
+            "did you mean kinds.NAME.threshold_ms?",
+        ),
+        ("port = true", "port is true in given.toml: must be a whole number"),
+        ("tick_ms = false", "tick_ms is false in given.toml: must be a whole number"),
+        ("[limits]\nping_seconds = true", "limits.ping_seconds is true in given.toml: must be a number"),
+        (
+            "trusted_proxies = ['10.0.0.1/8']",
+            "trusted_proxies.0 is '10.0.0.1/8' in given.toml: must be an address or a network, as 10.0.0.0/8",
         ),
         (
             "[feeds.nasdaq]",
@@ -113,7 +130,7 @@ def test_home_is_expanded() -> None:
         ),
         (
             "[namespaces.book]\nlan = 'high'",
-            "namespaces.book.lan in given.toml is not a setting; did you mean lane?",
+            "namespaces.book.lan in given.toml is not a setting; did you mean namespaces.book.lane?",
         ),
         (
             "[namespaces.book]\nlane = 'hgh'",

@@ -4,12 +4,22 @@ A channel's namespace is the word before its colon, or, for a finer rule, the ch
 first dot. Each delivers in exactly one way, so nobody has to guess what a publication means.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum, StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 
 class Lane(IntEnum):
@@ -77,10 +87,27 @@ def _lane(value: object) -> object:
     return value
 
 
+def refuse_truth(cls: type[BaseModel], value: object, info: ValidationInfo) -> object:
+    """Refuse true and false where a number belongs: as Python has it they would be 1 and 0."""
+    if isinstance(value, bool):
+        for number in {int, float}.intersection(_parts(cls.model_fields[str(info.field_name)].annotation)):
+            raise PydanticCustomError(f"{number.__name__}_type", "must be a number")
+    return value
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """The annotation, and all that it is put together from."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
 class Section(BaseModel):
     """A part of the settings: an unknown key in it is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    _refuse_truth = field_validator("*", mode="before")(refuse_truth)
 
 
 class Kind(Section):

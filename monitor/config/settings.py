@@ -42,6 +42,7 @@ from monitor.config.namespaces import (
     Namespace,
     NamespaceName,
     Section,
+    refuse_truth,
 )
 from monitor.config.sources import merge, place, read_environment, read_file, read_overrides
 from monitor.config.validation import describe, suggestion
@@ -311,6 +312,8 @@ class Settings(BaseSettings):
             compression_from_bytes=_first(self.compression_from_bytes, preset.compression_from_bytes),
             compression_level=_first(self.compression_level, preset.compression_level),
         )
+
+    _refuse_truth = field_validator("*", mode="before")(refuse_truth)
 
     @field_validator("namespaces", mode="before")
     @classmethod

@@ -47,7 +47,7 @@ def read_environment(model: type[BaseSettings]) -> Source:
     for name in sorted(names):
         first = name.split("__")[0]
         if first not in known:
-            whole = meant(name.removeprefix(PREFIX).lower(), model)
+            whole = meant((name.removeprefix(PREFIX).lower(),), model)
             hint = f"did you mean {_variable(whole)}?" if whole else suggestion(first, known)
             raise ConfigError(f"{name} in the environment is not a setting; {hint}")
     try:

@@ -195,6 +195,8 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
+    _check_readable("tls.certificate_file", settings.certificate_file)
+    _check_readable("tls.key_file", settings.key_file)
     try:
         # With no password given, OpenSSL would ask for one on the terminal.
         context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
@@ -205,3 +207,11 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
             f" can't be used: {reason}"
         ) from None
     return context
+
+
+def _check_readable(key: str, path: Path) -> None:
+    """OpenSSL does not say which of the two it could not read."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"{key} {path} can't be read: {error.strerror}") from None

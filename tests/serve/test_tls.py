@@ -193,7 +193,7 @@ async def shaken(
 @pytest.mark.parametrize("broken", ["certificate_file", "key_file"])
 def test_pair_that_can_not_be_used_stops_the_start(tls: TlsSettings, broken: str) -> None:
     getattr(tls, broken).unlink()
-    with pytest.raises(ConfigError, match=r"tls\.certificate_file .* can't be used: No such file"):
+    with pytest.raises(ConfigError, match=rf"tls\.{broken} .* can't be read: No such file"):
         Certificate(tls)
 
 
