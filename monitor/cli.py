@@ -1,13 +1,11 @@
-"""The command line: what a person types becomes a call, and what goes wrong one sentence.
+"""The command line: what a person types becomes a call.
 
-Exit 2 is the user's to mend (a flag, a setting, a file, a port that is taken), exit 1 is the
-world's (no server answers). Each command imports what it runs inside itself: `lanecast --help` must
-not wait for Trio, Textual and an HTTP client that it does not use.
+Each command imports what it runs inside itself: `lanecast --help` must not wait for Trio, Textual
+and an HTTP client that it does not use.
 """
 
 import signal
 import sys
-from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from monitor.commands.check import check
 from monitor.commands.dictionary import dictionary
 from monitor.commands.journal import journal
 from monitor.commands.probe import analyze, probe
-from monitor.errors import ConfigError, LanecastError
+from monitor.ending import run_to_the_end
+from monitor.errors import ConfigError
 from monitor.options import (
     InReadingOrder,
     certificate_of,
@@ -28,51 +27,10 @@ from monitor.options import (
     source_options,
 )
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
-_EXPECTED = (LanecastError, click.ClickException, click.Abort, KeyboardInterrupt)
-"""Everything else is a mistake of ours and keeps its traceback."""
-
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    sys.exit(_run())
-
-
-def _run() -> int:
-    try:
-        status = lanecast.main(prog_name="lanecast", standalone_mode=False)
-    except BaseException as error:
-        leaves = list(_leaves(error))
-        if not all(isinstance(leaf, _EXPECTED) for leaf in leaves):
-            raise
-        return max(_complain(leaf) for leaf in leaves)
-    return status if isinstance(status, int) else 0
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Take Trio's exception groups apart: one wrong setting is one sentence however deep it was found."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _complain(error: BaseException) -> int:
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return INTERRUPTED
-    text = _usage(error) if isinstance(error, click.ClickException) else str(error)
-    for line in text.splitlines():
-        click.echo(f"lanecast: {line}", err=True)
-    return 2 if isinstance(error, ConfigError | click.ClickException) else 1
-
-
-def _usage(error: click.ClickException) -> str:
-    message = error.format_message()
-    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lanecast"
-    return f"{message[:1].lower()}{message[1:].rstrip('.')}; see {command} --help"
+    sys.exit(run_to_the_end(lanecast))
 
 
 _server_options = combined(

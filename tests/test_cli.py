@@ -125,6 +125,41 @@ def test_mistake_is_one_sentence_and_exit_2(
     assert sentence in said.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"), [(["--help"], ""), (["token", "ann"], "1"), (["serve", "--port", "0"], "")]
+)
+def test_reader_who_leaves_is_no_error(
+    surroundings: dict[str, str], arguments: list[str], unbuffered: str
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "monitor", *arguments],
+        env={**surroundings, "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_disk_under_what_is_printed_is_one_sentence(
+    surroundings: dict[str, str], unbuffered: str
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "monitor", "token", "ann"],
+            env={**surroundings, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "lanecast: the output can't be written: No space left on device\n"
+    assert done.returncode == 1
+
+
 def test_wrong_variable_is_one_sentence_and_exit_2(surroundings: dict[str, str]) -> None:
     done = lanecast(surroundings, "serve", LANECAST_PORT="x")
     assert done.returncode == 2
