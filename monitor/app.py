@@ -17,6 +17,7 @@ import trio
 from monitor.address import local_url
 from monitor.config import DEMO_ACCOUNT, AlertsSettings, Settings
 from monitor.control import Control, heed_signals
+from monitor.descriptors import make_room
 from monitor.engine import Engine, build_engine
 from monitor.events import AccountPast
 from monitor.health.feeds import FeedHealth
@@ -29,7 +30,7 @@ from monitor.restart import take_over
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.files import Files, static_directory
-from monitor.serve.front import FrontDoor, open_listeners
+from monitor.serve.front import SPARE_SOCKETS, FrontDoor, open_listeners
 from monitor.serve.tls import Certificate
 from monitor.serve.tokens import make_token
 
@@ -119,6 +120,7 @@ async def serve(
 
     Told or cancelled, it says goodbye to its clients before what serves them ends.
     """
+    _make_room(settings.limits.connections)
     feeds = _feeds(settings)
     engine = build_engine(settings, keys, frozenset({DEMO_ACCOUNT} if "simulator" in feeds else ()))
     health = engine.health
@@ -164,6 +166,17 @@ def _webhook(settings: AlertsSettings, health: Health) -> "Webhook | None":
     from monitor.webhook import Webhook
 
     return Webhook(settings.webhook_url, settings.webhook_secret.get_secret_value(), health)
+
+
+def _make_room(connections: int) -> None:
+    room = make_room(connections + SPARE_SOCKETS) - SPARE_SOCKETS
+    if room < connections:
+        _log.warning(
+            "room for %d clients, not for limits.connections = %d: raise the hard limit of open files"
+            " (ulimit -Hn), or lower that setting",
+            max(0, room),
+            connections,
+        )
 
 
 def _settle_memory() -> None:

@@ -8,7 +8,6 @@ part of each answer: what was late by its fault must not be told of the server.
 import errno
 import os
 import re
-import resource
 import selectors
 import socket
 import ssl
@@ -19,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from monitor.descriptors import OTHERS, allow_sockets
 from monitor.errors import ConfigError
 from monitor.probe.door import Door, request, text_frame
 
@@ -37,8 +37,6 @@ _ERROR = re.compile(rb'"error":\{"code":(\d{1,5})')
 _CLOSE = re.compile(rb"\x88[\x02-\x7d]([\x03-\x13].)", re.DOTALL)
 """By its code, 1000 to 4999 and no text: the length of a text frame may end in the same byte, as 136 does."""
 _PING, _PONG = b"\x81\x02{}", text_frame(b"{}")
-_DESCRIPTORS = 128
-"""Left to the rest of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +76,13 @@ def allow_descriptors(least: int, clients: int) -> int:
 
     Raises ConfigError if they are not even `least`.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = clients + _DESCRIPTORS
-    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    if most < least + _DESCRIPTORS:
+    allowed = allow_sockets(clients)
+    if allowed < least:
         raise ConfigError(
-            f"this process may open {most} files, and {least} clients need {least + _DESCRIPTORS}:"
+            f"this process may open {allowed + OTHERS} files, and {least} clients need {least + OTHERS}:"
             " raise that bound (ulimit -n)"
         )
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return min(clients, most - _DESCRIPTORS)
+    return allowed
 
 
 class _Member:

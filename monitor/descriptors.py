@@ -1,0 +1,35 @@
+"""For how many sockets this process has room, and that the room is there before they come.
+
+A shell often allows 1,024. And the kernel doubles a process's table of descriptors whenever it is
+full; where there are threads it waits for all processors first. So the loop stood still for 10 to
+17 ms at the 256th connection, at the 512th, and so on, each time in the midst of a wave of them.
+"""
+
+import fcntl
+import os
+import resource
+import sys
+
+OTHERS = 128
+"""Files, pipes and sockets beside those that are counted."""
+
+
+def allow_sockets(count: int) -> int:
+    """Let this process have so many, if the hard limit does; returns how many it may have of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = min(count + OTHERS, _finite(hard))
+    if allowed > _finite(soft):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed - OTHERS
+
+
+def make_room(count: int) -> int:
+    """Have the kernel's table as long as it will get; returns how many sockets there may be."""
+    allowed = allow_sockets(count)
+    with open(os.devnull, "rb") as anything:
+        os.close(fcntl.fcntl(anything, fcntl.F_DUPFD_CLOEXEC, allowed + OTHERS - 1))
+    return allowed
+
+
+def _finite(limit: int) -> int:
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
