@@ -106,7 +106,7 @@ class Accounts:
         kind = kinds[oldest.kind]
         if now_ns - oldest.stamp_ns > kind.worst_ns:
             kind.record_client(client_id, item.stages(oldest, now_ns))
-        late = item.count_late(kinds, now_ns)
+        late, _ = item.lateness(kinds, now_ns)
         if is_behind:
             # The group's figures end with the members that keep up; what comes later is counted here.
             kind.late += late

@@ -5,9 +5,9 @@ In a map each key is a chain, and whoever is live has what it held before: nobod
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import orjson
+from msgspec.structs import replace
 
 from monitor.broadcast.fossil import encode_delta
 from monitor.broadcast.item import Item, Publication

@@ -115,10 +115,6 @@ class Channel:
         return (0, 0) if state is None else (1, len(state))
 
     @property
-    def is_idle(self) -> bool:
-        return all(group.is_idle for group in self._groups.values())
-
-    @property
     def gathered_count(self) -> int:
         return len(self._gathered)
 
@@ -234,10 +230,13 @@ class Channel:
             self.queued_bytes -= item.held_bytes
             done(item)
 
+        is_idle = True
         for group in list(self._groups.values()):
-            if not group.advance(clock_ns, until_ns, finish) and group.wanted is None:
-                return False
-        return self.is_idle
+            if not group.advance(clock_ns, until_ns, finish):
+                if group.wanted is None:
+                    return False
+                is_idle = False
+        return is_idle
 
     def wanted_frames(self) -> list[tuple[Item, Encoding]]:
         """What its fan-out can't go on without."""

@@ -57,8 +57,10 @@ class Encoding(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Plain:
+    """Equal to itself only, which costs nothing to find out."""
+
     name: str = "plain"
 
     def frame(self, payload: bytes) -> bytes:
@@ -101,6 +103,7 @@ def negotiable(cadence: Cadence) -> dict[int | None, Plain | Deflate]:
     """What a client of the protocol may be sent, by the window of permessage-deflate, None without it."""
     level, from_bytes = cadence.compression_level, cadence.compression_from_bytes
     windows = range(WINDOW_BITS_MIN, WINDOW_BITS + 1)
-    encodings: dict[int | None, Plain | Deflate] = {None: Plain()}
-    encodings.update((bits, Deflate(level, from_bytes, bits) if level else Plain()) for bits in windows)
+    plain = Plain()
+    encodings: dict[int | None, Plain | Deflate] = {None: plain}
+    encodings.update((bits, Deflate(level, from_bytes, bits) if level else plain) for bits in windows)
     return encodings

@@ -256,7 +256,7 @@ class SendGroup:
             now_ns = clock_ns()
             item.note_encoded(begun_ns, now_ns)
         while self._cursor < len(self._ready):
-            self._send_some(item, now_ns)
+            self._send_some(item, now_ns, clock_ns, until_ns)
             now_ns = clock_ns()
             if now_ns >= until_ns and self._cursor < len(self._ready):
                 return False
@@ -283,14 +283,18 @@ class SendGroup:
         else:
             client.take(item)
 
-    def _send_some(self, item: Item, now_ns: int) -> None:
-        """Send to the next members; the first whose socket doesn't take all of it ends the round."""
+    def _send_some(self, item: Item, now_ns: int, clock_ns: Callable[[], int], until_ns: int) -> None:
+        """Send to the next members, to as many as are equally late.
+
+        The first whose socket doesn't take all of it ends the round.
+        """
         frame = item.frame(self._encoding)
+        late, later_ns = item.lateness(self._health.kinds, now_ns)
         start = self._cursor
-        served, taken = self._line.write(frame, start, start + self._line.clients_per_look)
-        self._cursor += served
+        self._cursor, taken = self._line.write(frame, start, clock_ns, min(until_ns, later_ns))
+        served = self._cursor - start
         self._health.note_sent(item.lane, served * item.count, served * len(frame))
-        if late := item.count_late(self._health.kinds, now_ns):
+        if late:
             for client in self._ready[start : self._cursor]:
                 client.ledgers[self._channel].late += late
         if taken < len(frame):

@@ -6,11 +6,11 @@ channel holds while its fan-out is under way is bounded: beyond it its publisher
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 
 import trio
+from msgspec.structs import replace
 
 from monitor.broadcast.channel import FILTERS_MAX, Channel, new_history
 from monitor.broadcast.client import Client

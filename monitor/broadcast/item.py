@@ -6,10 +6,11 @@ channel it is about and never overtakes, nor is overtaken by, that channel's pub
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.patch import encode_patch, merge, parse_patch
@@ -20,10 +21,11 @@ from monitor.health.kind import KindMeter, Stages
 if TYPE_CHECKING:
     from monitor.broadcast.chain import Link
 
+_NEVER_NS = 1 << 63
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One message in a channel."""
+
+class Publication(msgspec.Struct, frozen=True, gc=False):
+    """One message in a channel; as a struct it costs a fourth to make, and nothing to collect."""
 
     data: bytes
     """The payload's JSON text, as the publisher sent it, without raw newlines."""
@@ -173,11 +175,12 @@ class Item:
         form.held_bytes = self.held_bytes
         return form
 
-    def count_late(self, kinds: Mapping[str, KindMeter], now_ns: int) -> int:
-        """How many of its publications are past their kind's threshold."""
+    def lateness(self, kinds: Mapping[str, KindMeter], now_ns: int) -> tuple[int, int]:
+        """How many of its publications are past their kind's threshold, and until when that holds."""
         if self._deadlines_ns is None:
-            self._deadlines_ns = sorted(self._deadlines(kinds))
-        return bisect_left(self._deadlines_ns, now_ns)
+            self._deadlines_ns = [*sorted(self._deadlines(kinds)), _NEVER_NS]
+        late = bisect_left(self._deadlines_ns, now_ns)
+        return late, self._deadlines_ns[late]
 
     def _deadlines(self, kinds: Mapping[str, KindMeter]) -> Iterator[int]:
         for publication in self.publications:

@@ -7,9 +7,11 @@ because the stream after the first page's offset tells that. No IO, and no clock
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
+
+from msgspec.structs import replace
 
 from monitor.broadcast.history import History
 from monitor.broadcast.item import Publication

@@ -37,14 +37,23 @@ class Line(ABC, Generic[End]):
     def pop(self) -> None:
         self._ends.pop()
 
-    @abstractmethod
-    def write(self, frame: bytes, start: int, stop: int) -> tuple[int, int]:
-        """Write a frame to the members from `start` on, until one doesn't take all of it.
+    def write(self, frame: bytes, start: int, clock_ns: Callable[[], int], until_ns: int) -> tuple[int, int]:
+        """Write a frame to the members from `start` on, until one doesn't take all of it or the time is up.
 
         Returns:
-            How many took all, and what the next one took: the frame's length if there was no next
-            one, `BROKEN` if its socket is.
+            The place of the first that has not got all, and how much of it that one took: the frame's
+            length if it was not its turn yet, `BROKEN` if its socket is.
         """
+        place, taken, last = start, len(frame), len(self._ends)
+        while place < last and taken == len(frame):
+            place, taken = self._write_some(frame, place)
+            if clock_ns() >= until_ns:
+                break
+        return place, taken
+
+    @abstractmethod
+    def _write_some(self, frame: bytes, place: int) -> tuple[int, int]:
+        """Write to those between two looks at the clock."""
 
 
 class Sockets(Line[socket.socket]):
@@ -59,20 +68,19 @@ class Sockets(Line[socket.socket]):
         assert client.plain is not None
         self._ends.append(client.plain)
 
-    def write(self, frame: bytes, start: int, stop: int) -> tuple[int, int]:
+    def _write_some(self, frame: bytes, place: int) -> tuple[int, int]:
         length = taken = len(frame)
-        served = 0
         try:
-            for end in self._ends[start:stop]:
+            for end in self._ends[place : place + self.clients_per_look]:
                 taken = end.send(frame)
                 if taken != length:
                     break
-                served += 1
+                place += 1
         except BlockingIOError:
             taken = 0
         except OSError:
             taken = BROKEN
-        return served, taken
+        return place, taken
 
 
 class Wires(Line[Callable[[bytes], int]]):
@@ -86,15 +94,14 @@ class Wires(Line[Callable[[bytes], int]]):
     def append(self, client: "Client") -> None:
         self._ends.append(client.send_now)
 
-    def write(self, frame: bytes, start: int, stop: int) -> tuple[int, int]:
+    def _write_some(self, frame: bytes, place: int) -> tuple[int, int]:
         length = taken = len(frame)
-        served = 0
         try:
-            for send_now in self._ends[start:stop]:
+            for send_now in self._ends[place : place + self.clients_per_look]:
                 taken = send_now(frame)
                 if taken != length:
                     break
-                served += 1
+                place += 1
         except OSError:
             taken = BROKEN
-        return served, taken
+        return place, taken

@@ -8,10 +8,11 @@ while, and a client that was cut off gets what it missed.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import trio
+from msgspec.structs import replace
 
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.history import Position

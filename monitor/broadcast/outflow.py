@@ -147,11 +147,10 @@ class Outflow:
 
     async def _run_turns(self) -> None:
         while True:
-            await self._interrupted.wait()
-            while self._unfinished:
-                self._take_turn()
-                await trio.lowlevel.checkpoint()
-            self._interrupted = trio.Event()
+            await self._interrupted.wait()  # gives way also where there is something to go on with
+            self._take_turn()
+            if not self._unfinished:
+                self._interrupted = trio.Event()
 
     def _take_turn(self) -> None:
         lane = self._turns.next({channel.lane for channel in self._unfinished}, self._clock_ns())

@@ -6,8 +6,9 @@ Looking for volunteers is bounded in clients and in how often, whatever is publi
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from heapq import nsmallest
+
+from msgspec.structs import replace
 
 from monitor.broadcast.client import Client
 from monitor.broadcast.group import SendGroup
