@@ -2,7 +2,8 @@
 
 Commands are carried out as they are read, without a wait in between but at a turn's end, so that
 what a client asks for can't be overtaken. A flood is to cost next to nothing: beyond the limit a
-client is refused by rule and heard seldom, far beyond it closed.
+client is refused by rule and heard seldom, and closed in the end. Its end hangs on what it said,
+not on how fast it was heard: who is heard seldom is never seen to be fast.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.serve.session import Session
 
 FLOOD_FACTOR = 10
-"""Over its command limit a client gets errors; over this many times the limit it is closed."""
+"""Over its command limit a client gets errors; after this many times the limit of them it is closed."""
 OVER_LIMIT_SECONDS = 0.05
 """Between two turns of a client that is over its limit."""
 
@@ -31,14 +32,15 @@ OVER_LIMIT_SECONDS = 0.05
 class Inbound:
     """Reads for a session until its connection is to end."""
 
-    __slots__ = ("_is_over_limit", "_limit", "_session", "_websocket", "_window", "close_frame")
+    __slots__ = ("_limit", "_refused", "_session", "_websocket", "_window", "close_frame")
 
     def __init__(self, session: "Session", websocket: WebSocket) -> None:
         self._session = session
         self._websocket = websocket
         self._limit = session.house.settings.limits.commands_per_second
         self._window = Window()
-        self._is_over_limit = False
+        self._refused = 0
+        """How many commands, since one was within the limit."""
         self.close_frame = b""
         """Our answer to the peer's close, or to its fault."""
 
@@ -59,12 +61,12 @@ class Inbound:
             if turn.is_over:
                 await self._give_way()
                 turn = Turn()
-        if self._is_over_limit:
+        if self._refused:
             await self._give_way()
 
     async def _give_way(self) -> None:
         """Let the others go on; who is over his limit gets his next turn later."""
-        await trio.sleep(OVER_LIMIT_SECONDS if self._is_over_limit else 0)
+        await trio.sleep(OVER_LIMIT_SECONDS if self._refused else 0)
 
     def _steps(self, data: bytes | None) -> Iterator[None]:
         """Do what was received, in steps of one frame or command. Raises Disconnect."""
@@ -90,8 +92,8 @@ class Inbound:
                 yield
 
     def _carry_out(self, message: bytes) -> Iterator[None]:
-        if message.count(b"\n") > self._limit * FLOOD_FACTOR:
-            raise self._flood()
+        if (lines := message.count(b"\n")) > self._limit * FLOOD_FACTOR:
+            self._refuse(lines)
         for command in protocol.read_commands(message):
             yield from self._dispatch(command)
             yield
@@ -135,22 +137,16 @@ class Inbound:
             raise protocol.bad_command("a command needs an id of at least 1")
 
     def _count(self) -> bool:
-        """Count a command, or a frame that holds none; False beyond the limit.
+        """Count a command, or a frame that holds none; False beyond the limit. Raises Disconnect."""
+        if self._window.add() <= self._limit:
+            self._refused = 0
+            return True
+        self._refuse()
+        return False
 
-        Raises:
-            Disconnect: far beyond it.
-        """
-        recent = self._window.add()
-        if recent > self._limit * FLOOD_FACTOR:
-            raise self._flood()
-        self._is_over_limit = recent > self._limit
-        if self._is_over_limit:
-            self._note_refused()
-        return not self._is_over_limit
-
-    def _flood(self) -> Disconnect:
-        self._note_refused()
-        return Disconnect(protocol.TOO_MANY_COMMANDS)
-
-    def _note_refused(self) -> None:
-        self._session.house.hub.health.totals.refused["commands_per_second"] += 1
+    def _refuse(self, count: int = 1) -> None:
+        """Raises Disconnect once too many are beyond the limit, one after the other."""
+        self._refused += count
+        self._session.house.hub.health.totals.refused["commands_per_second"] += count
+        if self._refused > self._limit * FLOOD_FACTOR:
+            raise Disconnect(protocol.TOO_MANY_COMMANDS)

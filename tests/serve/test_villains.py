@@ -8,7 +8,9 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from monitor.serve import turn
 from monitor.serve.connection import LINGER_BYTES
+from monitor.serve.inbound import FLOOD_FACTOR
 from tests.serve.running import Server, running
 from tests.serve.wire import BINARY, CLOSE, CONTINUATION, PING, TEXT, Client, frame
 
@@ -81,6 +83,27 @@ async def test_flood_of_frames_without_a_command_is_a_flood(server: Server, floo
     await client.send(frame(TEXT, b"{", is_final=False) + flood * 1_100)
     assert await client.closing() == (3013, "too many requests")
     assert "commands_per_second" in (await server.get("/metrics")).body.decode()
+
+
+@pytest.mark.trio
+async def test_flood_is_closed_however_seldom_it_is_heard(
+    jumping_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns of one command, so 20 a second: far from a flood, to who counts by the second."""
+    async with running(limits={"commands_per_second": 5}) as server:
+        client = await server.client()
+        monkeypatch.setattr(turn, "SLICE_NS", 0)
+        await client.send(b"".join(frame(TEXT, b'{"id":%d,"ping":{}}' % number) for number in range(2, 80)))
+        answers = [await client.document() for _ in range(4 + FLOOD_FACTOR * 5)]
+        assert [answer.get("error", {}).get("code") for answer in answers] == [None] * 4 + [111] * 50
+        assert await client.closing() == (3013, "too many requests")
+
+
+@pytest.mark.trio
+async def test_burst_of_thousands_is_closed(server: Server) -> None:
+    client = await server.client()
+    await client.send(b"".join(frame(TEXT, b'{"id":%d,"ping":{}}' % number) for number in range(2, 3_000)))
+    assert await client.closing() == (3013, "too many requests")
 
 
 @pytest.mark.trio
