@@ -210,7 +210,8 @@ async def test_what_is_offered_again_is_in_the_ledger(server: Server) -> None:
 
 
 async def test_what_comes_while_a_recovery_waits_in_the_outbox_follows_it() -> None:
-    async with running(limits={"outbox_bytes": 16_777_216}) as server:
+    """The outbox is so large that what waits, 10 MB, is no step of the ladder: nothing is told of one."""
+    async with running(limits={"outbox_bytes": 268_435_456}) as server:
         client = await server.client()
         for number in range(4):
             await server.publish("chat:a", str(number) * 40_000)
