@@ -69,16 +69,18 @@ clean:
 	find monitor tui tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable .
+	@echo "installing into $(VENV) (first run, about a minute)"
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[test,binary]'
+	@echo "installing into $(VENV), with what the tests need (first run, a minute or two)"
+	@$(INSTALL) --editable '.[test,binary]'
 	@touch $@ $(VENV)/run.stamp
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "lanecast needs Python 3.11 or newer; set PYTHON=/path/to/it" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # The page is tested in a real browser. Debian's needs root to install; without it, say what to do.
 chromium:

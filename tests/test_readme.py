@@ -1,0 +1,100 @@
+"""The README's programs, run as they are pasted: only the address and the channel are each test's own."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser
+
+from monitor.webhook import sign
+from tests.browser import PATIENCE_MS
+from tests.process import Process
+from tests.sdk.test_javascript import load_sdk
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+SALE = {"sold": 7}
+PATIENCE_SECONDS = PATIENCE_MS / 1_000
+SECRET = "0123456789abcdef"
+
+
+def programs(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+ON_ASYNCIO, ON_TRIO, RECEIVER = programs("python")
+(IN_A_BROWSER,) = programs("js")
+
+
+@contextmanager
+def running(program: str) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def viewer_of(process: Process, channel: str, program: str) -> str:
+    address = process.address.removeprefix("http://")
+    return program.replace("127.0.0.1:8000", address).replace("dashboard:sales", channel)
+
+
+def publish_once_somebody_listens(process: Process, channel: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while channel not in process.api("channels", pattern=channel)["channels"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert process.publish(channel, SALE) == {}
+
+
+@pytest.mark.parametrize(
+    ("program", "channel"),
+    [(ON_ASYNCIO, "dashboard:asyncio"), (ON_TRIO, "dashboard:trio")],
+    ids=["on asyncio", "on Trio"],
+)
+def test_viewer_in_python_prints_what_is_published(process: Process, program: str, channel: str) -> None:
+    with running(viewer_of(process, channel, program)) as viewer:
+        publish_once_somebody_listens(process, channel)
+        assert viewer.stdout
+        assert viewer.stdout.readline() == f"{SALE}\n"
+
+
+def test_viewer_in_a_browser_prints_what_is_published(browser: Browser, process: Process) -> None:
+    channel = "dashboard:browser"
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{process.address}/static/icon.svg")
+        load_sdk(page)
+        with page.expect_console_message(timeout=PATIENCE_MS) as printed:
+            page.evaluate(f"() => {{ {viewer_of(process, channel, IN_A_BROWSER)} }}")
+            publish_once_somebody_listens(process, channel)
+        assert printed.value.args[0].json_value() == SALE
+
+
+def test_receiver_of_alerts_takes_what_is_signed_and_of_now_and_nothing_else() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as freed:
+        port = freed.getsockname()[1]
+    body = b'{"event":"raised"}'
+
+    def post(body: bytes, sent: float, secret: str) -> int:
+        headers = {
+            "Lanecast-Timestamp": str(int(sent)),
+            "Lanecast-Signature": sign(secret, str(int(sent)), body),
+        }
+        transport = httpx.HTTPTransport(retries=8)
+        with httpx.Client(transport=transport, timeout=PATIENCE_SECONDS) as client:
+            return client.post(f"http://127.0.0.1:{port}", content=body, headers=headers).status_code
+
+    with running(RECEIVER.replace("9000", str(port))) as receiver:
+        assert post(body, time.time(), SECRET) == 204
+        assert post(body, time.time(), SECRET[::-1]) == 403
+        assert post(body, time.time() - 301, SECRET) == 403
+        assert receiver.stdout
+        assert [receiver.stdout.readline() for _ in range(3)] == [f"{body.decode()}\n"] + ["refused\n"] * 2
