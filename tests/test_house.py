@@ -1,4 +1,5 @@
 import ast
+import json
 import os
 import re
 import shutil
@@ -8,12 +9,14 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import httpx
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from monitor.config import Settings
+from tests.process import Process
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for package in ("monitor", "tui") for path in (ROOT / package).rglob("*.py"))
@@ -124,6 +127,20 @@ def test_what_the_dockerfile_copies_exists_and_is_let_through() -> None:
     assert "monitor" in sources
     assert all((ROOT / name).exists() for name in sources)
     assert {f"!{name}" for name in sources} <= set(instructions("Dockerfile.dockerignore"))
+
+
+def test_the_containers_health_check_asks_whether_the_server_is_ready(process: Process) -> None:
+    lines = "\n".join(instructions("Dockerfile"))
+    (check,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", lines, flags=re.MULTILINE)
+    _, *arguments = json.loads(check)
+    port = str(httpx.URL(process.address).port)
+
+    def status(of: str) -> int:
+        given = [text.replace("8000", port).replace("/readyz", of) for text in arguments]
+        surroundings = {"http_proxy": "http://0.0.0.0:1"}
+        return subprocess.run([sys.executable, *given], env=surroundings, check=False).returncode
+
+    assert (status("/readyz"), status("/nothing")) == (0, 1)
 
 
 def test_the_unit_waits_for_the_drain_and_has_a_descriptor_for_each_connection() -> None:
