@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from monitor.config import Settings
+from tests.audit import read_pins
 from tests.process import Process
 
 ROOT = Path(__file__).parent.parent
@@ -42,20 +43,13 @@ def test_module_says_what_it_decides_in_few_lines(path: Path) -> None:
         assert len(docstring.splitlines()) <= LONGEST_MODULE_DOCSTRING_LINES
 
 
-def pins() -> dict[str, Version]:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    return {
-        canonicalize_name(name): Version(version) for name, version in (line.split("==") for line in lines)
-    }
-
-
 def test_every_requirement_is_pinned_and_from_no_named_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     for text in project["dependencies"] + extras["test"] + extras["binary"]:
         requirement = Requirement(text)
         if requirement.name != project["name"]:
-            assert pins()[canonicalize_name(requirement.name)] in requirement.specifier
+            assert read_pins()[canonicalize_name(requirement.name)] in requirement.specifier
 
 
 def needed(requirement: Requirement, found: dict[str, Version]) -> None:
@@ -80,7 +74,7 @@ def test_everything_that_runs_here_is_of_the_pinned_version() -> None:
             found[canonicalize_name(requirement.name)] = Version(metadata.version(requirement.name))
             needed(requirement, found)
     assert len(found) > 40
-    assert {name: version for name, version in found.items() if pins().get(name) != version} == {}
+    assert {name: version for name, version in found.items() if read_pins().get(name) != version} == {}
 
 
 def test_every_test_that_the_security_page_names_exists() -> None:
