@@ -1,6 +1,7 @@
 """One channel: who is subscribed, what has gathered for the next tick, what is kept."""
 
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 
 import orjson
 
@@ -21,6 +22,16 @@ FILTERS_MAX = 256
 
 DOCUMENT_BYTES = 80
 """At most so much stands around what a publisher gave: the names of its members, its offset, a newline."""
+
+
+class Progress(Enum):
+    """How far a channel's fan-out has come."""
+
+    DONE = auto()
+    INTERRUPTED = auto()
+    """There is more to send, in another turn."""
+    WANTS_FRAMES = auto()
+    """What is left can't be sent before its frames are made."""
 
 
 class Channel:
@@ -223,20 +234,20 @@ class Channel:
                 group.push(item)
                 self.queued_bytes += item.held_bytes
 
-    def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> bool:
-        """Go on with the fan-out of every group; True once nothing is left to do."""
+    def advance(self, clock_ns: Callable[[], int], until_ns: int, done: Callable[[Item], None]) -> Progress:
+        """Go on with the fan-out of every group until the time is up."""
 
         def finish(item: Item) -> None:
             self.queued_bytes -= item.held_bytes
             done(item)
 
-        is_idle = True
+        progress = Progress.DONE
         for group in list(self._groups.values()):
             if not group.advance(clock_ns, until_ns, finish):
                 if group.wanted is None:
-                    return False
-                is_idle = False
-        return is_idle
+                    return Progress.INTERRUPTED
+                progress = Progress.WANTS_FRAMES
+        return progress
 
     def wanted_frames(self) -> list[tuple[Item, Encoding]]:
         """What its fan-out can't go on without."""

@@ -11,13 +11,13 @@ from functools import partial
 
 import trio
 
-from monitor.broadcast.channel import Channel
+from monitor.broadcast.channel import Channel, Progress
 from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.turns import SLICE_NS, Turns
 from monitor.broadcast.volunteers import Volunteers
-from monitor.config import Cadence, Settings
+from monitor.config import Cadence, Lane, Settings
 from monitor.health.health import Health
 
 THREADS = 2
@@ -36,8 +36,8 @@ class Outflow:
         self._turns = Turns()
         self._gathering: set[Channel] = set()
         self._gathered = trio.Event()
-        self._unfinished: dict[Channel, None] = {}
-        """Those with a fan-out to go on with; within a lane the first has the next turn."""
+        self._unfinished: dict[Lane, dict[Channel, None]] = {}
+        """Those with a fan-out to go on with, by lane; the first of a lane has its next turn."""
         self._interrupted = trio.Event()
         self._framing: set[Channel] = set()
         """Those whose fan-out waits for a frame."""
@@ -53,7 +53,7 @@ class Outflow:
 
     def is_busy(self, channel: Channel) -> bool:
         """Whether a fan-out of the channel is under way."""
-        return channel in self._unfinished or channel in self._framing
+        return channel in self._unfinished.get(channel.lane, ()) or channel in self._framing
 
     def send(self, channel: Channel, publications: list[Publication]) -> None:
         """Send publications with the channel's next tick, or now if the channel has none."""
@@ -99,17 +99,17 @@ class Outflow:
 
     def _go_on(self, channel: Channel) -> None:
         """Let the channel have a slice; what is left has its turn later."""
-        if channel.advance(self._clock_ns, self._clock_ns() + SLICE_NS, self._finish):
-            return
-        if wanted := channel.wanted_frames():
-            self._framing.add(channel)
-            self._nursery.start_soon(self._make_frames, wanted, partial(self._resume, channel))
-        else:
+        progress = channel.advance(self._clock_ns, self._clock_ns() + SLICE_NS, self._finish)
+        if progress is Progress.INTERRUPTED:
             self._resume(channel)
+        elif progress is Progress.WANTS_FRAMES:
+            self._framing.add(channel)
+            wanted = channel.wanted_frames()
+            self._nursery.start_soon(self._make_frames, wanted, partial(self._resume, channel))
 
     def _resume(self, channel: Channel) -> None:
         self._framing.discard(channel)
-        self._unfinished[channel] = None
+        self._unfinished.setdefault(channel.lane, {})[channel] = None
         self._interrupted.set()
 
     def _finish(self, item: Item) -> None:
@@ -153,7 +153,11 @@ class Outflow:
                 self._interrupted = trio.Event()
 
     def _take_turn(self) -> None:
-        lane = self._turns.next({channel.lane for channel in self._unfinished}, self._clock_ns())
-        channel = next(channel for channel in self._unfinished if channel.lane is lane)
-        del self._unfinished[channel]
+        lane = self._turns.next(self._unfinished, self._clock_ns())
+        assert lane is not None, "somebody waits"
+        channels = self._unfinished[lane]
+        channel = next(iter(channels))
+        del channels[channel]
+        if not channels:
+            del self._unfinished[lane]
         self._go_on(channel)
