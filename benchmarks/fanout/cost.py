@@ -79,6 +79,7 @@ class Contender:
 
     def _turn(self, size: int, count: int) -> tuple[float, list[float]]:
         self.load.reset()
+        self.load.attend()
         before = self.server.cpu_seconds()
         self.send(size, count, self.per_second)
         expected = count // self.in_one * self.clients

@@ -51,6 +51,10 @@ class Load:
     def reset(self) -> None:
         self.child.ask("reset")
 
+    def attend(self) -> None:
+        """Poll without sleeping until what is expected next is there."""
+        self.child.ask("attend")
+
     def expect(self, messages: int, limit_seconds: float = 20.0) -> int:
         """Wait until so many messages came in all; how many did."""
         answer = self.child.ask_json(f"expect {messages} {limit_seconds * 1_000:.0f}", limit_seconds + 5)
