@@ -3,6 +3,7 @@
 Progress goes to standard error and only to a terminal; standard output is the result alone.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -117,7 +118,7 @@ def _check_writable(file: Path) -> None:
 def _write(found: "Report", page: Path, data: Path) -> None:
     import msgspec
 
-    from monitor.probe.analysis import analyze_report
+    from monitor.probe.diagnosis import analyze_report
     from monitor.probe.document import document
 
     assert found.load is not None
@@ -151,7 +152,7 @@ def analyze(source: str | None, seconds: int, as_json: bool, **given: Any) -> in
 
     REPORT is what lanecast probe --json printed, or --full wrote as JSON. A server, by default the one
     here, is watched through its operator interface; nothing is published, and nothing is said that was
-    not seen. Exit 0 if nothing limits it.
+    not seen; of what is late without a cause that shows, it says so. Exit 0 if nothing limits it.
 
     \b
     Examples:
@@ -161,15 +162,17 @@ def analyze(source: str | None, seconds: int, as_json: bool, **given: Any) -> in
     import orjson
 
     from monitor.probe.analysis import analyze as analyze_observation
-    from monitor.probe.analysis import analyze_report
+    from monitor.probe.diagnosis import analyze_report
     from monitor.probe.report import read_report
     from monitor.probe.text import analysis_text
 
+    troubles: Sequence[str] = ()
     if source is None or "://" in source:
         findings = analyze_observation(_observed(source, seconds, given))
     else:
-        findings = analyze_report(read_report(Path(source)))
-    click.echo(orjson.dumps(findings) if as_json else analysis_text(findings))
+        report = read_report(Path(source))
+        findings, troubles = analyze_report(report), report.troubles
+    click.echo(orjson.dumps(findings) if as_json else analysis_text(findings, troubles))
     return 1 if findings else 0
 
 

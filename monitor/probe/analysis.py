@@ -6,19 +6,15 @@ judged as a live server is.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from monitor.config import Lane
 from monitor.probe.documents import ConnectionRow
 from monitor.probe.finding import Finding
-from monitor.probe.lateness import deliveries, find_late_kinds
+from monitor.probe.lateness import CPU_LIMIT_PERCENT, deliveries, find_late_kinds
 from monitor.probe.observation import Observation
-from monitor.probe.report import Limit, Load, Report
 
 DEPTH_LIMIT = 100
 """Messages that wait in a lane, as for the alert."""
-CPU_LIMIT_PERCENT = 85.0
-"""Of a core, in every second: one event loop has no more than a core."""
 STARVED_SECONDS = 1.0
 """Until what waits in a lane would have left, while the lanes before it take more than it does."""
 FEED_WEIGHT = 1_000.0
@@ -30,42 +26,6 @@ def analyze(observation: Observation) -> list[Finding]:
     """What limits the server, the worst first; empty if nothing can be shown to."""
     found = [finding for rule in RULES for finding in rule(observation)]
     return sorted(found, key=lambda finding: (-finding.weight, finding.cause, finding.sentence))
-
-
-def analyze_report(report: Report) -> list[Finding]:
-    """What limits the server of a report: at rest, and then under the load of a long test.
-
-    What broke by the probe's own doing says nothing about the server.
-    """
-    found = analyze(report.observation)
-    if (load := report.load) is None or load.knee.limit not in (Limit.THRESHOLD, Limit.CONNECTIONS):
-        return found
-    known = {finding.cause for finding in found}
-    more = [*find_closed_door(load), *analyze(load.observation)]
-    where = f"with {load.knee.broken_at} clients: "
-    return found + [
-        replace(finding, sentence=where + finding.sentence) for finding in more if finding.cause not in known
-    ]
-
-
-def find_closed_door(load: Load) -> Iterator[Finding]:
-    """Clients that a bound of the server kept out."""
-    if load.knee.limit is not Limit.CONNECTIONS:
-        return
-    step = max(load.ramp, key=lambda step: sum(step.failures.values()) + sum(step.cut.values()))
-    lost = sum(step.failures.values()) + sum(step.cut.values())
-    yield Finding(
-        "connections",
-        "a bound on clients was reached before any promise broke",
-        [
-            load.knee.reason,
-            *(f"{cause}: {count} clients" for cause, count in (step.failures | step.cut).items()),
-        ],
-        "limits.connections, limits.connections_per_address, limits.handshakes_per_second,"
-        " or the descriptors that the server's process may have",
-        f"room for the {lost} clients that were turned away",
-        lost / max(1, step.clients),
-    )
 
 
 def find_broken_feeds(seen: Observation) -> Iterator[Finding]:

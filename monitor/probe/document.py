@@ -24,6 +24,10 @@ _PAGE = """<!doctype html>
 hand, on the probe's own clock.</p>
 {sections}</main></body></html>
 """
+_HOW = (
+    '<p class="soft">Every client subscribes to a channel of each kind, and each kind is published four times'
+    " a second. Clients are too many once more than a tenth of a kind's events come late, twice.</p>"
+)
 _STYLE = Path(__file__).with_name("document.css")
 
 
@@ -33,7 +37,7 @@ def document(report: Report, load: Load, findings: Sequence[Finding]) -> str:
     sections = [
         _section("What it found", _verdict(report), f"<p>{escape(knee_text(load.knee))}</p>"),
         _section("What limits it", _findings(findings)),
-        _section("More and more clients", _promises(load), _server(load), _steps(_ramp(load))),
+        _section("More and more clients", _HOW, _promises(load), _server(load), _steps(_ramp(load))),
         _section("Beside those who do harm", _villains(load), _steps([*load.villains, load.wave.step])),
         _section("All at once", _wave(load)),
         _section("Every kind, at rest", _table(COLUMNS, map(cells, report.kinds))),
@@ -76,14 +80,14 @@ def _ramp(load: Load) -> list[Step]:
 
 
 def _promises(load: Load) -> str:
-    """Each kind's p99 as a share of what was promised."""
+    """What the slowest tenth of each kind took, as a share of what was promised."""
     series: dict[str, list[Point]] = {}
     for step in _ramp(load):
         for kind in step.kinds:
             if (share := share_percent(kind)) is not None:
                 series.setdefault(kind.kind, []).append((step.clients, share))
     worst = dict(sorted(series.items(), key=lambda item: -max(share for _, share in item[1])))
-    title = "p99 of the threshold, in percent, over the number of clients"
+    title = "p90 of the threshold, in percent, over the number of clients"
     knee = load.knee.clients or None
     return _figure(title, lines(title, worst, across="clients", limit=100, knee=knee, is_log=True))
 
@@ -109,7 +113,7 @@ def _server(load: Load) -> str:
 def _villains(load: Load) -> str:
     worst = [(step.name, worst_kind(step)) for step in (*load.villains, load.wave.step)]
     shares = [(name, (share_percent(kind) if kind else None) or 0.0) for name, kind in worst]
-    title = "p99 of the worst kind, in percent of its threshold"
+    title = "p90 of the worst kind, in percent of its threshold"
     return _figure(title, bars(title, shares, limit=100))
 
 

@@ -1,6 +1,6 @@
 """How many clients a server bears: which number is tried next, and when the answer is known.
 
-Doubling finds the order, halving what lies between the last that held and the first that did not.
+Four times as many find the order, halving what lies between the last that held and the first that did not.
 A number breaks only if it breaks twice: one slow second of a machine is no limit of a server.
 """
 
@@ -8,6 +8,8 @@ from monitor.probe.report import Knee, Limit, Step
 from monitor.probe.verdict import fault_of
 
 FIRST_CLIENTS = 50
+GROWTH = 4
+"""Times, as long as nothing breaks: each number takes seconds, and most of them say nothing."""
 CLOSE_ENOUGH = 0.15
 """Between the last number that held and the first that did not, as a share of the latter."""
 
@@ -44,7 +46,7 @@ class Ramp:
         self._is_doubted = False
         if fault is None:
             self._held = max(self._held, clients)
-            self._next = min(2 * clients, self._limit)
+            self._next = min(GROWTH * clients, self._limit)
             return False
         self._broke, self._fault = clients, fault
         return True

@@ -1,10 +1,10 @@
-"""Why kinds are late: the stage that takes their time, and the setting behind it.
+"""Why kinds are late: the setting that accounts for most of their time, by the stages that are stamped.
 
-Only what is late on the mean has a cause that a setting mends; what the figures do not show, no
-rule says.
+A busy machine makes every stage longer and no setting, so a setting is blamed for as much as it takes
+by itself and no more. What is late by more than the settings explain is said to be just that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from monitor.probe.documents import ChannelRow, Kind, LaneName, Stage
@@ -14,13 +14,25 @@ from monitor.probe.observation import Observation
 WARNING_SHARE = 0.8
 """Of a threshold."""
 MEAN_SHARE = 0.4
-"""Of a threshold, for the mean: below it the late ones are outliers, and no setting is their cause."""
+"""Of a threshold, for the mean."""
 COUNT_MIN = 5
 """Publications in the last 10 s, below which their latency says nothing."""
-JOURNAL_SHARE = 0.5
-"""Of a mean latency, for the commit to be its cause."""
+EXPLAINED_SHARE = 0.5
+"""Of a mean latency, beyond which what explains so much of it is its cause."""
+SUBSCRIBER_MS = 0.1
+"""Of a fan-out, for one of them: several times what it takes. Where it is more, it is not their number."""
+CPU_LIMIT_PERCENT = 85.0
+"""Of a core, in every second: one event loop has no more than a core."""
+UNEXPLAINED_WEIGHT = 0.5
+"""What no setting mends comes last."""
 GATHERED = ("normal", "low")
 """Lanes whose publications may wait for a tick."""
+STAGES: dict[Stage, str] = {
+    "receive_ms": "from the venue's socket to publish",
+    "wait_ms": "waiting for its turn",
+    "encode_ms": "making its frames",
+    "write_ms": "writing to its subscribers",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,11 @@ class Late:
         return sum(self.stages.values())
 
     @property
+    def is_lasting(self) -> bool:
+        """Late on the mean: else a few outliers are, which no setting causes."""
+        return self.mean_ms > MEAN_SHARE * self.threshold_ms
+
+    @property
     def weight(self) -> float:
         return self.p99_ms / self.threshold_ms
 
@@ -51,47 +68,55 @@ class Late:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    explained_ms: float
+    """Of the mean latency."""
+    finding: Finding
+
+
 def find_late_kinds(seen: Observation) -> Iterator[Finding]:
-    """The stage that makes kinds late; what they share is told once, by the worst of them."""
+    """Why kinds are late; what they share is told once, by the worst of them."""
+    late = [one for kind in seen.health[-1]["kinds"] if (one := measured(kind)) and _is_late(one)]
     worst: dict[str, Finding] = {}
-    late = [one for kind in seen.health[-1]["kinds"] if (one := _late(kind)) is not None]
     for one in sorted(late, key=lambda one: (-one.weight, one.kind)):
-        if (finding := _explain(seen, one)) is not None:
-            worst.setdefault(finding.cause, finding)
+        finding = explain(seen, one)
+        worst.setdefault(finding.cause, finding)
     yield from worst.values()
 
 
-def _late(kind: Kind) -> Late | None:
+def measured(kind: Kind) -> Late | None:
+    """What a server measured of a kind; None if that says nothing, or nothing is promised."""
     window, threshold_ms = kind["last_10s"], kind["threshold_ms"]
     p99_ms, stages, count = window["p99_ms"], window["stages"], window["count"]
     if threshold_ms is None or p99_ms is None or stages is None or count < COUNT_MIN:
         return None
-    late = Late(kind["kind"], kind["lane"], threshold_ms, p99_ms, count, stages)
-    is_late = p99_ms > WARNING_SHARE * threshold_ms and late.mean_ms > MEAN_SHARE * threshold_ms
-    return late if is_late else None
+    return Late(kind["kind"], kind["lane"], threshold_ms, p99_ms, count, stages)
 
 
-def _explain(seen: Observation, late: Late) -> Finding | None:
-    match max(late.stages, key=late.stages.__getitem__):
-        case "encode_ms":
-            return _heavy_compressor(seen, late)
-        case "write_ms":
-            return _wide_channel(seen, late)
-        case "wait_ms":
-            return _slow_journal(seen, late) or _long_tick(seen, late) or _wide_channel(seen, late)
-        case _:
-            return None
+def _is_late(one: Late) -> bool:
+    return one.p99_ms > WARNING_SHARE * one.threshold_ms and one.is_lasting
 
 
-def _long_tick(seen: Observation, late: Late) -> Finding | None:
+def explain(seen: Observation, late: Late) -> Finding:
+    """The cause that accounts for most of a kind's lateness, or that none does."""
+    causes = [cause for rule in RULES if (cause := rule(seen, late)) is not None]
+    best = max(causes, key=lambda cause: cause.explained_ms, default=None)
+    if late.is_lasting and best is not None and best.explained_ms > EXPLAINED_SHARE * late.mean_ms:
+        return best.finding
+    return _busy_machine(seen, late) or _unexplained(late)
+
+
+def _long_tick(seen: Observation, late: Late) -> Cause | None:
+    """Of a tick a publication waits half on average, whatever else it waits for."""
     if late.lane not in GATHERED:
         return None
     tick_ms = seen.health[-1]["tuning"]["cadence"]["tick_ms"]
-    wait_ms = late.stages["wait_ms"]
-    if tick_ms < MEAN_SHARE * late.threshold_ms or not tick_ms / 4 <= wait_ms <= 1.5 * tick_ms:
-        return None
+    explained_ms = min(late.stages["wait_ms"], tick_ms / 2)
     wanted = max(1, round(late.threshold_ms / 5))
-    return Finding(
+    if wanted >= tick_ms:
+        return None
+    finding = Finding(
         "tick",
         f"{late.kind} waits for its tick: {tick_ms} ms is long beside {late.threshold_ms:g} ms",
         [
@@ -99,12 +124,13 @@ def _long_tick(seen: Observation, late: Late) -> Finding | None:
             f"tick_ms is {tick_ms}: a publication waits {tick_ms / 2:g} ms for it on average",
         ],
         f"tick_ms = {wanted} (or preset = realtime)",
-        f"a wait of about {wanted / 2:g} ms in place of {wait_ms:.1f} ms, in more and smaller frames",
+        f"about {wanted / 2:g} ms of waiting in place of {explained_ms:.1f} ms, in more and smaller frames",
         late.weight,
     )
+    return Cause(explained_ms, finding)
 
 
-def _heavy_compressor(seen: Observation, late: Late) -> Finding | None:
+def _heavy_compressor(seen: Observation, late: Late) -> Cause | None:
     last = seen.health[-1]
     deflate = next((one for one in last["encodings"] if one["encoding"] == "deflate"), None)
     cadence = last["tuning"]["cadence"]
@@ -112,7 +138,7 @@ def _heavy_compressor(seen: Observation, late: Late) -> Finding | None:
         return None
     encode_ms = late.stages["encode_ms"]
     is_hard = cadence["compression_level"] > 1
-    return Finding(
+    finding = Finding(
         "compressor",
         f"making the frames of {late.kind} takes {encode_ms:.1f} ms of its {late.mean_ms:.1f} ms",
         [
@@ -126,34 +152,34 @@ def _heavy_compressor(seen: Observation, late: Late) -> Finding | None:
         + ("somewhat longer frames" if is_hard else f"{deflate['ratio'] or 1:g} times the bytes"),
         late.weight,
     )
+    return Cause(encode_ms, finding)
 
 
-def _wide_channel(seen: Observation, late: Late) -> Finding | None:
-    """The channel of the kind's lane with the most deliveries, if it makes up most of them."""
+def _wide_channel(seen: Observation, late: Late) -> Cause | None:
+    """The channel of the kind's lane with the most deliveries, by what it takes to reach all of them."""
     rows = [row for row in seen.channels if row["lane"] == late.lane and deliveries(row)]
-    if not rows:
+    wanted_ms = MEAN_SHARE * late.threshold_ms
+    if not rows or not late.mean_ms:
         return None
     widest = max(rows, key=lambda row: (deliveries(row), row["channel"]))
-    total = sum(deliveries(row) for row in seen.channels)
-    if deliveries(widest) < total / 2:
-        return None
-    mean_ms = late.mean_ms
-    fitting = max(1, int(widest["subscribers"] * late.threshold_ms / 2 / mean_ms))
+    subscribers, write_ms = widest["subscribers"], late.stages["write_ms"]
+    fitting = max(1, int(subscribers * min(1.0, wanted_ms / late.mean_ms)))
     namespace = widest["channel"].removeprefix("$").partition(":")[0]
-    return Finding(
+    finding = Finding(
         "channel",
         f"{widest['channel']} has more subscribers than one fan-out reaches in time",
         [
             late.figures,
-            f"{widest['subscribers']} subscribers at {widest['rate']:g} publications/s are"
-            f" {deliveries(widest):.0f} of the {total:.0f} deliveries/s;"
-            f" {mean_ms * 1000 / widest['subscribers']:.0f} µs a subscriber",
+            f"{subscribers} subscribers at {widest['rate']:g} publications/s are"
+            f" {deliveries(widest):.0f} of {sum(map(deliveries, seen.channels)):.0f} deliveries/s;"
+            f" writing takes {write_ms * 1000 / subscribers:.0f} µs a subscriber",
         ],
         f"namespaces.{namespace}.subscriber_limit = {fitting} and another server for the others,"
         f" or a longer kinds.{late.kind}.threshold_ms",
-        f"a mean of about {late.threshold_ms / 2:g} ms in place of {mean_ms:.1f} ms",
+        f"a mean of about {wanted_ms:g} ms in place of {late.mean_ms:.1f} ms",
         late.weight,
     )
+    return Cause(min(write_ms, subscribers * SUBSCRIBER_MS), finding)
 
 
 def deliveries(row: ChannelRow) -> float:
@@ -161,22 +187,53 @@ def deliveries(row: ChannelRow) -> float:
     return float((row["rate"] or 0) * row["subscribers"])
 
 
-def _slow_journal(seen: Observation, late: Late) -> Finding | None:
+def _slow_journal(seen: Observation, late: Late) -> Cause | None:
     journal = seen.health[-1]["journal"]
-    commit_ms = journal["commit_p50_ms"]
-    p99_ms = journal["commit_p99_ms"]
-    if (
-        late.lane != "immediate"
-        or commit_ms is None
-        or p99_ms is None
-        or commit_ms < JOURNAL_SHARE * late.mean_ms
-    ):
+    commit_ms, p99_ms = journal["commit_p50_ms"], journal["commit_p99_ms"]
+    if late.lane != "immediate" or commit_ms is None or p99_ms is None:
         return None
-    return Finding(
+    finding = Finding(
         "journal",
         f"{late.kind} waits for the journal's disk",
         [late.figures, f"a commit takes {commit_ms:.1f} ms, {p99_ms:.1f} ms at p99"],
         'journal.synchronous = "normal", and data_dir on a faster disk',
         f"up to {commit_ms:.1f} ms less for each order and bot event",
         late.weight,
+    )
+    return Cause(min(late.stages["wait_ms"], commit_ms), finding)
+
+
+RULES: tuple[Callable[[Observation, Late], Cause | None], ...] = (
+    _long_tick,
+    _heavy_compressor,
+    _wide_channel,
+    _slow_journal,
+)
+
+
+def _busy_machine(seen: Observation, late: Late) -> Finding | None:
+    """A loop that comes late to its turns although its process has not used up its core."""
+    last = seen.health[-1]
+    lag_ms, cpu_percent = last["loop"]["lag_p99_ms"], last["process"]["cpu_percent"]
+    if lag_ms is None or lag_ms < EXPLAINED_SHARE * late.mean_ms or cpu_percent >= CPU_LIMIT_PERCENT:
+        return None
+    return Finding(
+        "machine",
+        f"{late.kind} is late as the server itself is: its loop gets its turn up to {lag_ms:.1f} ms late",
+        [late.figures, f"the loop's lag is {lag_ms:.1f} ms at p99, at {cpu_percent:.0f} % of a core"],
+        "what else runs on the server's machine; a core of its own for the server",
+        f"up to {lag_ms:.1f} ms less for every publication",
+        late.weight,
+    )
+
+
+def _unexplained(late: Late) -> Finding:
+    stage = max(late.stages, key=late.stages.__getitem__)
+    return Finding(
+        "late",
+        f"{late.kind} is late, most of it {STAGES[stage]}: {late.stages[stage]:.1f} of {late.mean_ms:.1f} ms",
+        [late.figures],
+        "no setting accounts for it; lanecast probe --full tells with how many clients it begins",
+        "none that these figures show",
+        UNEXPLAINED_WEIGHT,
     )

@@ -16,11 +16,11 @@ import psutil
 import trio
 
 from monitor.clock import wall_ms
-from monitor.errors import PeerError
-from monitor.probe.backend import Backend, open_backend
-from monitor.probe.crowd import Crowd, Joined, Listened, allow_descriptors, mark
+from monitor.probe.backend import open_backend
+from monitor.probe.crowd import Crowd, Joined, Listened, allow_descriptors
 from monitor.probe.knee import FIRST_CLIENTS, Ramp
-from monitor.probe.observation import Observation, OnSecond, Row, observe
+from monitor.probe.observation import Observation, OnSecond, observe
+from monitor.probe.pulse import Pulse
 from monitor.probe.report import Heard, Knee, Load, Own, Report, Standing, Step, Wave
 from monitor.probe.routes import SHARED, Route, routes_of
 from monitor.probe.trial import Target, run_trial, tidy
@@ -32,9 +32,6 @@ CLIENTS = 5_000
 WAVE_CLIENTS = 1_000
 VILLAIN_CLIENTS = 200
 """Who are on the line beside a villain: well below any knee, so that what they feel is his doing."""
-ROUND_SECONDS = 0.25
-BULK_BYTES, BULK_PER_SECOND = 16_000, 20
-"""What villains are sent, or leave unread."""
 SETTLE_SECONDS = 0.3
 """After clients came or went."""
 
@@ -51,7 +48,7 @@ class Plan:
     def of(cls, seconds: int) -> "Plan":
         """For a test of so many seconds in all: a minute has steps of two."""
         step = max(1, seconds // 30)
-        return cls(max(2, seconds // 8), max(step, seconds * 2 // 5), step)
+        return cls(max(2, seconds // 8), max(step, seconds // 2), step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,11 @@ def run_full(target: Target, plan: Plan, on_second: OnSecond = lambda: None) -> 
     and ConfigError where this process may have too few sockets."""
     limit = allow_descriptors(FIRST_CLIENTS, CLIENTS)
     crowd, villains = partial(Crowd, target.door), partial(Villains, target.door)
-    with open_worker(crowd) as first, open_worker(crowd) as second, open_worker(villains) as third:
+    with (
+        open_worker(crowd) as first,
+        open_worker(crowd, gives_way=True) as second,
+        open_worker(villains, gives_way=True) as third,
+    ):
         return trio.run(_run, target, plan, Crew(first, second, third), limit, on_second)
 
 
@@ -100,50 +101,35 @@ async def run_load(target: Target, plan: Plan, crew: Crew, limit: int, report: R
     routes = [
         route for route in routes_of(kinds, target.namespaces, secrets.token_hex(4)) if not route.is_map
     ]
-    course = Course(target, plan, crew, {kind.kind: kind.threshold_ms for kind in report.kinds})
     async with (
         open_backend(target.url, target.api_key, target.certificate_file) as backend,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(_publish, backend, routes)
-        channels = list({route.channel: route.namespace.subscriber_limit for route in routes}.items())
-        await crew.crowd.call(Crowd.invite, channels)
-        await crew.wave.call(Crowd.invite, channels)
+        pulse = Pulse(backend)
+        nursery.start_soon(pulse.publish, routes)
+        course = Course(target, plan, crew, {kind.kind: kind.threshold_ms for kind in report.kinds}, pulse)
+        rooms = {route.channel: route.namespace.subscriber_limit for route in routes}
+        await crew.crowd.call(Crowd.invite, rooms)
         climb = await course.climb(limit)
         some = max(FIRST_CLIENTS, climb.knee.clients // 2)
         bulk = next((route for route in routes if route.kind == SHARED), routes[0])
-        nursery.start_soon(_publish_bulk, backend, bulk)
+        nursery.start_soon(pulse.publish_bulk, _bulk_channel(bulk), bulk.kind)
         villains = await course.suffer(_bulk_channel(bulk), min(VILLAIN_CLIENTS, some))
-        wave = await course.be_stormed(min(WAVE_CLIENTS, some), villains[0].clients)
+        listening = villains[0].clients
+        await crew.wave.call(Crowd.invite, rooms_beside(rooms, listening))
+        wave = await course.be_stormed(min(WAVE_CLIENTS, some), listening)
         nursery.cancel_scope.cancel()
         await tidy(backend, routes)
     return Load(climb.steps, climb.knee, villains, wave, climb.observation)
 
 
+def rooms_beside(rooms: Mapping[str, int], clients: int) -> dict[str, int]:
+    """The channels in which others are subscribed already, with the room that is left (0: without bound)."""
+    return {channel: room and room - clients for channel, room in rooms.items() if not 0 < room <= clients}
+
+
 def _bulk_channel(route: Route) -> str:
     return f"{route.channel}-bulk"
-
-
-async def _publish(backend: Backend, routes: Sequence[Route]) -> None:
-    """Every kind once a round, without end; a refusal shows in what is not heard."""
-    while True:
-        began = trio.current_time()
-        for route in routes:
-            await _try(backend, route.channel, {"mark": mark(route.kind)}, route.kind)
-        await trio.sleep_until(began + ROUND_SECONDS)
-
-
-async def _publish_bulk(backend: Backend, route: Route) -> None:
-    while True:
-        await _try(backend, _bulk_channel(route), {"bulk": "x" * BULK_BYTES}, route.kind)
-        await trio.sleep(1 / BULK_PER_SECOND)
-
-
-async def _try(backend: Backend, channel: str, data: Row, kind: str) -> None:
-    try:
-        await backend.publish(channel, data, kind)
-    except PeerError:
-        return
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +150,7 @@ class Course:
     plan: Plan
     crew: Crew
     thresholds: Mapping[str, float | None]
+    pulse: Pulse
 
     async def climb(self, limit: int) -> Climb:
         """More clients until something breaks twice; then between the last that held and that."""
@@ -214,7 +201,8 @@ class Course:
     async def measure(self, name: str, joined: Joined) -> tuple[Step, Observation]:
         """One step, with these clients on the line."""
         await trio.sleep(SETTLE_SECONDS)
-        psutil.cpu_percent()
+        used_percent()
+        self.pulse.take_lag_ms()
         seconds = self.plan.step_seconds
         heard: list[Listened] = []
 
@@ -225,13 +213,20 @@ class Course:
             nursery.start_soon(listen)
             seen = await observe(operator, seconds)
         (listened,) = heard
-        own = Own(listened.cpu_percent, listened.lag_ms, psutil.cpu_percent())
+        lag_ms = round(listened.lag_ms + self.pulse.take_lag_ms(), 3)
+        own = Own(listened.cpu_percent, lag_ms, used_percent())
         kinds = [
-            heard_of(kind, latencies, self.thresholds.get(kind), listened.lag_ms)
+            heard_of(kind, latencies, self.thresholds.get(kind), lag_ms)
             for kind, latencies in listened.latencies_ms.items()
         ]
         step = Step(name, joined.clients, joined.failures, listened.cut, kinds, _standing(seen), own)
         return step, seen
+
+
+def used_percent() -> float:
+    """Of all cores since this was last asked, but for what gives way to others (`nice`)."""
+    spent = psutil.cpu_times_percent()
+    return round(100 - spent.idle - spent.nice - getattr(spent, "iowait", 0.0), 1)
 
 
 def heard_of(kind: str, latencies_ms: Sequence[float], threshold_ms: float | None, lag_ms: float) -> Heard:
@@ -239,14 +234,16 @@ def heard_of(kind: str, latencies_ms: Sequence[float], threshold_ms: float | Non
     bound = float("inf") if threshold_ms is None else threshold_ms
     late = sum(latency > bound for latency in latencies_ms)
     surely = sum(latency - lag_ms > bound for latency in latencies_ms)
+    shares = quantiles([latencies_ms[0], *latencies_ms], n=100, method="inclusive")
     return Heard(
         kind,
         threshold_ms,
         len(latencies_ms),
         surely,
         late - surely,
-        _median(latencies_ms),
-        round(quantiles([latencies_ms[0], *latencies_ms], n=100, method="inclusive")[-1], 3),
+        round(shares[49], 3),
+        round(shares[89], 3),
+        round(shares[98], 3),
         round(latencies_ms[-1], 3),
     )
 

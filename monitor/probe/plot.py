@@ -39,10 +39,17 @@ class Scale:
 
     def ticks(self) -> list[float]:
         if not self.is_log:
-            return [self.high * part / 4 for part in range(5)]
+            step = round_step(self.high / 5)
+            return [step * number for number in range(int(self.high / step + 1e-9) + 1)]
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         ticks = [digit * 10.0**power for power in powers for digit in _TICKS]
         return [tick for tick in ticks if self.low <= tick <= self.high] or [self.low, self.high]
+
+
+def round_step(least: float) -> float:
+    """The next number of the form 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(digit * power for digit in (*_TICKS, 10) if digit * power >= least * (1 - 1e-9))
 
 
 def lines(

@@ -60,6 +60,7 @@ class Heard:
     doubtful: int
     """Over the threshold, but by less than that."""
     p50_ms: float
+    p90_ms: float
     p99_ms: float
     worst_ms: float
 
@@ -83,9 +84,9 @@ class Own:
     cpu_percent: float
     """Of a core, the process that listens."""
     lag_ms: float
-    """What a message may have waited for that process, in 99 of 100 turns at most."""
+    """How late it was with publishing and hearing, each in 9 of 10 turns at most."""
     machine_percent: float
-    """Of all cores of the probe's machine, whoever used them."""
+    """Of all cores of the probe's machine, whoever used them; but for who gives way to others."""
 
 
 @dataclass(frozen=True, slots=True)

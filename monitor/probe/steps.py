@@ -6,8 +6,8 @@ from monitor.probe.report import Heard, Step
 
 
 def share_percent(kind: Heard) -> float | None:
-    """Its p99 beside its threshold; None where nothing is promised."""
-    return None if kind.threshold_ms is None else 100 * kind.p99_ms / kind.threshold_ms
+    """The slowest tenth, by which a step is judged, beside the threshold; None where nothing is promised."""
+    return None if kind.threshold_ms is None else 100 * kind.p90_ms / kind.threshold_ms
 
 
 def worst_kind(step: Step) -> Heard | None:
@@ -27,6 +27,7 @@ _COLUMNS: dict[str, Callable[[Step], str]] = {
     "not in": lambda step: str(sum(step.failures.values())),
     "cut": lambda step: str(sum(step.cut.values())),
     "worst kind": _worst(lambda kind: kind.kind),
+    "p90 ms": _worst(lambda kind: f"{kind.p90_ms:.1f}"),
     "p99 ms": _worst(lambda kind: f"{kind.p99_ms:.1f}"),
     "promised": _worst(lambda kind: f"{kind.threshold_ms:g}"),
     "server CPU %": lambda step: f"{step.server.cpu_percent:.0f}",
@@ -38,7 +39,7 @@ _COLUMNS: dict[str, Callable[[Step], str]] = {
     "machine %": lambda step: f"{step.own.machine_percent:.0f}",
 }
 WIDE = tuple(_COLUMNS)
-BRIEF = ("step", "clients", "worst kind", "p99 ms", "promised", "server CPU %", "probe CPU %", "probe lag ms")
+BRIEF = ("step", "clients", "worst kind", "p90 ms", "promised", "server CPU %", "probe CPU %", "probe lag ms")
 """Those for which a terminal has room."""
 
 

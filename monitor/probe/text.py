@@ -7,10 +7,13 @@ from monitor.probe.report import Delivered, Knee, Limit, Load, Report
 from monitor.probe.steps import BRIEF, step_rows
 
 
-def analysis_text(findings: Sequence[Finding]) -> str:
-    """The findings, ranked, each with what it rests on and what to do about it."""
+def analysis_text(findings: Sequence[Finding], troubles: Sequence[str] = ()) -> str:
+    """The findings, ranked, each with what it rests on and what to do; else what a report found wrong."""
     if not findings:
-        return "nothing that was observed limits this server"
+        reasons = (f"\n- {trouble}" for trouble in troubles)
+        return "nothing that was observed limits this server" + "".join(
+            ["; it is not healthy for another reason:", *reasons] if troubles else ()
+        )
     return "\n\n".join("\n".join(_finding(rank, one)) for rank, one in enumerate(findings, 1))
 
 

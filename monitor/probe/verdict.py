@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from monitor.probe.analysis import CPU_LIMIT_PERCENT, DEPTH_LIMIT, FEED_WEIGHT, analyze
+from monitor.probe.analysis import DEPTH_LIMIT, FEED_WEIGHT, analyze
+from monitor.probe.lateness import CPU_LIMIT_PERCENT
 from monitor.probe.report import Delivered, Heard, Limit, Load, Report, Step
 
 FAILED_LIMIT = 0.05
@@ -37,14 +38,19 @@ def _kind_troubles(kind: Delivered) -> Iterator[str]:
         yield f"{kind.kind}: {kind.lost} of {kind.published} did not arrive"
     if kind.repeated:
         yield f"{kind.channel}: {kind.repeated} arrived twice"
-    if _is_late(kind):
-        yield (
-            f"{kind.kind}: {kind.late} of {kind.published} took longer than {kind.threshold_ms:g} ms,"
-            f" the worst {kind.worst_ms:.1f} ms"
-        )
+    if is_late(kind):
+        yield late_words(kind)
 
 
-def _is_late(kind: Delivered) -> bool:
+def late_words(kind: Delivered) -> str:
+    """Of a kind to which something is promised: how many were late, and how late."""
+    return (
+        f"{kind.kind}: {kind.late} of {kind.published} took longer than {kind.threshold_ms or 0:g} ms,"
+        f" the worst {kind.worst_ms or 0:.1f} ms"
+    )
+
+
+def is_late(kind: Delivered) -> bool:
     """The subscriber and the server's own clock say so, or most came late: our own machine may be slow."""
     if kind.threshold_ms is None or not kind.late:
         return False
@@ -67,7 +73,7 @@ def fault_of(step: Step) -> tuple[Limit, str] | None:
         return Limit.CONNECTIONS, f"{failed} of {wanted} clients did not get in: {_causes(step.failures)}"
     if (gone := sum(step.cut.values())) > FAILED_LIMIT * wanted:
         return Limit.CONNECTIONS, f"{gone} of {wanted} clients were cut: {_causes(step.cut)}"
-    late = [kind for kind in step.kinds if kind.count >= COUNT_MIN and _late(kind) > LATE_LIMIT * kind.count]
+    late = late_kinds(step)
     if not late:
         return None
     worst = max(late, key=lambda kind: _late(kind) / kind.count)
@@ -77,6 +83,11 @@ def fault_of(step: Step) -> tuple[Limit, str] | None:
     )
     excuse = _excuse(step, late)
     return (Limit.PROBE, f"{words}, but {excuse}") if excuse else (Limit.THRESHOLD, words)
+
+
+def late_kinds(step: Step) -> list[Heard]:
+    """Those that came later than promised too often."""
+    return [kind for kind in step.kinds if kind.count >= COUNT_MIN and _late(kind) > LATE_LIMIT * kind.count]
 
 
 def _late(kind: Heard) -> int:

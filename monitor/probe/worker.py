@@ -19,6 +19,9 @@ from monitor.errors import LanecastError, PeerError
 LOOK_SECONDS = 0.02
 """Between two looks at whether something is asked."""
 
+_LESS_URGENT = 5
+"""As `nice` counts: a third of the time of a process beside it."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -55,11 +58,14 @@ class Worker:
 
 
 @contextmanager
-def open_worker(make: Callable[[], Subject]) -> Iterator[Worker]:
-    """A process with what `make` returns when it is first asked for something."""
+def open_worker(make: Callable[[], Subject], *, gives_way: bool = False) -> Iterator[Worker]:
+    """A process with what `make` returns when it is first asked for something.
+
+    One that only makes load gives way to those that measure.
+    """
     context = get_context("fork")
     here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, make), daemon=True)
+    process = context.Process(target=_work, args=(there, make, gives_way), daemon=True)
     process.start()
     there.close()
     try:
@@ -70,7 +76,8 @@ def open_worker(make: Callable[[], Subject]) -> Iterator[Worker]:
         here.close()
 
 
-def _work(pipe: Connection, make: Callable[[], Subject]) -> None:
+def _work(pipe: Connection, make: Callable[[], Subject], gives_way: bool) -> None:
+    os.nice(_LESS_URGENT if gives_way else 0)
     # Ctrl-C reaches all processes of a terminal: it is the parent's to act upon.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent, subject = os.getppid(), None

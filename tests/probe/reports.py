@@ -101,8 +101,8 @@ def step(clients: int = 100, p99_ms: float = 20.0, name: str = "ramp", **members
         "failures": {},
         "cut": {},
         "kinds": [
-            Heard("trade", 100.0, 1_000, late, 0, p99_ms / 2, p99_ms, p99_ms * 1.2),
-            Heard("order_fill", 10.0, 1_000, 0, 0, 0.7, 1 + clients / 1_000, 5.0),
+            Heard("trade", 100.0, 1_000, late, 0, p99_ms / 2, p99_ms * 0.9, p99_ms, p99_ms * 1.2),
+            Heard("order_fill", 10.0, 1_000, 0, 0, 0.7, 1.0, 1 + clients / 1_000, 5.0),
         ],
         "server": Standing(min(100.0, clients / 20), 1.0, 50_000_000 + clients * 10_000, 0, clients * 50.0),
         "own": Own(min(100.0, clients / 60), 0.5, 40.0),

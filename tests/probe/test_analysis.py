@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import ConfigError
-from monitor.probe.analysis import analyze, analyze_report
+from monitor.probe.analysis import analyze
+from monitor.probe.diagnosis import analyze_report
 from monitor.probe.document import document
 from monitor.probe.observation import Observation
-from monitor.probe.report import Knee, Limit, Report, read_report
+from monitor.probe.report import Delivered, Heard, Knee, Limit, Report, read_report
 from monitor.probe.text import analysis_text, report_text
+from monitor.probe.verdict import troubles_of
 from tests.probe.reports import channel, connection, feed, kind, load, observation, report, step
 
 LANES = ("immediate", "high", "normal", "low")
@@ -134,6 +136,78 @@ def test_what_is_in_time_on_the_mean_has_no_cause(mean_ms: float) -> None:
 def test_a_lane_without_ticks_does_not_wait_for_one() -> None:
     fill = kind("order_fill", p99_ms=16.0, wait_ms=6.0) | {"lane": "immediate", "threshold_ms": 10.0}
     assert "tick" not in {finding.cause for finding in analyze(observation(kinds=[fill]))}
+
+
+@given(st.integers(1, 200), st.floats(0, 1_000), st.floats(0, 1_000))
+def test_a_tick_is_blamed_only_if_it_accounts_for_most_of_the_time(
+    tick_ms: int, wait_ms: float, write_ms: float
+) -> None:
+    """Whatever else a machine is busy with, half a tick is what a tick costs."""
+    cadence = {"tick_ms": tick_ms, "compression_level": 0, "compression_from_bytes": 0}
+    late = kind(p99_ms=2_000.0, wait_ms=wait_ms, encode_ms=0.0, write_ms=write_ms)
+    causes = {one.cause for one in analyze(observation(kinds=[late], tuning={"cadence": cadence}))}
+    if "tick" in causes:
+        assert tick_ms > wait_ms + write_ms - 1
+    if 40 < wait_ms + write_ms < tick_ms and wait_ms > (wait_ms + write_ms) / 2 + 1:
+        assert causes == {"tick"}
+
+
+def test_a_busy_machine_is_named_and_not_the_settings_of_the_server_on_it() -> None:
+    late = kind(p99_ms=900.0, wait_ms=90.0, encode_ms=20.0, write_ms=80.0)
+    few = [channel("trades:all", 3, 20.0)]
+    busy = observation(kinds=[late], channels=few, loop={"lag_p99_ms": 180.0})
+    (found,) = analyze(busy)
+    assert found.cause == "machine"
+    assert found.evidence[1] == "the loop's lag is 180.0 ms at p99, at 5 % of a core"
+
+
+def test_what_is_late_for_no_reason_that_shows_is_said_to_be_late() -> None:
+    (found,) = analyze(observation(kinds=[kind(p99_ms=900.0, receive_ms=80.0)]))
+    assert found.cause == "late"
+    assert "most of it from the venue's socket to publish: 80.0 of 81.6 ms" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("server_p99_ms", "cause", "words"),
+    [
+        (None, "late", "trade is late, and this report can't say where"),
+        (20.0, "way", "trade is late on its way to the server, or from it"),
+    ],
+)
+def test_a_report_that_failed_for_lateness_is_never_told_that_nothing_limits_its_server(
+    server_p99_ms: float | None, cause: str, words: str
+) -> None:
+    late = Delivered("trade", "normal", "trades:probe-x", 30, 0, 0, 0, 25, 100.0, 120.0, 300.0, server_p99_ms)
+    found = report(kinds=[late])
+    assert list(troubles_of(found)) == ["trade: 25 of 30 took longer than 100 ms, the worst 300.0 ms"]
+    (first,) = analyze_report(found)
+    assert (first.cause, first.sentence) == (cause, words)
+    assert first.evidence[0] == "trade: 25 of 30 took longer than 100 ms, the worst 300.0 ms"
+
+
+def test_a_report_that_failed_for_another_reason_is_told_so() -> None:
+    found = report(troubles=["orders:probe-x is not public, and who has no token may read it"])
+    told = analysis_text(analyze_report(found), found.troubles)
+    assert told.endswith(
+        "for another reason:\n- orders:probe-x is not public, and who has no token may read it"
+    )
+
+
+def test_a_knee_is_explained_by_the_fan_out_that_it_broke() -> None:
+    """Its channel is one among many, and not most of what is sent."""
+    fill = kind("order_fill", p99_ms=21.8, lane="immediate", write_ms=9.0) | {"threshold_ms": 10.0}
+    orders = channel("orders:probe", 3_200, 4.0) | {"lane": "immediate"}
+    many = [orders, *(channel(f"trades:{name}", 3_200, 4.0) for name in "abcdef")]
+    broken = step(3_200, kinds=[Heard("order_fill", 10.0, 1_600, 1_125, 0, 12.0, 19.3, 21.8, 25.0)])
+    knee = Knee(800, 3_200, Limit.THRESHOLD, "order_fill: 1125 of 1600 took longer than 10 ms, p99 21.8 ms")
+    seen = observation(kinds=[fill], channels=many)
+    (first,) = analyze_report(report(load=load([step(800), broken], knee=knee, observation=seen)))
+    assert first.sentence == (
+        "with 3200 clients: orders:probe has more subscribers than one fan-out reaches in time"
+    )
+    unseen = load([step(800), broken], knee=knee, observation=observation(kinds=[]))
+    (unknown,) = analyze_report(report(load=unseen))
+    assert unknown.evidence == [knee.reason]
 
 
 def test_what_a_long_test_saw_under_load_is_told_after_what_is_there_at_rest() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.probe.analysis import analyze_report
+from monitor.probe.diagnosis import analyze_report
 from monitor.probe.report import read_report
 from tests.test_cli import ROOT, lanecast, serving
 

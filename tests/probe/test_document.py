@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request
 
-from monitor.probe.analysis import analyze_report
+from monitor.probe.diagnosis import analyze_report
 from monitor.probe.document import document
 from monitor.probe.report import Report
 from tests.probe.reports import load, report

@@ -9,18 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from monitor.config import DEFAULT_KINDS, Settings
 from monitor.errors import PeerError
+from monitor.probe import crowd as crowds
 from monitor.probe import load
-from monitor.probe.analysis import analyze_report
-from monitor.probe.crowd import Crowd, mark
+from monitor.probe.backend import Backend
+from monitor.probe.crowd import SWEEP_SECONDS, Crowd, mark
+from monitor.probe.diagnosis import analyze_report
 from monitor.probe.door import Door, is_of_this_machine
-from monitor.probe.load import Plan, heard_of, run_full
+from monitor.probe.load import Plan, heard_of, rooms_beside, run_full
+from monitor.probe.pulse import ROUND_SECONDS, Pulse
 from monitor.probe.report import Limit
+from monitor.probe.routes import routes_of
 from monitor.probe.text import report_text
 from monitor.probe.trial import Target
 from monitor.probe.verdict import fault_of
@@ -45,7 +51,7 @@ def clients(process: Process) -> int:
 @pytest.fixture
 def crowd(process: Process) -> Iterator[Crowd]:
     crowd = Crowd(door(process))
-    crowd.invite([(CHANNEL, 0)])
+    crowd.invite({CHANNEL: 0})
     yield crowd
     crowd.leave()
 
@@ -79,6 +85,46 @@ def test_readers_time_what_is_published_from_now_on(process: Process, crowd: Cro
     trio.run(listen)
     assert len(heard) == 30
     assert 0 < max(heard) < 1_000 * (time.monotonic() - since)
+
+
+def test_who_is_cut_is_seen_whether_he_reads_or_not(
+    process: Process, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowds, "READERS", 10)
+    count = 30
+    assert crowd.join(count).clients == count
+    users = {row["user"] for row in process.api("presence", channel=CHANNEL)["presence"].values()}
+    for user in users:
+        process.api("disconnect", user=user)
+    assert sum(crowd.listen(2 * SWEEP_SECONDS).cut.values()) == count
+
+
+def test_others_find_no_more_room_than_those_before_them_left() -> None:
+    rooms = {"message:a": 1_000, "experiment:a": 200, "trades:a": 0}
+    assert rooms_beside(rooms, 200) == {"message:a": 800, "trades:a": 0}
+
+
+@pytest.mark.trio
+async def test_every_kind_is_published_when_it_is_due_however_long_the_calls_take(
+    autojump_clock: MockClock,
+) -> None:
+    backend = SlowBackend()
+    pulse = Pulse(backend)
+    with trio.move_on_after(10 * ROUND_SECONDS - 0.01):
+        await pulse.publish(list(routes_of(("trade", "book"), Settings().namespaces, "x")))
+    assert backend.kinds == ["trade", "book"] * 9 + ["trade"]
+    assert pulse.take_lag_ms() < 1
+
+
+class SlowBackend(Backend):
+    """Answers after several rounds."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+
+    async def publish(self, channel: str, data: Any, kind: str) -> None:
+        self.kinds.append(kind)
+        await trio.sleep(3 * ROUND_SECONDS)
 
 
 def publish_three(process: Process) -> None:
@@ -124,7 +170,7 @@ def test_refusals_are_counted_by_their_cause(process: Process) -> None:
 
 def test_room_of_a_channel_is_not_overstepped(process: Process) -> None:
     crowd = Crowd(door(process))
-    crowd.invite([(CHANNEL, 3)])
+    crowd.invite({CHANNEL: 3})
     assert crowd.join(8).clients == 8
     assert clients(process) == 3
     crowd.leave()
@@ -186,7 +232,7 @@ def test_clients_speak_tls(tmp_path: Path) -> None:
     files = f'tls = {{ certificate_file = "{tls.certificate_file}", key_file = "{tls.key_file}" }}\n'
     with lanecast_process(tmp_path, files + CONFIGURATION) as process:
         crowd = Crowd(Door(process.address, sign(KEYS.operator, sub="probe"), tls.certificate_file))
-        crowd.invite([(CHANNEL, 0)])
+        crowd.invite({CHANNEL: 0})
         assert crowd.join(20).clients == 20
         crowd.leave()
 
@@ -216,6 +262,7 @@ def test_what_is_ours_is_not_the_servers() -> None:
 
 def test_whole_test_finds_a_knee_and_says_by_what(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "VILLAINS", ["resets"])
+    monkeypatch.setattr(load, "CLIENTS", 200)
     token, seconds = sign(KEYS.operator, sub="probe"), 0
     target = Target(process.address, KEYS.api, token, Settings().namespaces)
 
