@@ -31,7 +31,7 @@ def find_namespace(hub: Hub, channel: str) -> Namespace:
     try:
         return hub.namespace(channel)
     except UnknownChannel:
-        raise CommandError(protocol.UNKNOWN_CHANNEL) from None
+        raise protocol.unknown_channel(channel) from None
 
 
 def publish(

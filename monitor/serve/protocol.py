@@ -38,7 +38,6 @@ class CommandError(LanecastError):
         self.refusal = refusal
 
 
-UNKNOWN_CHANNEL = Refusal(102, "unknown channel")
 PERMISSION_DENIED = Refusal(103, "permission denied")
 METHOD_NOT_FOUND = Refusal(104, "method not found")
 ALREADY_SUBSCRIBED = Refusal(105, "already subscribed")
@@ -49,6 +48,10 @@ EXPIRED = Refusal(110, "expired")
 TOO_MANY_REQUESTS = Refusal(111, "too many requests", temporary=True)
 UNRECOVERABLE_POSITION = Refusal(112, "unrecoverable position")
 CONCURRENT_PAGINATION = Refusal(113, "concurrent pagination", temporary=True)
+
+
+def unknown_channel(channel: str) -> CommandError:
+    return CommandError(Refusal(102, f"unknown channel: the settings have no namespace for {channel!r}"))
 
 
 def bad_request(message: str) -> CommandError:

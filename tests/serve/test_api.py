@@ -62,7 +62,8 @@ async def test_broadcast_answers_for_each_channel_in_order(server: Server) -> No
     body = await server.api("broadcast", channels=["chat:a", "nowhere:x", "chat:b"], data={"n": 1})
     first, second, third = body["result"]["responses"]
     assert first["result"]["offset"] == third["result"]["offset"] == 1
-    assert second == {"error": {"code": 102, "message": "unknown channel"}}
+    sentence = "unknown channel: the settings have no namespace for 'nowhere:x'"
+    assert second == {"error": {"code": 102, "message": sentence}}
     assert [(await client.push())["channel"] for _ in range(2)] == ["chat:a", "chat:b"]
     assert await refusal(server, "broadcast", channels=[], data=1) == 107
 
