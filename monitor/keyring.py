@@ -6,7 +6,6 @@ operator key must not throw out who is watching.
 
 import secrets
 import time
-from pathlib import Path
 
 from monitor.config import Settings
 from monitor.keys import Keys, key_files, load_keys
@@ -48,11 +47,8 @@ class KeyFiles:
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
         self._settings = settings
         self._keyring = keyring
-
-    @property
-    def files(self) -> list[Path]:
+        self.files = key_files(settings)
         """What they are read from; keys that the settings give are in none."""
-        return key_files(self._settings)
 
     def load(self) -> None:
         """Take what the files hold now. Raises ConfigError, and keeps what it had."""
