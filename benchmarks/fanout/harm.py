@@ -57,7 +57,7 @@ def harm_rows(figures: HarmFigures) -> Iterator[Row]:
     left = {name: figures.after[name] - figures.before[name] for name in figures.before}
     yield Row("tasks left behind by all of them", left["tasks"], at_most=0)
     yield Row("descriptors left behind", left["descriptors"], at_most=0)
-    mebibytes = left["memory_bytes"] / 1_048_576
-    yield Row("memory more than before", mebibytes, "MiB", at_most=MEMORY_SLACK_MIB)
+    held, used = (left[name] / 1_048_576 for name in ("memory_bytes", "used_bytes"))
+    yield Row("memory more than before", held, "MiB", at_most=MEMORY_SLACK_MIB, note=f"{used:.1f} in use")
     closed = sum(pair.calm.closed + pair.harmed.closed for pair in figures.pairs)
     yield Row("others who were closed", closed, at_most=0)

@@ -22,8 +22,8 @@ class Product:
         self.child = child
         self.port = port
 
-    def _do(self, action: str, limit_seconds: float = 60.0, **parameters: Any) -> dict[str, Any]:
-        return self.child.ask_json(json.dumps({"do": action, **parameters}), limit_seconds)
+    def _do(self, action: str, **parameters: Any) -> dict[str, Any]:
+        return self.child.ask_json(json.dumps({"do": action, **parameters}))
 
     def publish(
         self, channel: str, *, bytes: int, count: int, rate: float, burst: int = 1, in_turn: bool = False
@@ -43,7 +43,7 @@ class Product:
         return int(self._do("calm")["flooded"])
 
     def state(self, *, collect: bool = False) -> dict[str, int]:
-        """Tasks, descriptors, memory and Python's allocated blocks; with `collect` without what is free."""
+        """Tasks, descriptors, memory held and in use; with `collect` what can be freed and given back is."""
         return self._do("state", collect=collect)
 
     def trace(self) -> list[str]:

@@ -4,7 +4,6 @@
 lines of JSON on standard input, each answered by one line: see `_Publisher`.
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any
 import psutil
 import trio
 
+from benchmarks.fanout.memory import give_back_free, used_bytes
 from benchmarks.fanout.peers.turn import STAMP, filler
 from monitor import app
 from monitor.broadcast.hub import Hub
@@ -33,7 +33,6 @@ from monitor.keys import Keys
 
 NS_PER_SECOND = 1_000_000_000
 GROWN_LINES = 20
-_LIBC = ctypes.CDLL(None)
 NAMESPACES: dict[str, dict[str, Any]] = {
     "bench:one": {"lane": "immediate", "history_size": 1_000},
     "bench:high": {"lane": "high"},
@@ -152,20 +151,14 @@ class _Publisher:
     def _state(self, collect: bool) -> dict[str, Any]:
         if collect:
             gc.collect()
-            _give_back_free_memory()
+            give_back_free()
         process = psutil.Process()
         return {
-            "blocks": sys.getallocatedblocks(),
             "tasks": trio.lowlevel.current_statistics().tasks_living,
             "descriptors": process.num_fds(),
             "memory_bytes": process.memory_info().rss,
+            "used_bytes": used_bytes(),
         }
-
-
-def _give_back_free_memory() -> None:
-    """What the C library keeps free for later would look like growth."""
-    if (trim := getattr(_LIBC, "malloc_trim", None)) is not None:
-        trim(0)
 
 
 def _monotonic_offset() -> float:

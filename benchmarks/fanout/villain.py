@@ -186,7 +186,7 @@ def open_villain(kind: str, port: int, *, is_there: bool = True) -> Iterator[Non
         yield
         return
     with start([sys.executable, "-m", __name__, kind, str(port)], core=LOAD_CORE) as child:
-        child.read(20)
+        child.read()
         yield
         child.kill()
 
