@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import trio
 from platformdirs import user_config_path, user_state_path
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -42,6 +43,7 @@ from tui.screens.view import View
 from tui.table import Table
 from tui.terminal import Terminal
 from tui.themes import THEMES, keep_theme, read_theme
+from tui.typed import Typed, is_typed
 
 CLOCK_SECONDS = 1.0
 """How often ages are written anew, at most."""
@@ -105,6 +107,7 @@ class Console(App[None]):
         self._drawn_at = 0.0
         self._hurried_at = 0.0
         self.trio_token: trio.lowlevel.TrioToken | None = None
+        self._typed = Typed(self)
         self.keys = keys
         self.set_keymap(dict(keys))
         for theme in THEMES:
@@ -135,6 +138,19 @@ class Console(App[None]):
         """Start drawing."""
         self.set_interval(REFRESH_SECONDS[0], self.beat)
         self.set_interval(CLOCK_SECONDS, self.age)
+        self._obey_typed()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep what is typed for its turn; leaving never waits for one."""
+        is_leaving = isinstance(event, events.Key) and event.key == "ctrl+c"
+        if is_typed(event) and not is_leaving:
+            self._typed.add(event)
+        else:
+            await super().on_event(event)
+
+    @work
+    async def _obey_typed(self) -> None:
+        await self._typed.obey(super().on_event)
 
     @property
     def view(self) -> View:

@@ -23,7 +23,7 @@ class Prompt(Input):
         if not self.has_focus:
             self._opened_from = self.screen.focused
         self.display = True
-        self.screen.set_focus(self)  # `focus` comes a turn later, and what was typed by then went elsewhere
+        self.focus()
 
     def action_leave(self) -> None:
         self.value = ""

@@ -15,6 +15,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -80,6 +81,7 @@ class Table(ScrollView, Panel, can_focus=True):
         self._styles: dict[tuple[Tone, str], Style] = {}
         super().__init__(id=id)
         self._heading = self.TITLE
+        self._title = ""
         self._latest: Sequence[Row] = ()
         """As the model has them."""
         self._held: Sequence[Row] | None = None
@@ -151,9 +153,10 @@ class Table(ScrollView, Panel, can_focus=True):
         self._keep_cursor(before)
 
     def _retitle(self) -> None:
-        title = f" {' · '.join([self._heading, *self.notes()])} "
-        if self.border_title != title:
-            self.border_title = title
+        title = f" {printable(' · '.join([self._heading, *self.notes()]))} "
+        if self._title != title:
+            self._title = title
+            self.border_title = Content(title)  # a bare text would be taken for markup
 
     def notes(self) -> list[str]:
         """What the title says besides: what is left out, whether the table stands still."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from textual import events
 from textual.pilot import Pilot
 
 from monitor.client import LinkState, Status
@@ -12,6 +13,8 @@ from tui.app import Console
 from tui.link import Link
 from tui.model import Call, Model, Query
 from tui.table import Table
+
+KEY_NAMES = {":": "colon", "/": "slash", "\r": "enter", "\x1b": "escape", "?": "question_mark", " ": "space"}
 
 
 class RecordingLink(Link):
@@ -40,6 +43,18 @@ class RecordingLink(Link):
         self.acts.append(call)
 
 
+class Last(events.InputEvent):
+    """Has its turn once all is done that was typed before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_turn = asyncio.Event()
+
+    def _set_forwarded(self) -> None:
+        super()._set_forwarded()
+        self.has_turn.set()
+
+
 class Screen:
     """A running console and what its tables show."""
 
@@ -48,6 +63,16 @@ class Screen:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+        await self.draw()
+
+    async def stuff(self, text: str) -> None:
+        """Type all of it before any of it is looked at."""
+        for letter in text:
+            name = KEY_NAMES.get(letter, letter)
+            self.app.post_message(events.Key(name, letter if letter.isprintable() else None))
+        last = Last()
+        self.app.post_message(last)
+        await last.has_turn.wait()
         await self.draw()
 
     async def draw(self) -> None:

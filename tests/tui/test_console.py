@@ -185,15 +185,24 @@ def test_what_is_done_to_a_client_is_confirmed_first(key: str, typed: str, call:
     run(story)
 
 
-@pytest.mark.parametrize(("key", "typed"), [("m", "6"), ("m", "x"), ("b", "100"), ("b", "1 -1")])
-def test_value_that_makes_no_sense_is_not_taken(key: str, typed: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "typed", "trouble"),
+    [
+        ("m", "6", "'6' is neither 0 to 5 nor auto"),
+        ("m", "x", "'x' is neither"),
+        ("b", "100", "'100' is not two whole numbers"),
+        ("b", "1 -1", "'1 -1' is not two"),
+    ],
+)
+def test_value_that_makes_no_sense_is_not_taken(key: str, typed: str, trouble: str) -> None:
     async def story(screen: Screen) -> None:
         await open_page(screen)
         await screen.press(key, *("space" if letter == " " else letter for letter in typed), "enter")
         assert isinstance(screen.app.screen, Question)
-        assert [notice.severity for notice in screen.app._notifications] == ["error"]
+        assert trouble in screen.text()
         await screen.press("escape")
         assert isinstance(screen.app.screen, ConnectionView)
+        assert screen.link.acts == []
 
     run(story)
 

@@ -1,7 +1,7 @@
 """The lines at the top: which server, how it is, and whether what is shown is still true."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -68,22 +68,17 @@ class ViewBar(Static, Panel):
             super().__init__()
             self.view = view
 
-    def __init__(self, views: Mapping[str, str]) -> None:
-        """`views` with the key of each, in their order."""
+    def __init__(self, views: Mapping[str, str], path: Callable[[], Sequence[str]]) -> None:
+        """`views` with the key of each, in their order; `path` leads from one of them to what is on top."""
         super().__init__()
         self._views = views
-        self._current = ""
-        self._path: Sequence[str] = ()
+        self._path = path
         self._tabs: list[Tab] = []
-
-    def stand(self, current: str, path: Sequence[str]) -> None:
-        """The current view, and what leads from it to the screen on top, both with itself."""
-        self._current, self._path = current, path
 
     def show(self, model: Model, now: float) -> None:
         """Mark the current view, and alerts that are active."""
         counts = {"alerts": len(model.active_alerts)}
-        self._tabs = tabs(self._views, self._current, self._path, counts, self.app.size.width - 2)
+        self._tabs = tabs(self._views, self._path(), counts, self.app.size.width - 2)
         _update(self, Content(" ").join(Content.styled(tab.text, tab.style) for tab in self._tabs))
 
     def on_click(self, event: Click) -> None:
@@ -101,12 +96,11 @@ class Tab(NamedTuple):
     style: str
 
 
-def tabs(
-    views: Mapping[str, str], current: str, path: Sequence[str], counts: Mapping[str, int], width: int
-) -> list[Tab]:
+def tabs(views: Mapping[str, str], path: Sequence[str], counts: Mapping[str, int], width: int) -> list[Tab]:
     """One for each view; where they don't all fit, only the current one and those with a count have names."""
     names = {view: view + (f" {counts[view]}" if counts.get(view) else "") for view in views}
-    names[current] = " ▸ ".join([names.get(current, current), *map(printable, path[1:])])
+    current, *deeper = path
+    names[current] = " ▸ ".join([names[current], *map(printable, deeper)])
     is_brief = sum(cell_len(f"{key} {names[view]} ") for view, key in views.items()) > width + 1
     found = []
     for view, key in views.items():

@@ -102,20 +102,23 @@ class AlertsView(View):
     def action_silence(self) -> None:
         """Ask for how long it is to call nobody."""
         if (alert := self._under_cursor()) is not None:
-            question = Question(f"silence {alert['name']} for (0 ends it)", "1h")
+            title = f"silence {alert['name']} for (0 ends it)"
+            question = Question(title, "1h", hint="as 90s, 15m, 2h, 1d", trouble=_duration_trouble)
             self.app.push_screen(question, partial(self._silence, alert["name"]))
 
     def _silence(self, name: str, answer: str | None) -> None:
-        if answer is None:
-            return
-        try:
-            seconds = seconds_of(answer)
-        except ConfigError as error:
-            self.notify(str(error), severity="error", markup=False)
-        else:
-            call = Call("ops.alerts.silence", {"name": name, "seconds": seconds})
+        if answer is not None:
+            call = Call("ops.alerts.silence", {"name": name, "seconds": seconds_of(answer)})
             self.console.act(call, f"silence {name} for {answer}")
 
     def _under_cursor(self) -> AlertReport | None:
         key = self.query_one(AlertsTable).cursor_key
         return next((alert for alert in self.console.model.alerts if str(alert["id"]) == key), None)
+
+
+def _duration_trouble(text: str) -> str | None:
+    try:
+        seconds_of(text)
+    except ConfigError as error:
+        return str(error)
+    return None

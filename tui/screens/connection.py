@@ -1,9 +1,8 @@
 """One connection: what waits for it and why, what became of what it was offered, and what can be done."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from textual import work
 from textual.binding import Binding, BindingType
 
 from tui.confirm import ConfirmScreen
@@ -202,44 +201,41 @@ class ConnectionView(View):
         is_act = action in {"disconnect", "move", "limit"}
         return not (is_act and self.console.is_read_only)
 
-    @work(exclusive=True)
-    async def action_disconnect(self) -> None:
-        await self._do("Disconnect", "ops.disconnect", {})
+    def action_disconnect(self) -> None:
+        self._do("Disconnect", "ops.disconnect", {})
 
-    @work(exclusive=True)
-    async def action_move(self) -> None:
+    def action_move(self) -> None:
         """Put the client on a step of the ladder, or let its backlog lead it."""
         steps = ", ".join(f"{number} {name}" for number, name in enumerate(STEPS))
-        typed = await self._ask(f"{steps}; or auto", _step_trouble)
+        self.app.push_screen(Question(f"{steps}; or auto", trouble=_step_trouble), self._move)
+
+    def _move(self, typed: str | None) -> None:
         if typed is not None:
             step = None if typed == "auto" else int(typed)
             what = "Let the backlog lead" if step is None else f"Keep on step {step} ({STEPS[step]})"
-            await self._do(what, "ops.ladder", {"step": step})
+            self._do(what, "ops.ladder", {"step": step})
 
-    @work(exclusive=True)
-    async def action_limit(self) -> None:
+    def action_limit(self) -> None:
         """Change what the client is sent a second at most."""
-        typed = await self._ask("Messages and bytes a second, as 100 20000; 0 is any number", _budget_trouble)
+        question = "Messages and bytes a second, as 100 20000; 0 is any number"
+        self.app.push_screen(Question(question, trouble=_budget_trouble), self._limit)
+
+    def _limit(self, typed: str | None) -> None:
         if typed is not None:
             messages, size_bytes = map(float, typed.split())
             budget = {"messages_per_second": messages, "bytes_per_second": size_bytes}
-            await self._do(
-                f"Allow {messages:g} messages and {size_bytes:g} bytes a second to", "ops.limit", budget
-            )
+            what = f"Allow {messages:g} messages and {size_bytes:g} bytes a second to"
+            self._do(what, "ops.limit", budget)
 
-    async def _ask(self, question: str, trouble: Callable[[str], str | None]) -> str | None:
-        """A text that makes sense; None if the operator thinks better of it."""
-        typed = await self.app.push_screen_wait(Question(question, ""))
-        while typed is not None and (what := trouble(typed)) is not None:
-            self.notify(what, severity="error", markup=False)
-            typed = await self.app.push_screen_wait(Question(question, typed))
-        return typed
-
-    async def _do(self, what: str, method: str, params: Mapping[str, object]) -> None:
+    def _do(self, what: str, method: str, params: Mapping[str, object]) -> None:
         """Once it is confirmed."""
-        words = f"{what} {self._called}"
-        if await self.app.push_screen_wait(ConfirmScreen(f"{words}?")):
-            self.console.act(Call(method, {"client": self._client_id, **params}), words)
+        words, call = f"{what} {self._called}", Call(method, {"client": self._client_id, **params})
+
+        def act(is_sure: bool | None) -> None:
+            if is_sure:
+                self.console.act(call, words)
+
+        self.app.push_screen(ConfirmScreen(f"{words}?"), act)
 
 
 def _step_trouble(text: str) -> str | None:

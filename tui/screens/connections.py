@@ -78,6 +78,12 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
     )
 
 
+def is_wanted(entry: ConnectionReport, text: str) -> bool:
+    """Whether the server finds the client by this text."""
+    names = entry["id"], entry["user"], entry["name"], entry["address"], entry["state"], entry["encoding"]
+    return any(text.casefold() in name.casefold() for name in (*names, *entry["channels"]))
+
+
 CONNECTIONS = Listing(
     key="connections",
     method="ops.connections",
@@ -112,6 +118,8 @@ class ConnectionsView(ListingView):
         """The connection."""
         report = self.console.model.connections
         for entry in report["rows"] if report else []:
+            if entry["id"] == key and not is_wanted(entry, self.wanted.filter):
+                return True  # typed ahead of the server's answer: he means another one
             if entry["id"] == key:
                 called = f"{entry['user'] or 'anonymous'} {entry['address']}"
                 self.app.push_screen(ConnectionView(entry["id"], called))

@@ -44,13 +44,12 @@ class OverviewView(View):
 
     def action_tune(self) -> None:
         """Ask what tuning is to do."""
-        self.app.push_screen(Question("tuning: on, off or revert", "revert"), self._tune)
+        question = Question("tuning: on, off or revert", "revert", trouble=_tuning_trouble)
+        self.app.push_screen(question, self._tune)
 
     def _tune(self, answer: str | None) -> None:
-        if answer in ("on", "off", "revert"):
+        if answer is not None:
             self.console.act(Call("ops.tuning", {"action": answer}), f"tuning {answer}")
-        elif answer is not None:
-            self.notify(f"{answer!r} is none of on, off and revert", severity="error", markup=False)
 
     def open_row(self, table: Table, key: str) -> bool:
         """The client that waited longest for a kind, if one did."""
@@ -60,3 +59,7 @@ class OverviewView(View):
                 self.app.push_screen(ConnectionView(worst["client"], worst["client"][:ID_CELLS]))
                 return True
         return False
+
+
+def _tuning_trouble(text: str) -> str | None:
+    return None if text in {"on", "off", "revert"} else f"{text!r} is none of on, off and revert"

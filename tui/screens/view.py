@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
-from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 _COMMAND = "A view or a command by its name"
+_EXPORT = "a new file, which only you can read"
 _FILTER = "A text, ~regular expression, !all others"
 
 
@@ -46,9 +46,8 @@ class View(Screen[None]):
     FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Before any other: what is typed ahead must not do in the list what its letters are keys for.
-        Binding("colon", "command", "Go to", id="command", priority=True, tooltip=_COMMAND),
-        Binding("slash", "filter", "Filter", id="filter", priority=True, tooltip=_FILTER),
+        Binding("colon", "command", "Go to", id="command", tooltip=_COMMAND),
+        Binding("slash", "filter", "Filter", id="filter", tooltip=_FILTER),
         Binding("e", "export", "Export as CSV", show=False, id="export"),
         Binding("escape", "back", "Back, or show all rows again", show=False, id="back"),
         Binding("tab", "app.focus_next", "Next list", show=False, id="next_list"),
@@ -63,7 +62,7 @@ class View(Screen[None]):
     def compose(self) -> ComposeResult:
         """The head, the view's own panels, the foot."""
         yield Header()
-        yield ViewBar({view: self.console.key_of(view) for view in self.console.MODES})
+        yield ViewBar({view: self.console.key_of(view) for view in self.console.MODES}, self.path)
         yield Banner(self.console.key_of("reconnect"))
         yield from self.compose_panels()
         yield Prompt(self.FILTER_HINT, id="filter")
@@ -104,17 +103,19 @@ class View(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """It is looked at from now on: draw all of it, and ask for what it needs."""
-        path = [view.crumb for view in self.app.screen_stack if isinstance(view, View)]
-        self.query_one(ViewBar).stand(self.console.current_mode, path)
-        self.show(set(Part))
-        self.ask()
+        if self.children:  # else the console ends before it was made
+            self.show(set(Part))
+            self.ask()
+
+    def path(self) -> list[str]:
+        """The crumbs that lead to the screen on top, from the view that a key leads to."""
+        return [view.crumb for view in self.app.screen_stack if isinstance(view, View)]
 
     def on_resize(self) -> None:
         """What fits is not what fitted."""
         self.show(set(Part))
 
     def action_command(self) -> None:
-        self._leave_letter_to_prompt()
         self.query_one("#command", Prompt).open()
 
     @on(Prompt.Submitted, "#command")
@@ -123,13 +124,7 @@ class View(Screen[None]):
         self.query_one("#command", Prompt).action_leave()
         await self.console.obey(event.value)
 
-    def _leave_letter_to_prompt(self) -> None:
-        """What opens a prompt is a letter while one is open."""
-        if isinstance(self.focused, Prompt):
-            raise SkipAction
-
     def action_filter(self) -> None:
-        self._leave_letter_to_prompt()
         self._table = self.table
         prompt = self.query_one("#filter", Prompt)
         with prompt.prevent(Prompt.Changed):
@@ -185,7 +180,8 @@ class View(Screen[None]):
         """Ask for a file's name, and write the table there."""
         table = self.table
         name = file_name(table.TITLE.casefold().replace(" ", "-"), self.console.now())
-        self.app.push_screen(Question(f"{table.TITLE} as CSV", name), partial(self._export, table))
+        question = Question(f"{table.TITLE} as CSV", name, hint=_EXPORT)
+        self.app.push_screen(question, partial(self._export, table))
 
     def _export(self, table: Table, name: str | None) -> None:
         if name is None:
