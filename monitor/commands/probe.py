@@ -143,7 +143,7 @@ def _target(url: str | None, given: dict[str, Any]) -> "Target":
 
 
 @click.command()
-@click.argument("source", metavar="REPORT|URL", required=False, envvar="LANECAST_URL")
+@click.argument("source", metavar="[REPORT|URL]", required=False, envvar="LANECAST_URL")
 @click.option("--seconds", type=_seconds, default=5, show_default=True, help="How long to watch a server.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @source_options

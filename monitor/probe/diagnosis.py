@@ -84,7 +84,8 @@ def find_strain(load: Load) -> Iterator[Finding]:
         return
     yield from find_closed_door(load)
     yield from analyze(load.observation)
-    broken = next((step for step in reversed(load.ramp) if fault_of(step)), None)
+    fault = load.knee.limit, load.knee.reason
+    broken = next((step for step in reversed(load.ramp) if fault_of(step) == fault), None)
     kinds = {kind["kind"]: kind for kind in load.observation.health[-1]["kinds"]}
     for heard in late_kinds(broken) if broken else ():
         late = measured(kinds[heard.kind]) if heard.kind in kinds else None

@@ -139,7 +139,7 @@ class Climb:
     steps: list[Step]
     knee: Knee
     observation: Observation
-    """Of the step that broke last, else of the first."""
+    """Of the step by which the knee is told, else of the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class Knee:
     clients: int
     """The most that the server bore; 0 if not even the first step held."""
     broken_at: int | None
-    """The fewest that it did not."""
+    """The fewest that it surely did not, or of which the probe could not tell."""
     limit: Limit
     reason: str
     """In words, with numbers."""
@@ -153,7 +153,7 @@ class Load:
     """By the villain's name; the first is without one."""
     wave: Wave
     observation: Observation
-    """The step that broke the last time, or the first one."""
+    """Of the step by which the knee is told, else of the first."""
 
 
 @dataclass(frozen=True, slots=True)

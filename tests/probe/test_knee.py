@@ -49,6 +49,18 @@ def test_one_bad_step_is_no_limit() -> None:
     assert ramp.next() == 100
 
 
+def test_what_the_probe_could_not_tell_hides_nothing_that_surely_broke() -> None:
+    ramp = Ramp(5_000)
+    slow = replace(step(2_000, LATE).kinds[0], late=0, doubtful=500)
+    doubtful = step(2_000, kinds=[slow], own=Own(5.0, 150.0, 40.0))
+    ramp.take(step(800, EARLY), 800)
+    assert [ramp.take(step(3_200, LATE), 3_200) for _ in range(2)] == [False, True]
+    assert [ramp.take(doubtful, 2_000) for _ in range(2)] == [False, False]
+    knee = ramp.knee()
+    assert (knee.clients, knee.broken_at, knee.limit) == (800, 3_200, Limit.THRESHOLD)
+    assert ramp.next() == 1_400
+
+
 def test_who_has_no_time_says_so() -> None:
     ramp = Ramp(5_000)
     ramp.take(step(50, EARLY), 50)
