@@ -39,7 +39,8 @@ binary: dist/lanecast $(VENV)/test.stamp chromium
 
 dist/lanecast: $(VENV)/test.stamp packaging/lanecast.spec $(SHIPPED)
 	@mkdir -p build
-	$(BIN)/pyinstaller --noconfirm --log-level ERROR --distpath dist --workpath build packaging/lanecast.spec
+	@echo "packing Python, the packages and Lanecast into dist/lanecast (a minute or two)"
+	@$(BIN)/pyinstaller --noconfirm --log-level ERROR --distpath dist --workpath build packaging/lanecast.spec
 	@touch $@
 
 soak: $(VENV)/test.stamp
@@ -83,6 +84,7 @@ $(BIN)/python:
 # The page is tested in a real browser. Debian's needs root to install; without it, say what to do.
 chromium:
 	@{ $(CHROMIUM); } >/dev/null || { \
+		echo "installing chromium, in which the page is tested (a minute)"; \
 		root=; test "$$(id -u)" = 0 || root="sudo -n"; \
 		$$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium; \
 	} || { echo "the page's tests need a browser: install chromium or google-chrome" >&2; exit 1; }

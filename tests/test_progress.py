@@ -22,8 +22,8 @@ LABELS = {
 }
 
 
-def run(command: Sequence[str], directory: Path, stderr: int) -> bytes:
-    """Its standard output."""
+def run(command: Sequence[str], directory: Path, stderr: int, stdout: int = subprocess.PIPE) -> bytes:
+    """Its standard output, if that is a pipe."""
     keys = {
         "LANECAST_API_KEY": KEYS.api,
         "LANECAST_OPERATOR_KEY": KEYS.operator,
@@ -34,19 +34,19 @@ def run(command: Sequence[str], directory: Path, stderr: int) -> bytes:
         cwd=directory,
         env=surroundings(CHECKOUT) | keys | {"LANECAST_DATA_DIR": str(directory), "TERM": "xterm"},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=stderr,
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    return done.stdout
+    return done.stdout or b""
 
 
-def on_terminal(command: Sequence[str], directory: Path) -> tuple[bytes, bytes]:
-    """Standard output, which is a pipe, and what a terminal as standard error was written."""
+def on_terminal(command: Sequence[str], directory: Path, *, is_piped: bool = True) -> tuple[bytes, bytes]:
+    """Standard output, if it is a pipe, and what a terminal as standard error, or both, was written."""
     master, slave = pty.openpty()
     try:
-        printed = run(command, directory, slave)
+        printed = run(command, directory, slave, subprocess.PIPE if is_piped else slave)
         os.close(slave)
         written = b""
         try:
@@ -75,6 +75,13 @@ def test_bar_is_on_the_terminal_and_the_result_alone_in_the_pipe(
     assert LABELS[name] in written
     assert LABELS[name] not in printed
     assert printed
+
+
+def test_lines_that_are_printed_on_the_terminal_have_no_bar_among_them(tmp_path: Path) -> None:
+    kept(tmp_path, [record(number) for number in range(1, 20)])
+    _, written = on_terminal(["journal", "export"], tmp_path, is_piped=False)
+    assert len(written.splitlines()) == 19
+    assert LABELS["export"] not in written
 
 
 def test_where_there_is_no_terminal_there_is_no_bar(tmp_path: Path) -> None:

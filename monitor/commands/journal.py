@@ -61,7 +61,7 @@ def export_journal(
 
     path = file or settings_of(given).journal_file
     first_ms, end_ms = _time_ms("--since", since, 0), _time_ms("--until", until, 2**62)
-    with progress("exporting") as on_work:
+    with progress("exporting", prints_lines=True) as on_work:
         for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms, on_work=on_work):
             sys.stdout.buffer.write(line)
 

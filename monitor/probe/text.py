@@ -33,7 +33,7 @@ def report_text(report: Report) -> str:
             _table([COLUMNS, *map(cells, report.kinds)], _WORDS),
             "",
             f"{connected.attempts - connected.failed} of {connected.attempts} clients connected,"
-            f" round trip {connected.round_trip_ms:.1f} ms; at most {_deepest(report)} messages waited in a lane."
+            f" round trip {connected.round_trip_ms:.1f} ms, at most {_deepest(report)} waited in a lane."
             " Latencies are from the publisher's call to the subscriber, server p99 to its socket.",
             *(_load_lines(report.load) if report.load else ()),
             *(f"- {trouble}" for trouble in report.troubles),
