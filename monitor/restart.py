@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from monitor.broadcast.item import Publication
 from monitor.broadcast.journaled import Journaled, Standing
-from monitor.config import Settings
+from monitor.config import Settings, journaled_namespaces
 from monitor.engine import Engine
 from monitor.health.latency import NS_PER_MS
 from monitor.storage.journal import Journal
@@ -18,22 +18,27 @@ from monitor.storage.journal_file import Row
 
 
 async def take_over(engine: Engine, settings: Settings) -> Journal | None:
-    """Restore what the journal knows and let the hub keep in it from now on; None if nothing is journaled.
+    """Restore what the journal knows and let the hub keep in it from now on.
+
+    If nothing is journaled, have the journal know, and return None.
 
     Raises:
         JournalInUse.
     """
-    if not any(namespace.journal for namespace in settings.namespaces.values()):
-        return None
+    namespaces = journaled_namespaces(settings.namespaces)
     channels = Journaled(engine.hub)
     journal = Journal(
         settings.journal_file,
         settings.journal,
         engine.health.journal,
         channels,
+        namespaces,
         tell_lost=engine.house.registry.lose_positions,
         wall_ms=engine.wall_ms,
     )
+    if not namespaces:
+        await journal.forgo()
+        return None
     if opened := await journal.open():
         _restore(engine, channels, opened.rows, opened.standing, journal.date_ms)
     engine.hub.journal = journal

@@ -12,6 +12,7 @@ from monitor.config.namespaces import (
     Lists,
     Namespace,
     Namespaces,
+    journaled_namespaces,
 )
 from monitor.config.settings import (
     CADENCES,
@@ -55,5 +56,6 @@ __all__ = [
     "Settings",
     "SimulatorSettings",
     "TlsSettings",
+    "journaled_namespaces",
     "load_settings",
 ]

@@ -4,6 +4,7 @@ A channel's namespace is the word before its colon, or, for a finer rule, the ch
 first dot. Each delivers in exactly one way, so nobody has to guess what a publication means.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -268,6 +269,13 @@ DEFAULT_KINDS: dict[str, Kind] = {
     "sparkline": Kind(),
     "ops": Kind(),
 }
+
+
+def journaled_namespaces(namespaces: Mapping[str, Namespace]) -> str:
+    """Those that are journaled, and finer ones of theirs that are not: a text to compare, empty for none."""
+    journaled = {name for name, namespace in namespaces.items() if namespace.journal}
+    told = {name: name in journaled for name in namespaces if {name, name.partition(":")[0]} & journaled}
+    return json.dumps(told, sort_keys=True) if told else ""
 
 
 class Namespaces:

@@ -3,14 +3,17 @@
 The mark is an empty file, since that can be made on a full disk too. It outlives the process that
 made it: without it a start would go on in the epoch from before the loss, and tell a client that
 was away throughout that it missed nothing. On a disk that takes nothing at all it can't be made.
+It is there before anything goes out, and goes once the new epochs are on the disk.
 """
 
 import errno
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,7 @@ from monitor.broadcast.epochs import new_epoch
 from monitor.broadcast.journaled import Standing
 from monitor.config import JournalSettings
 from monitor.storage.journal_file import JournalFile, Row
-from monitor.storage.lock import Lock
+from monitor.storage.lock import JournalInUse, Lock
 
 _log = logging.getLogger("lanecast.journal")
 
@@ -27,6 +30,9 @@ RESTORED_ROWS = 100_000
 """Of all channels together, read when it is opened: about half a second."""
 ROOM_BYTES = 1_048_576
 """Free on the disk before it is opened."""
+OPEN_SECONDS = 15.0
+"""A disk that takes longer to open it has failed for now; what it opens in the end is taken then."""
+LEAVE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,23 @@ class Opened:
 class Home:
     """Its methods wait for the disk: a thread calls them."""
 
-    def __init__(self, path: Path, settings: JournalSettings, wall_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, path: Path, settings: JournalSettings, wall_ms: Callable[[], int], namespaces: str
+    ) -> None:
+        """`namespaces` are those that are journaled, as `config.journaled_namespaces` tells them."""
         self.path = path
         self.aside = ""
         """Where a corrupt file was put when a new one was begun."""
         self._settings = settings
         self._wall_ms = wall_ms
+        self._namespaces = namespaces
+        self._attempt: Future[Opened] | None = None
+        """To open it; a disk may take its time."""
+        self._is_behind = False
+        """Something went out that the file does not hold."""
+        self._leaving = threading.Lock()
+        self._is_left = False
+        """Nobody begins an attempt once it is."""
         self._lock = Lock(path.with_suffix(".lock"))
         self._mark = path.with_suffix(".unkept")
 
@@ -57,6 +74,23 @@ class Home:
         Raises:
             JournalInUse, sqlite3.Error, OSError.
         """
+        with self._leaving:
+            attempt = self._attempt = self._attempt or self._begin()
+        wait([attempt], OPEN_SECONDS)
+        if not attempt.done():
+            raise TimeoutError(f"the disk has not opened it for {OPEN_SECONDS:g} s")
+        self._attempt = None
+        return attempt.result()
+
+    def _begin(self) -> Future[Opened]:
+        """In a thread that nobody has to wait for, not even the end of the process."""
+        if self._is_left:
+            raise OSError("the journal is not to be opened any more")
+        attempt: Future[Opened] = Future()
+        threading.Thread(target=_fulfil, args=(attempt, self._open), daemon=True).start()
+        return attempt
+
+    def _open(self) -> Opened:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock.take()
         free = os.statvfs(self.path.parent)
@@ -75,9 +109,11 @@ class Home:
         try:
             rows = list(file.tail(RESTORED_ROWS))
             file.try_out()
-            if self._mark.exists():
+            if self._is_behind or self._mark.exists() or file.namespaces != self._namespaces:
                 file.move_on(Standing(new_epoch(), {}))
-                self._mark.unlink()
+                file.note_namespaces(self._namespaces)
+                self._mark.unlink(missing_ok=True)
+                self._is_behind = False
             return Opened(file, rows, file.standing())
         except BaseException:
             file.close()
@@ -101,12 +137,53 @@ class Home:
         )
 
     def note_loss(self) -> None:
-        """From here on something goes out that the file does not hold. Raises OSError."""
-        self._mark.touch(mode=0o600)
+        """From here on something goes out that the file does not hold. Raises OSError.
+
+        Of another server's file that says nothing: the mark is for who holds the lock to make.
+        """
+        self._is_behind = True
+        if self._lock.is_held:
+            self._mark.touch(mode=0o600)
+            _sync(self._mark.parent)
+
+    def forgo(self) -> None:
+        """Nothing is journaled for now; whoever goes on with the file is to know. Raises OSError."""
+        if self.path.exists():
+            with suppress(JournalInUse):
+                self._lock.take()
+                self.note_loss()
+                self._lock.release()
 
     def leave(self) -> None:
-        """Let another server have it."""
+        """Let another server have it, as soon as the disk answers; that is not waited for long."""
+        with self._leaving:
+            self._is_left, attempt = True, self._attempt
+        if attempt is None:
+            self._lock.release()
+        else:
+            wait([attempt], LEAVE_SECONDS)
+            attempt.add_done_callback(self._abandon)
+
+    def _abandon(self, attempt: Future[Opened]) -> None:
+        if attempt.exception() is None:
+            attempt.result().file.close()
         self._lock.release()
+
+
+def _fulfil(attempt: Future[Opened], work: Callable[[], Opened]) -> None:
+    try:
+        attempt.set_result(work())
+    except BaseException as error:
+        attempt.set_exception(error)
+
+
+def _sync(directory: Path) -> None:
+    """Have the disk know which files are in it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_corrupt(error: sqlite3.Error) -> bool:

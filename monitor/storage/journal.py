@@ -69,11 +69,17 @@ class Journal:
         settings: JournalSettings,
         meter: JournalMeter,
         channels: Journaled,
+        namespaces: str,
         *,
         tell_lost: Callable[[], None],
         wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
-        """`tell_lost` is called once all is out that waited for a commit which could not be made."""
+        """Made, it does nothing yet.
+
+        Args:
+            namespaces: those that are journaled, as `config.journaled_namespaces` tells them.
+            tell_lost: called once all is out that waited for a commit which could not be made.
+        """
         self.path = path
         self._settings = settings
         self._meter = meter
@@ -81,7 +87,7 @@ class Journal:
         self._tell_lost = tell_lost
         self._is_untold = False
         self._wall_ms = wall_ms
-        self._home = Home(path, settings, wall_ms)
+        self._home = Home(path, settings, wall_ms, namespaces)
         self._file: JournalFile | None = None
         self._found: JournalFile | None = None
         """One that can be had again, until nothing waits any more."""
@@ -113,8 +119,21 @@ class Journal:
         self._begin()
         return opened
 
+    async def forgo(self) -> None:
+        """Nothing is journaled in this run: leave word of it for one that goes on with the file."""
+        try:
+            with trio.fail_after(MARK_SECONDS):
+                await trio.to_thread.run_sync(self._home.forgo, abandon_on_cancel=True)
+        except (OSError, trio.TooSlowError) as error:
+            _log.warning(
+                "nothing is journaled now, and no word of it can be left beside %s (%s):"
+                " begin another journal before anything is again",
+                self.path,
+                error,
+            )
+
     async def _open(self) -> Opened:
-        opened = await trio.to_thread.run_sync(self._home.open)
+        opened = await trio.to_thread.run_sync(self._home.open, abandon_on_cancel=True)
         self._meter.aside = self._home.aside
         if self._calendar is None:
             known_ms = opened.file.date_ms
@@ -218,11 +237,17 @@ class Journal:
                     await self._empty()
         finally:
             with trio.CancelScope(shield=True):
-                await self._empty()
-                await self._note_date()
-                await self._use(JournalFile.close)
-            self._file = None
-            self._home.leave()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch)
+                    await self._end()
+                    nursery.cancel_scope.cancel()
+
+    async def _end(self) -> None:
+        await self._empty()
+        await self._note_date()
+        await self._use(JournalFile.close)
+        self._file = None
+        await trio.to_thread.run_sync(self._home.leave)
 
     async def _empty(self) -> None:
         """Commit what waits, and what gathers meanwhile; a batch that was begun is brought to its end."""

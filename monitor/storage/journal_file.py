@@ -128,15 +128,16 @@ class JournalFile:
         self._database = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        self._synchronous = synchronous
         self._streams: Streams = {}
         self._is_abandoned = False
         try:
-            self._prepare(synchronous)
+            self._prepare()
         except BaseException:
             self._database.close()
             raise
 
-    def _prepare(self, synchronous: str) -> None:
+    def _prepare(self) -> None:
         """Write nothing in a file that is a journal already: if it is corrupt, it is to be kept as it is."""
         version = recognise(self._database)
         if not version:
@@ -144,7 +145,7 @@ class JournalFile:
         (mode,) = self._database.execute("PRAGMA journal_mode = wal").fetchone()
         if mode != "wal":
             raise sqlite3.OperationalError(f"the file system allows no write-ahead log (mode {mode})")
-        self._database.execute(f"PRAGMA synchronous = {synchronous}")
+        self._database.execute(f"PRAGMA synchronous = {self._synchronous}")
         self._database.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         bring_up(self._database, version)
         self._forget()
@@ -171,6 +172,15 @@ class JournalFile:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+
+    @contextmanager
+    def _synced(self) -> Iterator[None]:
+        """What is committed within is on the disk after it, whatever the settings say."""
+        self._database.execute("PRAGMA synchronous = full")
+        try:
+            yield
+        finally:
+            self._database.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def close(self) -> None:
         self._database.close()
@@ -270,6 +280,12 @@ class JournalFile:
         date_ms: int | None = self._database.execute("SELECT date_ms FROM journal").fetchone()[0]
         return date_ms
 
+    @property
+    def namespaces(self) -> str:
+        """Which ones it was kept for last."""
+        namespaces: str = self._database.execute("SELECT namespaces FROM journal").fetchone()[0]
+        return namespaces
+
     def size(self) -> tuple[int, int]:
         """(rows, bytes): rows are only ever deleted from the oldest on."""
         first, last = self._database.execute("SELECT min(seq), max(seq) FROM publications").fetchone()
@@ -281,14 +297,19 @@ class JournalFile:
     def move_on(self, standing: Standing) -> None:
         """Have the channels go on from there; others that it knows, where they stand but in that epoch.
 
-        So no position from before what it did not keep is taken for one from after it.
+        So no position from before what it did not keep is taken for one from after it, nor is one
+        after a power cut.
         """
         moved = {channel: (standing.epoch, top.offset) for channel, top in self.standing().positions.items()}
         moved |= {channel: (top.epoch, top.offset) for channel, top in standing.positions.items()}
-        with self._transaction():
+        with self._synced(), self._transaction():
             self._database.executemany(_MOVE_ON, ((channel, *place) for channel, place in moved.items()))
             self._database.execute("UPDATE journal SET epoch = ?", (standing.epoch,))
         self._find_streams()
+
+    def note_namespaces(self, namespaces: str) -> None:
+        """Remember which ones it is kept for from here on."""
+        self._database.execute("UPDATE journal SET namespaces = ?1 WHERE namespaces != ?1", (namespaces,))
 
     def note_date(self, date_ms: int, behind_ms: int) -> None:
         """Remember what date it is, unless what it was told last is less than so far from it."""

@@ -10,9 +10,9 @@ from monitor.broadcast.epochs import new_epoch
 
 APPLICATION_ID = 0x4C414E45
 """`LANE`: tells a journal from any other SQLite file."""
-VERSION = 2
+VERSION = 3
 
-_TABLES = """
+_VERSION_1 = """
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,
     channel TEXT NOT NULL,
@@ -33,13 +33,18 @@ CREATE TABLE publications (
 );
 CREATE UNIQUE INDEX keys ON publications (key) WHERE key IS NOT NULL;
 """
-_TO_VERSION_2 = """
+_VERSION_2 = """
 ALTER TABLE streams ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE journal (epoch TEXT NOT NULL, date_ms INTEGER);
 INSERT INTO journal VALUES ('{epoch}', (SELECT time_ms FROM publications ORDER BY seq DESC LIMIT 1));
 """
 """`base`: the offset that a stream began after, or the last one that was deleted of it.
 `journal`: one row; the epoch of the channels that are in no stream, and the date that its age goes by."""
+_VERSION_3 = """
+ALTER TABLE journal ADD COLUMN namespaces TEXT NOT NULL DEFAULT '';
+"""
+"""`namespaces`: those that it was kept for last (`config.journaled_namespaces`); empty if nobody knows."""
+_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 class NotAJournal(sqlite3.DatabaseError):
@@ -61,9 +66,9 @@ def bring_up(database: sqlite3.Connection, version: int) -> None:
     """Give a file of an older form, or an empty one, today's; in one step, or not at all."""
     if version == VERSION:
         return
-    statements = "" if version else _TABLES
+    statements = "".join(_STEPS[version:]).format(epoch=new_epoch())
     database.executescript(
-        f"BEGIN IMMEDIATE; {statements} {_TO_VERSION_2.format(epoch=new_epoch())}"
+        f"BEGIN IMMEDIATE; {statements}"
         f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT"
     )
 

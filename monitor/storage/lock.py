@@ -6,6 +6,7 @@ by a crash locks nobody out.
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from monitor.errors import ConfigError
@@ -21,6 +22,10 @@ class Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self._descriptor is not None
 
     def take(self) -> None:
         """Take it, unless it is held already.
@@ -40,9 +45,11 @@ class Lock:
                 f"the journal in {self._path.parent} is written by another server (process {holder or '?'}):"
                 " end that one, or give this one a --data-dir of its own"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
+        # On a full disk it is held without a name in it.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         if self._descriptor is not None:

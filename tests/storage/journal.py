@@ -10,12 +10,11 @@ import trio
 
 from monitor.broadcast.history import Position
 from monitor.clock import wall_ms
-from monitor.config import Settings
+from monitor.config import DEFAULT_NAMESPACES, Settings, journaled_namespaces
 from monitor.engine import Engine, build_engine
 from monitor.health.journal import JournalMeter
 from monitor.keyring import Keyring
 from monitor.restart import take_over
-from monitor.storage.journal import Journal
 from monitor.storage.journal_file import JournalFile, Record
 from tests.serve.running import KEYS
 from tests.serve.wire import PATIENCE_SECONDS
@@ -50,15 +49,15 @@ def kept(directory: Path, records: Sequence[Record]) -> None:
     """Put records into a journal that nobody runs."""
     file = opened(directory)
     file.append(records)
+    file.note_namespaces(journaled_namespaces(DEFAULT_NAMESPACES))
     file.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An engine on a journal."""
+    """An engine, on a journal if anything is journaled."""
 
     engine: Engine
-    journal: Journal
 
     async def until(self, claim: Callable[[JournalMeter], bool]) -> None:
         """Wait until it is true of the journal's meter."""
@@ -86,9 +85,9 @@ async def running(
     given = Settings(data_dir=directory, **settings)
     engine = build_engine(given, Keyring(KEYS), frozenset(), wall_ms=wall_ms)
     journal = await take_over(engine, given)
-    assert journal is not None
     async with trio.open_nursery() as nursery:
-        await nursery.start(journal.run)
+        if journal is not None:
+            await nursery.start(journal.run)
         await nursery.start(engine.run)
-        yield Running(engine, journal)
+        yield Running(engine)
         nursery.cancel_scope.cancel()

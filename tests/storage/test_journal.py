@@ -135,6 +135,44 @@ async def test_who_waits_at_an_empty_channel_waits_at_the_same_one_after_a_resta
         assert each.recovers(before["trades:all"], "trades:all") is None
 
 
+BOTS_ONLY: dict[str, Any] = {"orders": {"journal": False}}
+NOTHING: dict[str, Any] = {"orders": {"journal": False}, "bots": {"journal": False}}
+ALL_BUT_ANN: dict[str, Any] = {
+    "orders:ann": {"access": "token", "history_size": 10},
+    "orders:bob": {"access": "token", "history_size": 10},
+}
+
+
+@pytest.mark.parametrize("between", [BOTS_ONLY, NOTHING, ALL_BUT_ANN], ids=["one", "none", "all but one"])
+async def test_nobody_recovers_across_a_server_that_did_not_journal_the_channel(
+    tmp_path: Path, between: dict[str, Any]
+) -> None:
+    async with running(tmp_path) as each:
+        before = await each.publish(b'"kept"')
+        empty = each.engine.hub.stream("orders:bob").position
+    async with running(tmp_path, namespaces=between) as each:
+        unkept, unseen = await each.publish(b'"unkept"'), await each.publish(b'"unkept"', "orders:bob")
+        assert each.recovers(before) is None
+    async with running(tmp_path) as each:
+        assert [each.recovers(since) for since in (before, unkept)] == [None, None]
+        assert [each.recovers(since, "orders:bob") for since in (empty, unseen)] == [None, None]
+        after = await each.publish(b'"kept again"')
+        assert after.offset == before.offset + 1
+    async with running(tmp_path) as each:
+        assert each.recovers(after) == []
+
+
+@pytest.mark.parametrize("settings", [BOTS_ONLY, ALL_BUT_ANN], ids=["one", "all but one"])
+async def test_what_stays_journaled_is_recovered_from_server_to_server(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    async with running(tmp_path, namespaces=settings) as each:
+        before = await each.publish(b"1", "bots:ann")
+    async with running(tmp_path, namespaces=settings) as each:
+        await each.publish(b"2", "bots:ann")
+        assert each.recovers(before, "bots:ann") == [b"2"]
+
+
 async def test_history_that_is_older_than_its_namespace_allows_is_not_restored(tmp_path: Path) -> None:
     kept(tmp_path, [record(1), record(2, time_ms=2**50)])
     async with running(tmp_path, namespaces={"orders": {"history_seconds": 60}}) as each:

@@ -5,7 +5,7 @@ import resource
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,10 @@ from monitor.health.report import health_report
 from monitor.health.rules import find_journal_trouble
 from monitor.keyring import Keyring
 from monitor.keys import load_keys
+from monitor.storage import home, journal_file
 from monitor.storage import journal as journal_module
-from monitor.storage import journal_file
 from tests.serve.running import KEYS, Server, sign
+from tests.serve.wire import PATIENCE_SECONDS
 from tests.storage.journal import Running, kept, opened, record, running
 
 pytestmark = pytest.mark.trio
@@ -38,7 +39,7 @@ def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks again at a failed journal sooner than an operator needs it."""
     monkeypatch.setattr(journal_module, "UPKEEP_SECONDS", 0.05)
     monkeypatch.setattr(journal_module, "WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(journal_module, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(journal_module, "STALL_SECONDS", 2)
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
 
 
@@ -253,6 +254,40 @@ async def test_a_disk_that_does_not_answer_stops_nobody(
         monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
         holder.execute("ROLLBACK")
         holder.close()
+        await each.until(is_durable)
+
+
+async def test_a_disk_that_does_not_answer_holds_up_no_start_and_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 60)
+    async with running(tmp_path) as each:
+        before = await each.publish(b"1")
+    monkeypatch.setattr(home, "OPEN_SECONDS", 0.3)
+    holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    async with running(tmp_path) as each:
+        assert each.recovers(before) is None
+        assert (await each.publish(b"2")).epoch != before.epoch
+        assert "the disk has not opened it for 0.3 s" in finding(each).message
+        holder.execute("ROLLBACK")
+        await each.until(is_durable)
+        await each.publish(b"3")
+        holder.execute("BEGIN IMMEDIATE")
+    with trio.fail_after(PATIENCE_SECONDS):
+        async with running(tmp_path) as each:
+            assert is_lost(each.engine.health.journal)
+    holder.close()
+
+
+async def test_a_disk_without_room_for_a_name_in_its_lock_can_have_room_again(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4_096))
+    async with running(small_disk) as each:
+        assert "bytes are free on its disk" in finding(each).message
+        ballast.unlink()
         await each.until(is_durable)
 
 

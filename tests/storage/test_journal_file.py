@@ -13,7 +13,7 @@ from monitor.broadcast.journaled import Standing
 from monitor.broadcast.receipt import Kept
 from monitor.storage import journal_file
 from monitor.storage.journal_file import JournalFile
-from monitor.storage.journal_form import NotAJournal
+from monitor.storage.journal_form import VERSION, NotAJournal
 from tests.storage.journal import NOW_MS, opened, record
 
 HUGE = 2**40
@@ -201,7 +201,7 @@ def test_the_file_and_its_log_are_readable_by_their_owner_alone(tmp_path: Path) 
     file.close()
 
 
-@pytest.mark.parametrize("pragma", ["user_version = 3", "application_id = 7"])
+@pytest.mark.parametrize("pragma", [f"user_version = {VERSION + 1}", "application_id = 7"])
 def test_a_file_that_is_not_ours_is_left_alone(tmp_path: Path, pragma: str) -> None:
     opened(tmp_path).close()
     other = sqlite3.connect(tmp_path / "journal.db")

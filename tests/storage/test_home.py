@@ -1,0 +1,83 @@
+"""The mark of a loss: who makes it, and in which order the disk learns of it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.clock import wall_ms
+from monitor.config import JournalSettings
+from monitor.storage.home import Home
+from monitor.storage.lock import JournalInUse
+
+LOSS_AND_START = """
+import sys
+from pathlib import Path
+from tests.storage.test_home import home_of
+for _ in range(2):
+    home = home_of(Path(sys.argv[1]))
+    file = home.open().file
+    home.note_loss()
+    file.close()
+    home.leave()
+"""
+
+
+def home_of(directory: Path) -> Home:
+    return Home(directory / "journal.db", JournalSettings(), wall_ms, "orders")
+
+
+def test_who_does_not_hold_the_lock_leaves_no_mark_beside_anothers_file(tmp_path: Path) -> None:
+    holder, other = home_of(tmp_path), home_of(tmp_path)
+    first = holder.open()
+    first.file.close()
+    with pytest.raises(JournalInUse):
+        other.open()
+    other.note_loss()
+    other.forgo()
+    holder.leave()
+    again = home_of(tmp_path).open()
+    again.file.close()
+    assert again.standing == first.standing
+
+
+def test_what_could_not_be_marked_is_known_to_the_process_still(tmp_path: Path) -> None:
+    home = home_of(tmp_path)
+    home.note_loss()
+    other = home_of(tmp_path)
+    unknowing = other.open()
+    unknowing.file.close()
+    other.leave()
+    after = home.open()
+    after.file.close()
+    assert after.standing.epoch != unknowing.standing.epoch
+
+
+def deeds(trace: str) -> list[str]:
+    """What was done to the journal's directory, its log and the mark, in this order."""
+    kinds = {
+        r"openat\(.*journal\.unkept.*O_CREAT": "make mark",
+        r"fsync\(\d+</[^>]*/kept>": "sync directory",
+        r"pwrite64\(\d+<[^>]*-wal>": "write log",
+        r"(fsync|fdatasync)\(\d+<[^>]*-wal>": "sync log",
+        r"unlink\(.*journal\.unkept\"\) = 0": "remove mark",
+    }
+    return [deed for line in trace.splitlines() for kind, deed in kinds.items() if re.search(kind, line)]
+
+
+def test_a_power_cut_finds_the_mark_or_the_new_epochs_on_the_disk(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("what the kernel is asked, and in which order, is seen by strace")
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-e", "trace=openat,pwrite64,fsync,fdatasync,unlink", "-o", str(trace)]
+    command += [sys.executable, "-c", LOSS_AND_START, str(tmp_path / "kept")]
+    subprocess.run(command, check=True)
+    done = deeds(trace.read_text())
+    made = [at for at, deed in enumerate(done) if deed == "make mark"]
+    assert [done[at + 1] for at in made] == ["sync directory"] * 2
+    removed = done.index("remove mark")
+    assert made[0] < removed < made[1]
+    assert done[removed - 1] == "sync log"
