@@ -197,7 +197,7 @@ class _Conversation:
             h11.ProtocolError,
             OSError,
         ) as group:
-            cause = _explain(group)
+            cause = _explain(group, self._route.url)
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             cause = "connection lost"
         return cause
@@ -288,8 +288,8 @@ class _Conversation:
                 raise FeedError(f"a subscription was not answered within {ANSWER_SECONDS:g} s")
 
 
-def _explain(group: BaseExceptionGroup[BaseException]) -> str:
-    """One sentence for the first failure of a group."""
+def _explain(group: BaseExceptionGroup[BaseException], url: str) -> str:
+    """One sentence for the first failure of a group, on the way to a URL or there."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -299,5 +299,5 @@ def _explain(group: BaseExceptionGroup[BaseException]) -> str:
         case ConnectionClosed(reason=reason) if reason is not None:
             return f"the connection was closed ({reason.code} {reason.reason or reason.name})"
         case OSError():
-            return f"can't connect: {error}"
+            return f"{urlsplit(url).hostname} can't be reached: {error.strerror or error}"
     return str(error) or type(error).__name__
