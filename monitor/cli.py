@@ -39,8 +39,10 @@ _server_options = combined(
     click.option(
         "--rate", metavar="N", help="Trades per second of the simulator, as simulator.rate. [default: 20]"
     ),
-    click.option("--preset", metavar="NAME", help="realtime, balanced, throughput or saver."),
-    click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
+    click.option(
+        "--preset", metavar="NAME", help="realtime, balanced, throughput or saver. [default: balanced]"
+    ),
+    click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. [default: info]"),
     source_options,
 )
 
@@ -96,11 +98,11 @@ def serve(**given: Any) -> int:
 @click.option("--output", type=click.Choice(["text", "json"]), help="How --once prints it. [default: text]")
 @source_options
 def console(url: str | None, read_only: bool, once: bool, output: str | None, **given: Any) -> int:
-    """Attach the operator console to the server at URL, by default the one here.
+    """Attach the operator console to a server.
 
-    The token is LANECAST_OPERATOR_TOKEN, or is made with the operator key (LANECAST_OPERATOR_KEY, or
-    the one in the data directory). Over TLS the machine's authorities must vouch for the server, or
-    LANECAST_CERTIFICATE names a file with its certificate.
+    It is the one at URL, by default the one here. The token is LANECAST_OPERATOR_TOKEN, or is made with
+    the operator key (LANECAST_OPERATOR_KEY, or the one in the data directory). Over TLS the machine's
+    authorities must vouch for the server, or LANECAST_CERTIFICATE names a file with its certificate.
     """
     if output and not once:
         raise click.UsageError("--output says how --once prints: it needs --once")
@@ -165,7 +167,8 @@ def venue(capture: Path, host: str, port: int, speed: str) -> None:
 def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None:
     """Publish JSON to CHANNEL by the HTTP API.
 
-    Prints the server's result. JSON passes as it is written; - reads it from standard input.
+    Prints the server's result: offset and epoch where the channel has a history, {} where it has none.
+    JSON passes as it is written; - reads it from standard input.
     """
     from monitor.keys import load_keys
     from monitor.publisher import publish_json

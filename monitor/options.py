@@ -40,7 +40,11 @@ source_options = combined(
         envvar="LANECAST_CONFIG",
         help="Settings file. [default: ./lanecast.toml, if there is one]",
     ),
-    click.option("--data-dir", metavar="DIR", help="Where keys, journal and log are kept."),
+    click.option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where keys, journal and log are kept. [default: the user's, as ~/.local/share/lanecast]",
+    ),
     click.option(
         "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set any key; may be repeated."
     ),

@@ -51,11 +51,12 @@ def probe(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Test whether the server at URL is healthy, by default the one here.
+    """Test whether a server is healthy.
 
-    Publishes marked events of every kind in channels of its own (orders:probe-…), and checks that each
-    reaches its subscribers, nobody else, and in time. Needs the API key and an operator's token: those
-    of the data directory, or LANECAST_API_KEY and LANECAST_OPERATOR_TOKEN. Exit 0 if healthy, 1 if not.
+    It is the one at URL, by default the one here. Publishes marked events of every kind in channels of
+    its own (orders:probe-…), and checks that each reaches its subscribers, nobody else, and in time.
+    Needs the API key and an operator's token: those of the data directory, or LANECAST_API_KEY and
+    LANECAST_OPERATOR_TOKEN. Exit 0 if healthy, 1 if not.
 
     --full then has more and more clients come until a promise breaks, lets others do harm beside them
     (not reading, resetting, flooding …), and cuts many at once. It writes what it found as a page and
