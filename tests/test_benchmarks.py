@@ -2,7 +2,8 @@
 
 import random
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,15 @@ def test_a_row_says_whether_its_target_is_reached() -> None:
     assert rows_table("t", rows).markdown().count("\n") == 7
 
 
+@pytest.fixture(params=[False, True], ids=["untraced", "traced"])
+def tracing(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.param:
+        tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("tracing")
 def test_memory_in_use_is_all_that_is_allocated_small_or_large() -> None:
     before = used_bytes()
     kept = [bytes(5_000_000), *(bytes(100) for _ in range(20_000))]

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import tracemalloc
 
 _LIBC = ctypes.CDLL(None)
 _PYTHON_BYTES = re.compile(rb"# bytes in allocated blocks\s*=\s*([\d,]+)")
@@ -38,7 +39,12 @@ _LIBC.mallinfo2.restype = _Mallinfo
 
 
 def used_bytes() -> int:
-    """What is allocated and not freed: small objects by Python, the rest by the C library."""
+    """What is allocated and not freed: small objects by Python, the rest by the C library.
+
+    While Python traces its memory, what was allocated since: it has no other figure then.
+    """
+    if tracemalloc.is_tracing():
+        return tracemalloc.get_traced_memory()[0]
     large = _LIBC.mallinfo2()
     return int(large.uordblks + large.hblkhd) + _small_bytes()
 
