@@ -108,11 +108,11 @@ def explain(seen: Observation, late: Late) -> Finding:
 
 
 def _long_tick(seen: Observation, late: Late) -> Cause | None:
-    """Of a tick a publication waits half on average, whatever else it waits for."""
+    """A publication waits a tick at most, one that is alone all of it; what is beyond has other causes."""
     if late.lane not in GATHERED:
         return None
     tick_ms = seen.health[-1]["tuning"]["cadence"]["tick_ms"]
-    explained_ms = min(late.stages["wait_ms"], tick_ms / 2)
+    explained_ms = min(late.stages["wait_ms"], tick_ms)
     wanted = max(1, round(late.threshold_ms / 5))
     if wanted >= tick_ms:
         return None
@@ -121,10 +121,10 @@ def _long_tick(seen: Observation, late: Late) -> Cause | None:
         f"{late.kind} waits for its tick: {tick_ms} ms is long beside {late.threshold_ms:g} ms",
         [
             late.figures,
-            f"tick_ms is {tick_ms}: a publication waits {tick_ms / 2:g} ms for it on average",
+            f"tick_ms is {tick_ms}, and up to so long a publication waits for its tick",
         ],
         f"tick_ms = {wanted} (or preset = realtime)",
-        f"about {wanted / 2:g} ms of waiting in place of {explained_ms:.1f} ms, in more and smaller frames",
+        f"{wanted} ms of waiting at most in place of {tick_ms} ms, in more and smaller frames",
         late.weight,
     )
     return Cause(explained_ms, finding)
@@ -223,7 +223,7 @@ def _busy_machine(seen: Observation, late: Late) -> Finding | None:
         [late.figures, f"the loop's lag is {lag_ms:.1f} ms at p99, at {cpu_percent:.0f} % of a core"],
         "what else runs on the server's machine; a core of its own for the server",
         f"up to {lag_ms:.1f} ms less for every publication",
-        late.weight,
+        UNEXPLAINED_WEIGHT,
     )
 
 
