@@ -1,4 +1,4 @@
-"""No key and no token leaves the server again, whatever it was asked and however it refused."""
+"""No key and no token leaves the server again: by what it answers, what it logs, or how long it takes."""
 
 from contextlib import suppress
 from itertools import product
@@ -6,11 +6,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import orjson
+import pytest
 import trio
 
+from monitor.app import serve
+from monitor.config import Settings
+from monitor.control import Control
+from monitor.keyring import Keyring
+from monitor.keys import Keys
 from monitor.serve.tokens import make_token
 from tests.process import CONFIGURATION, Process, lanecast_process
-from tests.serve.running import KEYS
+from tests.serve.running import KEYS, Server, sign
 from tests.serve.wire import Client
 
 SECRETS = (KEYS.api, KEYS.operator, KEYS.token)
@@ -59,6 +65,49 @@ async def speak(process: Process, token: str) -> bytes:
             said += await client.take(1)
     await client.stream.aclose()
     return said
+
+
+class Guarded(bytes):
+    """Fails where it is compared in a time that tells how much of a guess was right."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("a key was compared with ==")
+
+    __hash__ = bytes.__hash__
+
+
+class Key(str):
+    """As `Guarded`, and so are its bytes."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("a key was compared with ==")
+
+    __hash__ = str.__hash__
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return Guarded(super().encode(encoding, errors))
+
+
+@pytest.mark.trio
+async def test_keys_are_compared_in_constant_time_alone(nursery: trio.Nursery, tmp_path: Path) -> None:
+    quiet = {"port": 0, "hosts": ["lanecast"], "simulator": {"enabled": False}, "data_dir": tmp_path}
+    settings = Settings.model_validate(quiet)
+    keys = Keys(Key(KEYS.api), Key(KEYS.operator), Key(KEYS.token))
+    control = Control()
+    address = await nursery.start(serve, settings, Keyring(keys), control)
+    server = Server(int(address.rpartition(":")[2]), control)
+    assert (await server.api("info"))["result"]
+    assert (await server.post("info", b"{}", X_API_Key="b" * 64)).status == 401
+    for key in (KEYS.operator, KEYS.token):
+        assert await (await server.client(sign(key, sub="ann"))).is_alive()
+    forger = await server.upgraded()
+    await forger.say({"id": 1, "connect": {"token": sign("f" * 64, sub="ann")}})
+    assert (await forger.closing())[0] == 3500
+    for stream in server.streams:
+        await stream.aclose()
+    nursery.cancel_scope.cancel()
 
 
 def test_no_key_and_no_token_is_said_again_or_logged(tmp_path: Path) -> None:

@@ -266,6 +266,14 @@ async def test_a_clock_that_leaps_ahead_deletes_nothing_for_now_and_hides_nothin
         assert each.recovers(first) == [b"2", b"3", b"4"]
 
 
+async def test_what_is_too_much_is_deleted_while_it_runs(tmp_path: Path) -> None:
+    kept(tmp_path, [record(number, data=b'"%s"' % (b"x" * 500)) for number in range(5_000)])
+    async with running(tmp_path, journal={"days": 36_500, "bytes": 1_048_576}) as each:
+        await each.until(lambda meter: 0 < meter.bytes <= 1_048_576)
+        assert 0 < each.engine.health.journal.rows < 5_000
+        assert (await each.publish(b"1")).offset == 5_001
+
+
 async def test_what_is_too_old_is_deleted_while_it_runs(tmp_path: Path) -> None:
     kept(tmp_path, [record(number) for number in range(1_200)])
     async with running(tmp_path, journal={"days": 1}) as each:
