@@ -8,7 +8,7 @@ import { answerTo } from "./sampling.js";
 /** States kept for channels that nobody watches now, so that coming back finds the rows still there. */
 const IDLE_CHANNELS = 16;
 const TICK_MS = 1_000;
-/** Between two probes, unless somebody studies them; after a sleep the first tick finds one overdue. */
+/** Between two probes, unless somebody studies them; after a sleep, or once the clock was set, the first tick finds one due. */
 const PROBE_INTERVAL_MS = 5_000;
 /** After a cut: at most so long to the next attempt, each time another part of it, so that not all come at once. */
 const RECONNECT_MS = { minReconnectDelay: 200, maxReconnectDelay: 3_000 };
@@ -85,7 +85,7 @@ export class Link {
       this.#onChange();
     });
     setInterval(() => {
-      if (this.#isStudied || Date.now() - this.#probedMs >= PROBE_INTERVAL_MS) this.#probe();
+      if (this.#isStudied || Math.abs(Date.now() - this.#probedMs) >= PROBE_INTERVAL_MS) this.#probe();
     }, TICK_MS);
     // After a sleep the line may be dead without anybody having said so.
     document.addEventListener("visibilitychange", () => this.#probe());

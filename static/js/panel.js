@@ -7,8 +7,8 @@ import { gapText } from "./text.js";
 
 export class Panel {
   isShown = false;
-  /** The panel is drawn at most once in so long: more than thirty times a second, figures are but a blur. */
-  beatMs = 1_000 / 30;
+  /** The panel is drawn at most once in so long: more than five times a second, figures are but a blur. */
+  beatMs = 200;
   /** The channels watched now, by name. */
   watched = new Map();
   mark = () => this.page.frame.mark(this);

@@ -52,6 +52,27 @@ BEAT = """async (beatMs) => {
   return drawn.map(([nowMs]) => Math.floor(nowMs / beatMs));
 }"""
 
+# Panels that each take longer than a frame has for all of them: by the number of the frame that drew them.
+SPEND = """async () => {
+  const { Frame } = await import("/static/js/frame.js");
+  const frame = new Frame();
+  const drawn = [];
+  let number = 0;
+  const panelOf = (name) => ({ beatMs: 1, isShown: true, draw: () => {
+    drawn.push([number, name]);
+    for (const endMs = performance.now() + 10; performance.now() < endMs; );
+  } });
+  const [first, second, urgent] = ["first", "second", "urgent"].map(panelOf);
+  frame.mark(first);
+  frame.mark(second);
+  frame.mark(urgent, true);
+  while (drawn.length < 3) {
+    await new Promise(requestAnimationFrame);
+    number += 1;
+  }
+  return drawn;
+}"""
+
 REMOVE_FIRST = """async () => {
   const { Rows } = await import("/static/js/rows.js");
   const body = document.createElement("tbody");
@@ -112,6 +133,10 @@ def top_offset(server: Process) -> int:
 def test_panel_is_drawn_once_a_beat_and_the_last_change_too(laboratory: Page, beat_ms: int) -> None:
     beats = laboratory.evaluate(BEAT, beat_ms)
     assert len(set(beats)) == len(beats)
+
+
+def test_what_a_frame_has_no_time_for_comes_in_the_next_but_for_the_urgent(laboratory: Page) -> None:
+    assert laboratory.evaluate(SPEND) == [[0, "first"], [0, "urgent"], [1, "second"]]
 
 
 def test_row_that_goes_moves_no_other(laboratory: Page) -> None:

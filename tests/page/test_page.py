@@ -292,6 +292,16 @@ def test_wide_lists_never_make_a_phone_scroll_sideways(open_page: OpenPage) -> N
     assert phone.evaluate("document.documentElement.scrollWidth") == 360
 
 
+def test_phone_shows_every_total_whole(open_page: OpenPage) -> None:
+    phone = open_page(width=390, height=844)
+    totals = phone.locator("#pulse dl > div").evaluate_all(
+        """(totals) => totals.map((total) =>
+          [total.getBoundingClientRect().right, total.scrollWidth - total.clientWidth])"""
+    )
+    assert len(totals) == 7
+    assert all(right <= 390 and hidden == 0 for right, hidden in totals)
+
+
 def test_cut_connection_misses_no_fill_and_says_so_by_saying_nothing(page: Page, served: Process) -> None:
     expect(page.get_by_test_id("fill-row").first).to_be_visible()
     page.evaluate(HIDE_TAB, True)

@@ -156,6 +156,16 @@ def test_page_that_slept_catches_up_and_says_what_is_gone(browser: Browser, tmp_
     page.close()
 
 
+def test_clock_set_back_stops_no_probe(page: Page) -> None:
+    probes: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda sent: probes.append(str(sent))))
+    page.reload()
+    wait_until(page, lambda: any('"me"' in sent for sent in probes))
+    probes.clear()
+    page.evaluate("() => { const now = Date.now; Date.now = () => now() - 3_600_000; }")
+    wait_until(page, lambda: any('"me"' in sent for sent in probes))
+
+
 def test_line_that_died_without_a_word_is_given_up(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport=DESK)
     connection = page.get_by_test_id("connection")

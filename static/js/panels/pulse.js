@@ -14,7 +14,6 @@ const FORMATS = {
 };
 
 export class PulsePanel extends Panel {
-  beatMs = 100;
   #counters = Object.entries(FORMATS).map(([name, format]) => [name, new Counter(this.#cell(name), format)]);
 
   get channels() {

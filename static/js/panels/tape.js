@@ -5,6 +5,8 @@ import { wholeText } from "../text.js";
 import { TapeList } from "../views/tape-list.js";
 
 export class TapePanel extends Panel {
+  /** Rows that move by leaps are harder to follow than figures. */
+  beatMs = 100;
   #count = this.element.querySelector("[data-tape=count]");
   #pause = this.element.querySelector("[data-action=pause]");
   #list = new TapeList(
@@ -32,7 +34,8 @@ export class TapePanel extends Panel {
     this.#list.draw(tape);
     this.notice(tape.end ? "" : "no trades yet");
     write(this.#count, `${wholeText(tape.end - tape.start)} kept`);
-    this.#pause.setAttribute("aria-pressed", this.#list.isPaused);
+    const isPaused = String(this.#list.isPaused);
+    if (this.#pause.ariaPressed !== isPaused) this.#pause.ariaPressed = isPaused;
     write(this.#pause, this.#list.isPaused ? "Go on" : "Pause");
     return false;
   }

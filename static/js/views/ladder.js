@@ -30,7 +30,7 @@ class SideRows {
       drawText(row.price, side.texts[at], shared.priceDecimals);
       drawText(row.size, side.sizes[at], shared.sizeDecimals);
       write(row.total, shortText(total));
-      row.element.style.backgroundSize = `${Math.min(100, (total / shared.deepest) * 100).toFixed(1)}% 100%`;
+      row.element.style.backgroundSize = `${Math.min(100, Math.round((total / shared.deepest) * 100))}% 100%`;
     });
   }
 }
