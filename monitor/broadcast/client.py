@@ -305,13 +305,10 @@ class Client:
             return False
         self._rest, self._rest_items = _NO_REST, []
         for item in items:
-            self._account_sent(item)
+            if self._pace is not None:
+                self._pace.spend(item.count, len(item.frame(self.encoding)), trio.current_time())
+            self.accounts.deliver(item, self.id, is_behind=self.is_behind)
         return True
-
-    def _account_sent(self, item: Item) -> None:
-        if self._pace is not None:
-            self._pace.spend(item.count, len(item.frame(self.encoding)), trio.current_time())
-        self.accounts.deliver(item, self.id, is_behind=self.is_behind)
 
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None
@@ -352,8 +349,6 @@ class Client:
     def _send_pending(self) -> bool:
         """Write until the socket is full; True once nothing is left to do."""
         while not self.is_closed:
-            if self._pause_seconds():
-                return False
             items, data = self._next_send()
             if not data:
                 return self._keep_up()
@@ -364,19 +359,24 @@ class Client:
     def _next_send(self) -> tuple[list[Item], bytes | memoryview]:
         if self._rest:
             return self._rest_items, self._rest
-        assert self._outbox is not None
-        items = self._outbox.take(0 if self._pace else SEND_BYTES, self._health.clock_ns())
+        items = self._take_pending()
         while items and self._takes_long(items[-1]):
             self._hold(items.pop())
-            items = items or self._outbox.take(0, self._health.clock_ns())
+            items = items or self._take_pending()
         return items, b"".join([item.frame(self.encoding) for item in items])
 
+    def _take_pending(self) -> list[Item]:
+        """What is next: of a client with a pace one by one, and while that is spent only what is urgent."""
+        assert self._outbox is not None
+        if self._pause_seconds():
+            return self._outbox.take_urgent()
+        return self._outbox.take(0 if self._pace else SEND_BYTES, self._health.clock_ns())
+
     def _keep_up(self) -> bool:
-        """End being behind, unless something is held: the frame that it waits for is made elsewhere."""
+        """End being behind, unless something waits: for its pace, or for a frame that is made elsewhere."""
         if self._outbox:
             return False
-        self.is_behind = False
-        self._outbox = None
+        self.is_behind, self._outbox = False, None
         self._rejoin()
         return True
 

@@ -93,6 +93,10 @@ class Outbox:
                 break
         return taken
 
+    def take_urgent(self) -> list[Item]:
+        """The next of the immediate lane, if it may go: of a client that is not to be sent anything else."""
+        return [self._pop(Lane.IMMEDIATE)] if self._is_waiting(Lane.IMMEDIATE) else []
+
     def _waiting(self) -> list[Lane]:
         return [lane for lane in _LANES if self._is_waiting(lane)]
 
@@ -109,8 +113,9 @@ class Outbox:
             self._ready[item.lane] = self._held.pop(item.lane)
 
     def holds_up(self, lane: Lane) -> bool:
-        """Whether what is offered in a lane waits for something that is held."""
-        return lane in self._held or lane in self._ready
+        """Whether what is offered in a lane waits for what is held, or is as urgent and came before."""
+        is_queued = lane is Lane.IMMEDIATE and bool(self._lanes[lane])
+        return is_queued or lane in self._held or lane in self._ready
 
     def _aside(self) -> Iterator[Item]:
         return chain(self._held.values(), self._ready.values())

@@ -14,6 +14,7 @@ from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
+from monitor.broadcast.pace import Budget
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
@@ -238,3 +239,20 @@ async def test_a_real_socket_behaves_as_the_fake_one(nursery: trio.Nursery) -> N
         await trio.lowlevel.checkpoint()
     assert bench.lost == [(3009, "write error")]
     wire.close()
+
+
+async def test_what_is_urgent_keeps_its_order_and_waits_for_no_budget(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire())
+    bench.client.limit(Budget(messages_per_second=1))
+    bench.wire.make_room(5)
+    bench.offer(make_item(0, Lane.NORMAL))
+    bench.offer(make_item(1, Lane.NORMAL))
+    for number in range(2, 4):
+        bench.offer(make_item(number, Lane.IMMEDIATE))
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    bench.offer(make_item(4, Lane.IMMEDIATE))
+    assert bench.numbers() == [0, 2, 3, 4]
+    bench.assert_balanced()

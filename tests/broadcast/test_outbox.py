@@ -80,11 +80,23 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _take_one(self, item: Item) -> None:
         self._see_turn(item.lane)
+        self._expect_next(item)
+
+    def _expect_next(self, item: Item) -> None:
         expected = self.ready.pop(item.lane, None)
         if expected is None:
             expected = next(each for each in self.model if each.lane is item.lane)
             self.model.remove(expected)
         assert _data(item) == _data(expected)
+
+    @rule()
+    def take_urgent(self) -> None:
+        may_go = Lane.IMMEDIATE in self._waiting()
+        taken = self.outbox.take_urgent()
+        assert len(taken) == may_go
+        for item in taken:
+            assert item.lane is Lane.IMMEDIATE
+            self._expect_next(item)
 
     @rule()
     def take_what_can_not_be_sent_yet(self) -> None:
@@ -98,7 +110,8 @@ class OutboxMachine(RuleBasedStateMachine):
         if lane in self.held:
             self.ready[lane] = self.held.pop(lane)
             self.outbox.release(self.ready[lane])
-        assert self.outbox.holds_up(lane) == (lane in self.ready)
+        is_queued = lane is Lane.IMMEDIATE and any(item.lane is lane for item in self.model)
+        assert self.outbox.holds_up(lane) == (is_queued or lane in self.ready)
 
     def _waiting(self) -> set[Lane]:
         return {item.lane for item in self.model} - set(self.held) | set(self.ready)
