@@ -138,7 +138,10 @@ def console(url: str | None, read_only: bool, once: bool, output: str | None, **
 def venue(capture: Path, host: str, port: int, speed: str) -> None:
     """Serve a recorded session as its venue would.
 
-    Feeds connect to it by a setting of their base URL.
+    CAPTURE is lines of JSON, plain or compressed by gzip or zstd, a message of the venue's each:
+    {"ts": seconds since 1970, "dir": "in" or "out", "raw": "its text"}. NAME_rest.jsonl beside
+    NAME.jsonl has what the venue answered over HTTP, with "url" in place of "dir". Which venue it is
+    shows in the messages. Feeds connect to it by a setting of their base URL.
 
     \b
     Example:

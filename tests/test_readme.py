@@ -1,4 +1,4 @@
-"""The README's programs, run as they are pasted: only the address and the channel are each test's own."""
+"""The README's programs, run as they are pasted, but for the address and the channel."""
 
 import re
 import socket
@@ -29,7 +29,9 @@ def programs(language: str) -> list[str]:
 
 
 ON_ASYNCIO, ON_TRIO, RECEIVER = programs("python")
-(IN_A_BROWSER,) = programs("js")
+(ON_NPM,) = programs("js")
+IN_A_BROWSER = ON_NPM.removeprefix('import { Centrifuge } from "centrifuge";\n')
+"""The vendored file is no module, and says the name to all."""
 
 
 @contextmanager
