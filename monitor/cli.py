@@ -115,8 +115,11 @@ def console(url: str | None, read_only: bool, once: bool, output: str | None, **
     if once:
         from tui.once import Output, look_once
 
-        click.echo(look_once(address, token, certificate, Output(output or "text")))
-        return 0
+        look = look_once(address, token, certificate, Output(output or "text"))
+        click.echo(look.text)
+        for why, missing in look.refusals.items():
+            click.echo(f"lanecast: without {missing}: {why}", err=True)
+        return 1 if look.refusals else 0
     from tui.app import run_console
 
     return run_console(address, token, certificate, is_read_only=read_only)

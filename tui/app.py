@@ -71,6 +71,7 @@ class Console(App[None]):
     CSS_PATH = "console.tcss"
     MODES: ClassVar = {view.NAME: view for view in VIEWS}
     DEFAULT_MODE = VIEWS[0].NAME
+    NOTIFICATION_TIMEOUT = 4.0
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual types it as no ClassVar
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012 - the same
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -17,6 +17,7 @@ import trio
 from monitor.client import Client, Disconnected, Publication, Status, open_client
 from monitor.errors import PeerError
 from tui.model import Call, Model
+from tui.refusal import refusal_text
 from tui.reports import FeedReport, fill_of, fills_of
 
 CLIENT_NAME = "console"
@@ -116,7 +117,7 @@ class Link:
         except Disconnected:
             return  # the status says why
         except PeerError as error:
-            self._model.refuse(channel, str(error))
+            self._model.refuse(channel, refusal_text(error))
 
     async def _hold_maps(self, client: Client) -> None:
         while True:

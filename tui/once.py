@@ -6,22 +6,24 @@ given as the server made them, under the keys that ARCHITECTURE.md has for them.
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import trio
 
-from monitor.client import Client, open_client
+from monitor.client import Client, Disconnected, open_client
 from monitor.errors import PeerError
 from tui.app import VIEWS
 from tui.link import CLIENT_NAME, FIRST_ACCOUNT, TAKE
 from tui.model import Model
 from tui.panels.header import identity, vitals
 from tui.plain import panel_lines
+from tui.refusal import refusal_text
 from tui.reports import fills_of
 from tui.screens.bots import BOTS, OPEN_ORDERS
 from tui.screens.channels import CHANNELS
@@ -41,16 +43,27 @@ class Output(StrEnum):
     JSON = "json"
 
 
-def look_once(url: str, token: str, certificate_file: Path | None, output: Output) -> str:
-    """What is to be printed.
+class Look(NamedTuple):
+    text: str
+    """What is to be printed."""
+    refusals: Mapping[str, str]
+    """By reason, what is missing there."""
+
+
+def look_once(url: str, token: str, certificate_file: Path | None, output: Output) -> Look:
+    """Take a look.
 
     Raises:
         ConfigError: `url` is no server's address.
-        PeerError: the server can't be reached, refuses, or doesn't answer in time.
+        PeerError: the server can't be reached, lets nobody in with this token, or doesn't answer in time.
     """
     model = Model(url)
     trio.run(_look, model, token, certificate_file)
-    return json_text(model) if output is Output.JSON else "\n".join(text_lines(model, time.time()))
+    text = json_text(model) if output is Output.JSON else "\n".join(text_lines(model, time.time()))
+    missing: dict[str, list[str]] = defaultdict(list)
+    for name, why in model.refusals.items():
+        missing[why].append(name)
+    return Look(text, {why: ", ".join(names) for why, names in missing.items()})
 
 
 async def _look(model: Model, token: str, certificate_file: Path | None) -> None:
@@ -64,26 +77,47 @@ async def _look(model: Model, token: str, certificate_file: Path | None) -> None
 
 
 async def take_reports(client: Client, model: Model) -> None:
-    """One of each."""
-    health = await client.subscribe("ops:health")
+    """One of each; what the server refuses is noted, and the rest is taken."""
+    with _noting(model, "me"):
+        await client.rpc("me")
     model.set_link(client.status, time.time())
-    model.set_health(health.data, time.time())
-    model.set_alerts((await client.subscribe("ops:alerts")).data["alerts"])
-    model.set_feeds((await client.subscribe("ops:feeds")).data["feeds"])
+    await _take(model, client, "ops:health", lambda data: model.set_health(data, time.time()))
+    await _take(model, client, "ops:alerts", lambda data: model.set_alerts(data["alerts"]))
+    await _take(model, client, "ops:feeds", lambda data: model.set_feeds(data["feeds"]))
     channels = replace(CHANNELS, params=BY_CHANNEL.params)
     for call in (CONNECTIONS.call(model), channels.call(model), BOOKS, LINES):
-        TAKE[call.method](model, await client.rpc(call.method, call.params))
+        with _noting(model, call.method):
+            TAKE[call.method](model, await client.rpc(call.method, call.params))
     for account in dict.fromkeys([FIRST_ACCOUNT, *(feed["account"] for feed in model.feeds)]):
         if account is not None:
             await _take_account(client, model, account)
 
 
+async def _take(model: Model, client: Client, channel: str, take: Callable[[Any], None]) -> None:
+    with _noting(model, channel):
+        take((await client.subscribe(channel)).data)
+
+
 async def _take_account(client: Client, model: Model, account: str) -> None:
-    orders = await client.subscribe(f"orders:{account}")
-    model.set_fills(account, fills_of(orders.data))
+    def take_fills(orders: Any) -> None:
+        model.set_fills(account, fills_of(orders))
+
+    await _take(model, client, f"orders:{account}", take_fills)
     for namespace in (BOTS, OPEN_ORDERS):
-        subscription = await client.subscribe_map(f"{namespace}:{account}")
-        model.set_map(namespace, account, subscription.entries)
+        with _noting(model, f"{namespace}:{account}"):
+            subscription = await client.subscribe_map(f"{namespace}:{account}")
+            model.set_map(namespace, account, subscription.entries)
+
+
+@contextmanager
+def _noting(model: Model, name: str) -> Iterator[None]:
+    """Only without a connection there is nothing to be had."""
+    try:
+        yield
+    except Disconnected as error:
+        raise PeerError(refusal_text(error)) from None
+    except PeerError as error:
+        model.refuse(name, refusal_text(error))
 
 
 def text_lines(model: Model, now: float) -> Iterator[str]:

@@ -12,11 +12,16 @@ from textual.widgets import Input
 class Prompt(Input):
     """Hidden until it is opened; what it was opened from gets the keys back."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", show=False),
+        Binding("tab", "complete", "Complete the word", show=False),
+    ]
 
     def __init__(self, hint: str, words: Iterable[str] = (), *, id: str) -> None:
         """`words` are offered as one types."""
-        super().__init__(placeholder=hint, suggester=SuggestFromList(words), compact=True, id=id)
+        self._words = tuple(words)
+        suggester = SuggestFromList(self._words, case_sensitive=False)
+        super().__init__(placeholder=hint, suggester=suggester, compact=True, id=id)
         self._opened_from: Widget | None = None
 
     def open(self) -> None:
@@ -24,6 +29,12 @@ class Prompt(Input):
             self._opened_from = self.screen.focused
         self.display = True
         self.focus()
+
+    def action_complete(self) -> None:
+        """Take the first word that begins so: the one that Enter would take."""
+        begun = self.value.casefold()
+        self.value = next((word for word in self._words if begun and word.startswith(begun)), self.value)
+        self.cursor_position = len(self.value)
 
     def action_leave(self) -> None:
         self.value = ""

@@ -73,8 +73,10 @@ class Listing(Generic[Entry]):
 
 
 def _keep_first(best: list[tuple[Any, Entry]], limit: int, params: ListParams) -> None:
-    best.sort(key=itemgetter(0), reverse=params.descending)
-    del best[limit:]
+    """In order, those of which the column is not known last whichever way."""
+    known = [pair for pair in best if pair[0] is not None]
+    known.sort(key=itemgetter(0), reverse=params.descending)
+    best[:] = (known + [pair for pair in best if pair[0] is None])[:limit]
 
 
 def _slices(entries: Iterable[Entry]) -> Iterable[list[Entry]]:

@@ -90,8 +90,8 @@ CONNECTIONS: Listing[Session] = Listing(
         "sent_bytes": lambda session: (
             session.client.settle().sent_bytes + session.client.accounts.reply_bytes
         ),
-        "rtt_ms": lambda session: session.rtt_ms or 0.0,
-        "e2e_ms": lambda session: session.end_to_end or (0, 0),
+        "rtt_ms": attrgetter("rtt_ms"),
+        "e2e_ms": attrgetter("end_to_end"),
         "encoding": attrgetter("client.encoding.name"),
     },
     texts=lambda session: (
@@ -123,7 +123,7 @@ def channels_listing(census: Census) -> Listing[Channel]:
     """Channels, with what a census knows of them."""
 
     def summed(field: str) -> Callable[[Channel], Any]:
-        return lambda channel: getattr(census.ledgers.get(channel.name), field, 0)
+        return lambda channel: getattr(census.ledgers.get(channel.name), field, None)
 
     def row(channel: Channel) -> dict[str, Any]:
         position, ledger = channel.position, census.ledgers.get(channel.name)
@@ -137,8 +137,8 @@ def channels_listing(census: Census) -> Listing[Channel]:
 
     keys: dict[str, Callable[[Channel], Any]] = {
         **_CHANNEL_COLUMNS,
-        "offset": lambda channel: channel.position.offset if channel.position else -1,
-        "rate": lambda channel: census.rates.get(channel.name, 0.0),
+        "offset": lambda channel: channel.position.offset if channel.position else None,
+        "rate": lambda channel: census.rates.get(channel.name),
         **{name: summed(name) for name in _LEDGER_COLUMNS},
     }
     return Listing(keys, lambda channel: (channel.name, channel.lane.name, channel.namespace.delivery), row)

@@ -42,6 +42,21 @@ def test_rows_are_the_first_of_all_that_match(
     assert report == {"total": len(matching), "rows": [{"number": number} for number in first]}
 
 
+@pytest.mark.parametrize("descending", [True, False])
+def test_what_is_not_known_comes_last_whichever_way(descending: bool) -> None:
+    listing: Listing[int] = Listing(
+        keys={"odd": lambda number: number if number % 2 else None}, texts=lambda _: (), row=NUMBERS.row
+    )
+    report, _ = run(
+        listing.report(range(1_000), ListParams(sort="odd", descending=descending, limit=ROWS_MAX))
+    )
+    shown = [row["number"] for row in report["rows"]]
+    odd = sorted(range(1, 1_000, 2), reverse=descending)
+    assert shown == odd[:ROWS_MAX]
+    report, _ = run(listing.report([2, 5, 4, 3], ListParams(sort="odd", descending=descending)))
+    assert [row["number"] for row in report["rows"]] == [*sorted([5, 3], reverse=descending), 2, 4]
+
+
 def test_long_list_is_looked_at_in_slices() -> None:
     _, slices = run(NUMBERS.report(range(5_000), ListParams()))
     assert slices >= 5_000 / SLICE

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from textual.command import CommandPalette
 
-from monitor.client import LinkState, Status
+from monitor.client import CommandRejected, LinkState, Status
 from tests.tui.reports import alert, channel, close, connection, fill, health, kind, lane, ledger
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
@@ -15,7 +15,9 @@ from tui.model import Call, Query
 from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.kinds import KindsTable
 from tui.panels.lanes import LanesTable
+from tui.prompt import Prompt
 from tui.question import Question
+from tui.refusal import refusal_text
 from tui.reports import ConnectionPageReport
 from tui.screens.alerts import AlertsTable
 from tui.screens.channels import ChannelsTable
@@ -219,6 +221,13 @@ def test_console_for_reading_offers_nothing_that_does_something() -> None:
     run(story)
 
 
+def test_console_for_reading_says_so_at_the_top() -> None:
+    async def story(screen: Screen) -> None:
+        assert "read-only" in screen.text().splitlines()[0]
+
+    run(story, (80, 24), is_read_only=True)
+
+
 def test_client_that_has_gone_is_shown_as_it_was() -> None:
     async def story(screen: Screen) -> None:
         await open_page(screen)
@@ -283,6 +292,43 @@ def test_lost_link_dims_the_screen_and_says_so_until_it_is_back() -> None:
         screen.model.set_link(Status(LinkState.CONNECTED), 4e9)
         await screen.draw()
         assert (banner.display, screen.app.has_class("-stale")) == (False, False)
+
+    run(story)
+
+
+@pytest.mark.parametrize(("size", "is_told"), [((40, 8), True), ((79, 24), True), ((80, 24), False)])
+def test_window_that_is_too_small_is_told(size: tuple[int, int], is_told: bool) -> None:
+    async def story(screen: Screen) -> None:
+        assert ("is too small: 80x24" in screen.text()) is is_told
+
+    run(story, size)
+
+
+def test_token_of_a_client_is_told_with_what_to_do() -> None:
+    async def story(screen: Screen) -> None:
+        for code, words in ((103, "not an operator's token"), (3500, "this server did not sign the token")):
+            if code == 103:
+                refusal = CommandRejected("subscribe ops:health", code, "permission denied", False)
+                screen.model.refuse("ops:health", refusal_text(refusal))
+            else:
+                screen.model.set_link(Status(LinkState.DISCONNECTED, "invalid token", code), 1.0)
+            await screen.draw()
+            told = " ".join(str(screen.app.screen.query_one(Banner).content).split())
+            assert words in told
+            assert "lanecast token NAME --operator" in told
+
+    run(story)
+
+
+def test_tab_completes_a_command_and_leaves_a_filter_as_it_is() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.stuff(":THEME COL")
+        await screen.press("tab")
+        prompt = screen.app.screen.query_one("#command", Prompt)
+        assert prompt.value == "theme colour-blind-dark"
+        await screen.stuff("\r/al")
+        await screen.press("tab")
+        assert screen.app.screen.query_one("#filter", Prompt).value == "al"
 
     run(story)
 

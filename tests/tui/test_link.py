@@ -87,7 +87,7 @@ async def test_operator_can_disconnect_a_client(server: Server) -> None:
 async def test_stranger_is_told_what_he_may_not_see(server: Server) -> None:
     async with linked(server, token="") as (_, model):
         await until(lambda: "ops:health" in model.refusals)
-        assert "permission denied" in model.refusals["ops:health"]
+        assert "this is not an operator's token" in model.refusals["ops:health"]
         assert model.health is None
 
 

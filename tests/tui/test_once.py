@@ -98,8 +98,17 @@ def test_server_that_refuses_is_one_sentence_and_exit_1(process: Process) -> Non
     done = run_once(process.address, "--once", token="forged")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("lanecast: ")
-    assert "invalid token" in done.stderr
+    assert "this server did not sign the token: lanecast token NAME --operator makes one" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_a_server_refuses_is_named_and_the_rest_is_printed(process: Process) -> None:
+    done = run_once(process.address, "--once", token=make_token(KEYS.token, "paper"))
+    assert done.returncode == 1
+    assert "# Fills\n" in done.stdout
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("lanecast: without ops:health, ops:alerts, ops:feeds, ops.connections,")
+    assert "this is not an operator's token: lanecast token NAME --operator makes one" in sentence
 
 
 def test_server_that_is_not_there_is_one_sentence_and_exit_1() -> None:

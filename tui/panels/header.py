@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
+from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Static
 
@@ -16,6 +17,7 @@ from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, pr
 from tui.model import Gap, Model, Part
 from tui.panels.panel import Panel
 from tui.refresh import refresh_text
+from tui.refusal import close_text
 from tui.reports import HealthReport
 
 _LINKS = {
@@ -24,6 +26,7 @@ _LINKS = {
     LinkState.DISCONNECTED: ("✖ disconnected", "bold $text-error"),
 }
 
+LEAST_SIZE = Size(80, 24)
 _ADDRESS = re.compile(r"^wss?://\S+ ")
 
 Parts = list[tuple[str, str]]
@@ -34,10 +37,15 @@ class Header(Static, Panel):
 
     SHOWS = frozenset({Part.HEALTH, Part.LINK})
 
+    def __init__(self, is_read_only: bool) -> None:
+        super().__init__()
+        self._is_read_only = is_read_only
+
     def show(self, model: Model, now: float) -> None:
         """Write what changed."""
         width = self.app.size.width
-        pace: Parts = [(" ⟳ ", "$text-muted"), (refresh_text(model.refresh_seconds), "bold")]
+        pace: Parts = [(" read-only ", "bold $text-warning")] if self._is_read_only else []
+        pace += [(" ⟳ ", "$text-muted"), (refresh_text(model.refresh_seconds), "bold")]
         first, second = identity(model, width - _cells(pace)) + pace, vitals(model.health, width)
         _update(self, Content.assemble(*first, "\n", *second))
 
@@ -53,7 +61,7 @@ class Banner(Static, Panel):
 
     def show(self, model: Model, now: float) -> None:
         """Appear, change or go."""
-        text = banner_text(model, now, self._reconnect_key)
+        text = banner_text(model, now, self._reconnect_key) or small_text(self.app.size)
         self.display = bool(text)
         _update(self, Content(text))
 
@@ -187,6 +195,13 @@ def banner_text(model: Model, now: float, key: str) -> str:
     return _link_text(model, now, key)
 
 
+def small_text(size: Size) -> str:
+    """Empty where there is room for all."""
+    if size.width >= LEAST_SIZE.width and size.height >= LEAST_SIZE.height:
+        return ""
+    return f" ▲ {size.width}x{size.height} is too small: {LEAST_SIZE.width}x{LEAST_SIZE.height} shows all"
+
+
 def gap_text(gap: Gap) -> str:
     """Between when and when something is missing."""
     since, until = (clock_text(int(at * 1_000)) for at in (gap.since, gap.until))
@@ -200,6 +215,6 @@ def _link_text(model: Model, now: float, key: str) -> str:
     tries = f" · attempt {link.failures + 1}" if link.failures and not is_final else ""
     code = f" (code {link.code})" if link.code else ""
     # The address stands in the line above; here it would push the cause out of 80 columns.
-    why = f" · {_ADDRESS.sub('', printable(link.reason))}{code}" if link.reason else ""
+    why = f" · {_ADDRESS.sub('', printable(close_text(link.code, link.reason)))}{code}" if link.reason else ""
     words = "✖ disconnected" if is_final else "◌ not connected"
     return f" {words} {since}{tries} · {key} tries {'again' if is_final else 'now'}{why}"

@@ -65,7 +65,7 @@ def kind_row(kind: KindReport) -> Row:
     return Row(
         kind["kind"],
         (
-            Cell(sign, tone),
+            Cell(sign, tone, kind["state"]),
             Cell(kind["kind"], seen),
             Cell(kind["lane"] or "", Tone.DIM),
             Cell(count_text(kind["count"]), seen, kind["count"]),

@@ -35,6 +35,11 @@ class AlertsTable(Table):
     def rows(self, model: Model, now: float) -> list[Row]:
         return [alert_row(alert, now) for alert in model.alerts]
 
+    def title(self, model: Model) -> str:
+        """With how many are active."""
+        active = len(model.active_alerts)
+        return f"{self.TITLE} · {active} active" if active else self.TITLE
+
     def __init__(self) -> None:
         self._active = 0
         super().__init__()
@@ -46,10 +51,9 @@ class AlertsTable(Table):
         super().show(model, now)
 
     def notes(self) -> list[str]:
-        """How many are active, and how many of these there is no room for."""
+        """How many of the active ones there is no room for."""
         hidden = max(0, self._active - self.page)
-        counts = [f"{self._active} active"] * bool(self._active) + [f"+{hidden} more"] * bool(hidden)
-        return counts + super().notes()
+        return [f"+{hidden} more"] * bool(hidden) + super().notes()
 
 
 def alert_row(alert: AlertReport, now: float) -> Row:
@@ -62,7 +66,7 @@ def alert_row(alert: AlertReport, now: float) -> Row:
     return Row(
         str(alert["id"]),
         (
-            Cell(sign, tone),
+            Cell(sign, tone, alert["severity"]),
             Cell(clock_text(alert["raised"]), value=alert["raised"]),
             Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM, cleared),
             Cell(handled_text(alert, now), Tone.DIM),

@@ -104,7 +104,7 @@ def order_row(account: str, order: str, state: Mapping[str, Any], now: float) ->
         (
             Cell(age, Tone.DIM, time_ms if isinstance(time_ms, int) else None),
             Cell(_text(state, "market"), Tone.STRONG),
-            Cell(side, tone),
+            Cell(side, tone, _text(state, "side")),
             Cell(_text(state, "size")),
             Cell(_text(state, "price"), Tone.STRONG),
             Cell(_text(state, "filled"), Tone.DIM),

@@ -38,6 +38,7 @@ class ConnectionsTable(Table):
         Column("rtt_ms", "rtt ms", 6, is_number=True, is_sortable=True),
         Column("e2e_ms", "e2e ms", 6, is_number=True, from_width=128, is_sortable=True),
         Column("names", "channels", 40, from_width=200),
+        Column("id", "id", 36, from_width=240),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
@@ -57,7 +58,7 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
     return Row(
         entry["id"],
         (
-            Cell(sign, tone),
+            Cell(sign, tone, entry["state"]),
             Cell(entry["address"]),
             Cell(entry["user"] or UNKNOWN, Tone.PLAIN if entry["user"] else Tone.DIM),
             Cell(entry["name"], Tone.DIM),
@@ -74,6 +75,7 @@ def connection_row(entry: ConnectionReport, now: float) -> Row:
             Cell(ms_text(entry["rtt_ms"]), value=entry["rtt_ms"]),
             Cell(ms_text(entry["e2e_ms"]), value=entry["e2e_ms"]),
             Cell(" ".join(entry["channels"]), Tone.DIM),
+            Cell(entry["id"], Tone.DIM),
         ),
     )
 

@@ -60,7 +60,7 @@ def feed_row(feed: FeedReport, is_open: bool) -> Row:
     return Row(
         feed["name"],
         (
-            Cell(sign, tone),
+            Cell(sign, tone, feed["state"]),
             Cell(f"{arrow} {feed['name']}", value=feed["name"]),
             Cell(feed["state"], tone),
             Cell(rate_text(feed["rate"]), value=feed["rate"]),
@@ -81,7 +81,7 @@ def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
     return Row(
         f"{feed_name}\n{entry['name']}",
         (
-            Cell(sign, tone),
+            Cell(sign, tone, entry["state"]),
             Cell(f"    {entry['name']}", Tone.DIM, entry["name"]),
             Cell(entry["state"], tone),
             nothing,

@@ -50,7 +50,7 @@ def fill_row(fill: FillReport) -> Row:
         (
             Cell(clock_text(fill["time"]), Tone.DIM, fill["time"]),
             Cell(fill["market"], Tone.STRONG),
-            Cell(side, tone),
+            Cell(side, tone, fill["side"]),
             Cell(fill["size"]),
             Cell(fill["price"], Tone.STRONG),
             Cell(f"{fill['filled']}/{fill['order_size']}", Tone.DIM),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 _COMMAND = "A view or a command by its name"
+_COMMAND_HINT = "a view, theme, reconnect, help or quit; Tab completes it"
 _EXPORT = "a new file, which only you can read"
 _FILTER = "A text, ~regular expression, !all others"
 
@@ -61,12 +63,13 @@ class View(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The head, the view's own panels, the foot."""
-        yield Header()
-        yield ViewBar({view: self.console.key_of(view) for view in self.console.MODES}, self.path)
-        yield Banner(self.console.key_of("reconnect"))
+        with Vertical(id="head"):
+            yield Header(self.console.is_read_only)
+            yield ViewBar({view: self.console.key_of(view) for view in self.console.MODES}, self.path)
+            yield Banner(self.console.key_of("reconnect"))
         yield from self.compose_panels()
         yield Prompt(self.FILTER_HINT, id="filter")
-        yield Prompt("a view, theme, reconnect, help or quit", self.console.commands, id="command")
+        yield Prompt(_COMMAND_HINT, self.console.commands, id="command")
         yield Footer()
 
     def compose_panels(self) -> ComposeResult:
