@@ -33,6 +33,7 @@ ROOM_BYTES = 1_048_576
 OPEN_SECONDS = 15.0
 """A disk that takes longer to open it has failed for now; what it opens in the end is taken then."""
 LEAVE_SECONDS = 1.0
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,12 @@ class Home:
         try:
             rows = list(file.tail(RESTORED_ROWS))
             file.try_out()
-            if self._is_behind or self._mark.exists() or file.namespaces != self._namespaces:
+            boot = _read_boot()
+            if self._is_behind or self._mark.exists() or not file.was_kept(self._namespaces, boot):
                 file.move_on(Standing(new_epoch(), {}))
-                file.note_namespaces(self._namespaces)
-                self._mark.unlink(missing_ok=True)
-                self._is_behind = False
+            file.note_start(self._namespaces, boot)
+            self._mark.unlink(missing_ok=True)
+            self._is_behind = False
             return Opened(file, rows, file.standing())
         except BaseException:
             file.close()
@@ -175,6 +177,14 @@ def _fulfil(attempt: Future[Opened], work: Callable[[], Opened]) -> None:
         attempt.set_result(work())
     except BaseException as error:
         attempt.set_exception(error)
+
+
+def _read_boot() -> str:
+    """Which start of the machine this is; empty where the system does not say."""
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _sync(directory: Path) -> None:

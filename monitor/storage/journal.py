@@ -245,7 +245,7 @@ class Journal:
     async def _end(self) -> None:
         await self._empty()
         await self._note_date()
-        await self._use(JournalFile.close)
+        await self._use(JournalFile.finish)
         self._file = None
         await trio.to_thread.run_sync(self._home.leave)
 

@@ -280,11 +280,10 @@ class JournalFile:
         date_ms: int | None = self._database.execute("SELECT date_ms FROM journal").fetchone()[0]
         return date_ms
 
-    @property
-    def namespaces(self) -> str:
-        """Which ones it was kept for last."""
-        namespaces: str = self._database.execute("SELECT namespaces FROM journal").fetchone()[0]
-        return namespaces
+    def was_kept(self, namespaces: str, boot: str) -> bool:
+        """Whether it holds all that these had until now: nothing went past it, or was lost with the power."""
+        last, unsynced_in = self._database.execute("SELECT namespaces, boot FROM journal").fetchone()
+        return last == namespaces and unsynced_in in ("", boot)
 
     def size(self) -> tuple[int, int]:
         """(rows, bytes): rows are only ever deleted from the oldest on."""
@@ -307,9 +306,16 @@ class JournalFile:
             self._database.execute("UPDATE journal SET epoch = ?", (standing.epoch,))
         self._find_streams()
 
-    def note_namespaces(self, namespaces: str) -> None:
-        """Remember which ones it is kept for from here on."""
-        self._database.execute("UPDATE journal SET namespaces = ?1 WHERE namespaces != ?1", (namespaces,))
+    def note_start(self, namespaces: str, boot: str) -> None:
+        """Remember what it is kept for from here on, and in which start of the machine if that matters."""
+        unsynced_in = "" if self._synchronous == "full" else boot
+        with self._synced():
+            self._database.execute("UPDATE journal SET namespaces = ?, boot = ?", (namespaces, unsynced_in))
+
+    def finish(self) -> None:
+        """Close it; all that it was given is on the disk then."""
+        self._database.execute("UPDATE journal SET boot = ''")
+        self.close()
 
     def note_date(self, date_ms: int, behind_ms: int) -> None:
         """Remember what date it is, unless what it was told last is less than so far from it."""

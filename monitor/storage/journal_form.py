@@ -10,7 +10,7 @@ from monitor.broadcast.epochs import new_epoch
 
 APPLICATION_ID = 0x4C414E45
 """`LANE`: tells a journal from any other SQLite file."""
-VERSION = 3
+VERSION = 4
 
 _VERSION_1 = """
 CREATE TABLE streams (
@@ -44,7 +44,11 @@ _VERSION_3 = """
 ALTER TABLE journal ADD COLUMN namespaces TEXT NOT NULL DEFAULT '';
 """
 """`namespaces`: those that it was kept for last (`config.journaled_namespaces`); empty if nobody knows."""
-_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+ALTER TABLE journal ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+"""
+"""`boot`: in which the machine may have commits in its memory that are not on the disk; empty for none."""
+_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 class NotAJournal(sqlite3.DatabaseError):

@@ -49,7 +49,7 @@ def kept(directory: Path, records: Sequence[Record]) -> None:
     """Put records into a journal that nobody runs."""
     file = opened(directory)
     file.append(records)
-    file.note_namespaces(journaled_namespaces(DEFAULT_NAMESPACES))
+    file.note_start(journaled_namespaces(DEFAULT_NAMESPACES), boot="")
     file.close()
 
 

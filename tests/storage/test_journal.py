@@ -1,6 +1,7 @@
 """The journal as the hub sees it: kept first, sent then, in order, and never in the way."""
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,41 @@ async def test_nobody_recovers_across_a_server_that_did_not_journal_the_channel(
         assert after.offset == before.offset + 1
     async with running(tmp_path) as each:
         assert each.recovers(after) == []
+
+
+@pytest.mark.parametrize(
+    ("synchronous", "boot", "recovered"),
+    [("normal", "second", None), ("normal", "first", []), ("full", "second", [])],
+    ids=["power cut", "kill", "power cut with all synced"],
+)
+async def test_who_comes_back_after_a_power_cut_is_told_that_something_may_be_lost(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    synchronous: str,
+    boot: str,
+    recovered: list[bytes] | None,
+) -> None:
+    monkeypatch.setattr(home, "BOOT", tmp_path / "boot_id")
+    (tmp_path / "boot_id").write_text("first")
+    async with running(tmp_path / "then", journal={"synchronous": synchronous}) as each:
+        before = await each.publish(b"1")
+        shutil.copytree(tmp_path / "then", tmp_path / "now")
+    (tmp_path / "boot_id").write_text(boot)
+    async with running(tmp_path / "now") as each:
+        assert each.recovers(before) == recovered
+
+
+async def test_a_machine_that_was_started_again_in_order_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "BOOT", tmp_path / "boot_id")
+    for boot in ("first", "second"):
+        (tmp_path / "boot_id").write_text(boot)
+        async with running(tmp_path) as each:
+            position = await each.publish(b"1")
+    assert position.offset == 2
+    async with running(tmp_path) as each:
+        assert each.recovers(Position(1, position.epoch)) == [b"1"]
 
 
 @pytest.mark.parametrize("settings", [BOTS_ONLY, ALL_BUT_ANN], ids=["one", "all but one"])
