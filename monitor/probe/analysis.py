@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from monitor.config import Lane
 from monitor.probe.documents import ConnectionRow
 from monitor.probe.finding import Finding
-from monitor.probe.lateness import CPU_LIMIT_PERCENT, deliveries, find_late_kinds
+from monitor.probe.lateness import CPU_LIMIT_PERCENT, busy_machine, deliveries, find_late_kinds
 from monitor.probe.observation import Observation
 
 DEPTH_LIMIT = 100
@@ -24,8 +24,8 @@ SLOW_NAMED = 3
 
 def analyze(observation: Observation) -> list[Finding]:
     """What limits the server, the worst first; empty if nothing can be shown to."""
-    found = [finding for rule in RULES for finding in rule(observation)]
-    return sorted(found, key=lambda finding: (-finding.weight, finding.cause, finding.sentence))
+    found = {finding.sentence: finding for rule in RULES for finding in rule(observation)}
+    return sorted(found.values(), key=lambda finding: (-finding.weight, finding.cause, finding.sentence))
 
 
 def find_broken_feeds(seen: Observation) -> Iterator[Finding]:
@@ -172,6 +172,12 @@ def find_full_core(seen: Observation) -> Iterator[Finding]:
     )
 
 
+def find_late_loop(seen: Observation) -> Iterator[Finding]:
+    """A machine that leaves the server too little of itself, whether anything is late by it yet or not."""
+    if (finding := busy_machine(seen)) is not None:
+        yield finding
+
+
 RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
     find_broken_feeds,
     find_lost_journal,
@@ -179,4 +185,5 @@ RULES: tuple[Callable[[Observation], Iterator[Finding]], ...] = (
     find_starved_lanes,
     find_slow_clients,
     find_full_core,
+    find_late_loop,
 )

@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from monitor.client import websocket_url
+from monitor.client.zstd import ENDPOINT
 from monitor.errors import PeerError
 from monitor.trust import trusting
 from monitor.unreachable import unreachable
@@ -46,12 +49,18 @@ class Backend:
             raise PeerError(f"{method}: {error['message']} ({error['code']})")
 
 
+def base_url(url: str) -> str:
+    """Where a server has its API, from its address or from that of its WebSocket endpoint."""
+    parts = urlsplit(websocket_url(url))
+    return f"{parts.scheme.replace('ws', 'http')}://{parts.netloc}{parts.path.removesuffix(ENDPOINT)}"
+
+
 @asynccontextmanager
 async def open_backend(address: str, api_key: str, certificate_file: Path | None) -> AsyncIterator[Backend]:
     """Entering asks whether the key is taken; that and all calls raise PeerError."""
     # Without trust_env: a proxy meant for the internet would be asked for 127.0.0.1.
     async with httpx.AsyncClient(
-        base_url=address.replace("ws", "http", 1) if address.startswith("ws") else address,
+        base_url=base_url(address),
         headers={"X-API-Key": api_key},
         timeout=TIMEOUT_SECONDS,
         trust_env=False,

@@ -47,12 +47,12 @@ def find_late_deliveries(report: Report) -> Iterator[Finding]:
 
 def _explain_in(report: Report, kind: Kind | None) -> Finding | None:
     """By the server's own figures, if it is late by them as well."""
-    late = measured(kind) if kind else None
+    late = measured(kind, least=1) if kind else None
     return explain(report.observation, late) if late is not None and late.weight > 1 else None
 
 
 def _elsewhere(delivered: Delivered) -> Finding:
-    if delivered.server_p99_ms is None:
+    if delivered.server_p99_ms is None or delivered.server_p99_ms > (delivered.threshold_ms or 0):
         return _unknown(delivered.kind, late_words(delivered))
     return Finding(
         "way",

@@ -85,11 +85,11 @@ def find_late_kinds(seen: Observation) -> Iterator[Finding]:
     yield from worst.values()
 
 
-def measured(kind: Kind) -> Late | None:
-    """What a server measured of a kind; None if that says nothing, or nothing is promised."""
+def measured(kind: Kind, least: int = COUNT_MIN) -> Late | None:
+    """What a server measured of a kind; None if it is of fewer publications, or nothing is promised."""
     window, threshold_ms = kind["last_10s"], kind["threshold_ms"]
     p99_ms, stages, count = window["p99_ms"], window["stages"], window["count"]
-    if threshold_ms is None or p99_ms is None or stages is None or count < COUNT_MIN:
+    if threshold_ms is None or p99_ms is None or stages is None or count < least:
         return None
     return Late(kind["kind"], kind["lane"], threshold_ms, p99_ms, count, stages)
 
@@ -104,7 +104,8 @@ def explain(seen: Observation, late: Late) -> Finding:
     best = max(causes, key=lambda cause: cause.explained_ms, default=None)
     if late.is_lasting and best is not None and best.explained_ms > EXPLAINED_SHARE * late.mean_ms:
         return best.finding
-    return _busy_machine(seen, late) or _unexplained(late)
+    machine = busy_machine(seen) if _lag_ms(seen) > EXPLAINED_SHARE * late.mean_ms else None
+    return machine or _unexplained(late)
 
 
 def _long_tick(seen: Observation, late: Late) -> Cause | None:
@@ -211,20 +212,28 @@ RULES: tuple[Callable[[Observation, Late], Cause | None], ...] = (
 )
 
 
-def _busy_machine(seen: Observation, late: Late) -> Finding | None:
-    """A loop that comes late to its turns although its process has not used up its core."""
-    last = seen.health[-1]
-    lag_ms, cpu_percent = last["loop"]["lag_p99_ms"], last["process"]["cpu_percent"]
-    if lag_ms is None or lag_ms < EXPLAINED_SHARE * late.mean_ms or cpu_percent >= CPU_LIMIT_PERCENT:
+def busy_machine(seen: Observation) -> Finding | None:
+    """A loop that comes later to its turns than the shortest promise, with some of its core left."""
+    promises = [kind["threshold_ms"] for kind in seen.health[-1]["kinds"] if kind["threshold_ms"] is not None]
+    lag_ms, cpu_percent = _lag_ms(seen), seen.health[-1]["process"]["cpu_percent"]
+    if not promises or lag_ms <= min(promises) or cpu_percent >= CPU_LIMIT_PERCENT:
         return None
     return Finding(
         "machine",
-        f"{late.kind} is late as the server itself is: its loop gets its turn up to {lag_ms:.1f} ms late",
-        [late.figures, f"the loop's lag is {lag_ms:.1f} ms at p99, at {cpu_percent:.0f} % of a core"],
+        f"the server gets its turn up to {lag_ms:.1f} ms late, and not by its own work",
+        [
+            f"the loop's lag is {lag_ms:.1f} ms at p99, at {cpu_percent:.0f} % of a core;"
+            f" the shortest promise is {min(promises):g} ms"
+        ],
         "what else runs on the server's machine; a core of its own for the server",
         f"up to {lag_ms:.1f} ms less for every publication",
         UNEXPLAINED_WEIGHT,
     )
+
+
+def _lag_ms(seen: Observation) -> float:
+    """At p99, in each of the seconds."""
+    return min(document["loop"]["lag_p99_ms"] or 0.0 for document in seen.health)
 
 
 def _unexplained(late: Late) -> Finding:

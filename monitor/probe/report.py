@@ -179,6 +179,8 @@ def read_report(file: Path) -> Report:
     """Raises ConfigError for a file that can't be read or holds no report."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Report)
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {file}; the address of a server begins with http://") from None
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror or error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -158,7 +158,12 @@ def test_a_busy_machine_is_named_and_not_the_settings_of_the_server_on_it() -> N
     busy = observation(kinds=[late], channels=few, loop={"lag_p99_ms": 180.0})
     (found,) = analyze(busy)
     assert found.cause == "machine"
-    assert found.evidence[1] == "the loop's lag is 180.0 ms at p99, at 5 % of a core"
+    assert found.evidence == [
+        "the loop's lag is 180.0 ms at p99, at 5 % of a core; the shortest promise is 100 ms"
+    ]
+    assert analyze(observation(loop={"lag_p99_ms": 180.0})) == [found]
+    assert analyze(observation(loop={"lag_p99_ms": 80.0})) == []
+    assert analyze(observation(loop={"lag_p99_ms": None})) == []
 
 
 def test_what_is_late_for_no_reason_that_shows_is_said_to_be_late() -> None:
@@ -171,6 +176,7 @@ def test_what_is_late_for_no_reason_that_shows_is_said_to_be_late() -> None:
     ("server_p99_ms", "cause", "words"),
     [
         (None, "late", "trade is late, and this report can't say where"),
+        (120.0, "late", "trade is late, and this report can't say where"),
         (20.0, "way", "trade is late on its way to the server, or from it"),
     ],
 )

@@ -42,7 +42,11 @@ def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_di
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"), [("{}", "is not a report"), (None, "can't be read: No such")]
+    ("content", "sentence"),
+    [
+        ("{}", "is not a report"),
+        (None, "there is no file report.json; the address of a server begins with http://"),
+    ],
 )
 def test_what_is_no_report_is_one_sentence(home: dict[str, str], content: str | None, sentence: str) -> None:
     file = Path(home["LANECAST_DATA_DIR"]).parent / "report.json"
