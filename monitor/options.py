@@ -1,4 +1,4 @@
-"""How settings are given on a command line, by whatever command.
+"""How settings and files are given on a command line, by whatever command.
 
 Decides which flags all commands have that read settings, so that none of them reads another
 file, another variable or another data directory than the server does.
@@ -90,3 +90,17 @@ def certificate_of(settings: Callable[[], "Settings"], url: str | None) -> Path 
         return Path(given)
     tls = settings().tls if url is None else None
     return tls.certificate_file if tls else None
+
+
+def check_writable(option: str, file: Path) -> None:
+    """Tell before the work and not after it that its result can't be written; what is there stays.
+
+    Raises ConfigError.
+    """
+    is_new = not file.exists()
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise ConfigError(f"{option}: {file} can't be written: {error.strerror or error}") from None
+    if is_new:
+        file.unlink()

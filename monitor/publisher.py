@@ -41,8 +41,8 @@ def _post(address: str, api_key: str, body: str, trust: ssl.SSLContext) -> httpx
         # Without trust_env: a proxy meant for the internet would be asked for 127.0.0.1.
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=trust) as client:
             return client.post(url, content=body.encode(), headers=headers)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise ConfigError(f"url {address!r} is not an address: {error}") from None
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        raise ConfigError(f"url is {address!r}, must be an http or https address of a server") from None
     except httpx.TransportError as error:
         raise PeerError(unreachable(url, error)) from None
 

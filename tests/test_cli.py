@@ -102,7 +102,14 @@ def test_half_a_command_is_completed(surroundings: dict[str, str]) -> None:
         (["venue", "x", "--speed", "fast"], "--speed 'fast' must be a number above 0"),
         (["venue", "absent.jsonl.gz"], "absent.jsonl.gz"),
         (["publish", "a:b", "{"], "'{' is not JSON: "),
-        (["publish", "a:b", "1", "--url", "ftp://x"], "url 'ftp://x' is not an address: "),
+        (
+            ["publish", "a:b", "1", "--url", "localhost:8000"],
+            "url is 'localhost:8000', must be an http or https address of a server",
+        ),
+        (
+            ["dictionary", "train", "--seconds", "86400", "--output", "absent/x"],
+            "--output: absent/x can't be written: No such file or directory",
+        ),
     ],
 )
 def test_mistake_is_one_sentence_and_exit_2(

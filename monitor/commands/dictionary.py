@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from monitor.errors import ConfigError
-from monitor.options import InReadingOrder
+from monitor.options import InReadingOrder, check_writable
 from monitor.progress import progress
 
 
@@ -33,12 +32,10 @@ def train(seconds: int, output: Path) -> None:
     """
     from monitor.training import SEGMENTS, record, train_dictionary
 
+    check_writable("--output", output)
     with progress("recording", seconds) as on_second:
         samples = record(seconds, on_second=on_second)
     with progress("training", len(SEGMENTS)) as on_candidate:
         trained = train_dictionary(samples, on_candidate=on_candidate)
-    try:
-        output.write_bytes(trained.data)
-    except OSError as error:
-        raise ConfigError(f"--output {output} can't be written: {error.strerror or error}") from None
+    output.write_bytes(trained.data)
     click.echo(f"{output}: {len(trained.data)} bytes, id {trained.id}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.errors import ConfigError
-from monitor.options import certificate_of, operator_token, settings_of, source_options
+from monitor.options import certificate_of, check_writable, operator_token, settings_of, source_options
 from monitor.progress import progress
 
 if TYPE_CHECKING:
@@ -98,22 +98,11 @@ def _full(target: "Target", seconds: int, name: Path | None, url: str | None, al
     stem = name or Path(f"lanecast-probe-{datetime.now():%Y%m%d-%H%M%S}")
     files = [stem.with_name(f"{stem.name}{ending}") for ending in (".html", ".json")]
     for file in files:
-        _check_writable(file)
+        check_writable("--report", file)
     with progress("probing", seconds) as on_second:
         found = run_full(target, Plan.of(seconds), on_second)
     _write(found, *files)
     return found
-
-
-def _check_writable(file: Path) -> None:
-    """That it can't be written is told before the test and not after it; an earlier report stays."""
-    is_new = not file.exists()
-    try:
-        file.open("ab").close()
-    except OSError as error:
-        raise ConfigError(f"--report: {file} can't be written: {error.strerror or error}") from None
-    if is_new:
-        file.unlink()
 
 
 def _write(found: "Report", page: Path, data: Path) -> None:
