@@ -13,7 +13,8 @@ const PROBE_INTERVAL_MS = 5_000;
 /** After a cut: at most so long to the next attempt, each time another part of it, so that not all come at once. */
 const RECONNECT_MS = { minReconnectDelay: 200, maxReconnectDelay: 3_000 };
 const NO_ANSWER = 1;
-const UNAUTHORIZED = 1;
+/** What the SDK says of a token that has expired, and the server of one that it never took. */
+const TOKEN_REFUSED = [1, 3500];
 const CUTS_KEPT = 20;
 const DELIVERIES_KEPT = 60;
 const AGES_KEPT = 64;
@@ -77,7 +78,7 @@ export class Link {
       this.#probe();
     });
     this.#centrifuge.on("disconnected", ({ code, reason }) => {
-      this.needsToken = code === UNAUTHORIZED;
+      this.needsToken = TOKEN_REFUSED.includes(code);
       this.#become("disconnected", this.needsToken ? "token expired or refused" : reason);
     });
     this.#centrifuge.on("error", () => {

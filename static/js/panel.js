@@ -64,13 +64,14 @@ export class Panel {
   }
 
   /**
-   * Say why there is nothing to see: `text`, unless a channel was refused; "" when there is something. Beside
-   * the title, say what is missing of what there is.
+   * Say why there is nothing to see: `text`, unless a channel was refused, or was not heard of yet and nobody
+   * knows; "" when there is something. Beside the title, say what is missing of what there is.
    */
   notice(text) {
     const channels = [...this.watched.values()];
     const refused = channels.find((channel) => channel.refusal !== null);
-    write(this.#notice, refused ? `${refused.name}: ${refused.refusal}` : text);
+    const isKnown = channels.every((channel) => channel.isLive);
+    write(this.#notice, refused ? `${refused.name}: ${refused.refusal}` : isKnown ? text : "");
     const torn = channels.find((channel) => channel.gap !== null);
     write(this.#gap, torn ? gapText(torn.gap) : "");
   }

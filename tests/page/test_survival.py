@@ -129,6 +129,18 @@ def test_expired_token_is_said_and_another_one_goes_on(open_page: OpenPage) -> N
     expect(page.get_by_test_id("banner")).to_be_empty()
 
 
+def test_token_that_is_none_is_said_and_nothing_else_is_claimed(open_page: OpenPage) -> None:
+    page = open_page()
+    page.evaluate(KEEP_TOKEN, "garbage")
+    page.reload()
+    connection = page.get_by_test_id("connection")
+    expect(connection).to_have_text("token expired or refused · give another")
+    assert set(page.locator(".notice").all_inner_texts()) == {""}
+    connection.click()
+    page.get_by_role("button", name="Demonstration account").click()
+    expect(connection).to_have_text("connected")
+
+
 def test_page_that_slept_catches_up_and_says_what_is_gone(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport=DESK)
     with lanecast_process(tmp_path, SHORT_HISTORY) as server:
