@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterable
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ledger import Ledger
+from monitor.config import Delivery
 from monitor.health.health import Health
 
 
@@ -33,12 +34,9 @@ class Accounts:
 
     def retire(self, channel: str) -> None:
         """Close the ledger of a channel that was left, once nothing of it is pending any more."""
-        if channel not in self._groups and not self._ledger(channel).pending:
-            self._past.add(self.ledgers.pop(channel, Ledger()))
-
-    def _ledger(self, channel: str) -> Ledger:
-        """The channel's; who joined or left it may be told when it has been closed already."""
-        return self.ledgers.get(channel, self._past)
+        ledger = self.ledgers.get(channel)
+        if ledger is not None and not ledger.is_open and channel not in self._groups:
+            self._past.add(self.ledgers.pop(channel))
 
     def count(self, read: Callable[[Ledger], int]) -> int:
         """Merged, dropped, pending or resent in all: nothing for most, who have always kept up."""
@@ -72,17 +70,27 @@ class Accounts:
     def merge(self, item: Item, replaced: Item, queued: Item) -> None:
         """What was offered and what waited have become one."""
         merged = replaced.count + item.count - queued.count
-        self.ledgers[item.channel].merge(merged)
+        self.ledgers[item.channel].merge(merged, self._saved_bytes(item, replaced, queued))
         saved_bytes = len(replaced.payload) + len(item.payload) - len(queued.payload)
         self._health.note_merged(item.lane, merged, saved_bytes)
+
+    def _saved_bytes(self, item: Item, replaced: Item, queued: Item) -> int:
+        """On the wire; nothing yet of changes that became one: its frame is made when its turn comes."""
+        offered_bytes = self._offered_bytes(replaced) + self._offered_bytes(item)
+        if item.delivery is Delivery.LATEST:
+            return offered_bytes - self._frame_bytes(queued)
+        queued.offered_bytes = offered_bytes
+        return 0
 
     def deliver(self, item: Item, client_id: str, *, is_behind: bool) -> None:
         """It was sent."""
         if not item.channel:
             self._deliver_reply(item)
             return
-        ledger = self._ledger(item.channel)
-        ledger.deliver(item.count, self._frame_bytes(item))
+        ledger, size_bytes = self.ledgers[item.channel], self._frame_bytes(item)
+        if item.offered_bytes:
+            ledger.merge(0, item.offered_bytes - size_bytes)
+        ledger.deliver(item.count, size_bytes)
         self._health.note_delivered(item.lane, item.count, len(item.payload))
         if item.publications:
             ledger.late += self._judge_latency(item, client_id, is_behind=is_behind)
@@ -92,7 +100,7 @@ class Accounts:
         self.reply_bytes += self._frame_bytes(item)
         for resent in item.resent:
             share_bytes = self._share(item, resent)
-            self.ledgers[resent.channel].offered_bytes += share_bytes
+            self.ledgers[resent.channel].measure_resent(share_bytes)
             self.ledgers[resent.channel].deliver(resent.count, share_bytes)
             self.retire(resent.channel)
             self.reply_bytes -= share_bytes
@@ -116,13 +124,16 @@ class Accounts:
         """What waited will not be sent."""
         for item in items:
             for resent in item.resent:
-                self.ledgers[resent.channel].drop(resent.count)
+                self.ledgers[resent.channel].drop(resent.count, 0)
                 self.retire(resent.channel)
             if item.channel:
-                self._ledger(item.channel).drop(item.count)
+                self.ledgers[item.channel].drop(item.count, self._offered_bytes(item))
                 self.retire(item.channel)
             if item.count:
                 self._health.note_dropped(item.lane, item.count, len(item.payload), reason)
+
+    def _offered_bytes(self, item: Item) -> int:
+        return item.offered_bytes or self._frame_bytes(item)
 
     def _frame_bytes(self, item: Item) -> int:
         return len(item.frame(self._encoding))

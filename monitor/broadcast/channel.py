@@ -9,7 +9,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.history import History, Position
-from monitor.broadcast.item import Item, Publication, merge_publications
+from monitor.broadcast.item import DOCUMENT_BYTES, Item, Publication, merge_publications
 from monitor.broadcast.keyed import HIDDEN_STREAM, Keyed
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.patch import Sections, apply_patch, encode_patch, parse_patch
@@ -19,9 +19,6 @@ from monitor.health.health import Health
 
 FILTERS_MAX = 256
 """Different tags filters of one channel's subscribers: each is asked about each publication."""
-
-DOCUMENT_BYTES = 80
-"""At most so much stands around what a publisher gave: the names of its members, its offset, a newline."""
 
 
 class Progress(Enum):

@@ -21,6 +21,9 @@ from monitor.health.kind import KindMeter, Stages
 if TYPE_CHECKING:
     from monitor.broadcast.chain import Link
 
+DOCUMENT_BYTES = 80
+"""At most so much stands around what a publisher gave: the names of its members, its offset, a newline."""
+
 _NEVER_NS = 1 << 63
 
 
@@ -95,6 +98,7 @@ class Item:
         "is_control",
         "lane",
         "link",
+        "offered_bytes",
         "payload",
         "prefix",
         "publications",
@@ -125,6 +129,8 @@ class Item:
         self.count = sum(each.count for each in resent) if resent else len(publications)
         self.held_bytes = len(payload)
         """What a channel holds while it is queued; its other forms are made when its turn comes."""
+        self.offered_bytes = 0
+        """Of a change that one client's pending ones have become: what their frames had; else 0."""
         self.begun_ns = 0
         """When the first group began with it; 0 before."""
         self.encode_ns = 0

@@ -57,9 +57,13 @@ class Member:
         total = self.client.settle()
         for ledger in (total, *self.client.ledgers.values()):
             assert ledger.is_balanced
-            assert ledger.pending >= 0
+            assert min(ledger.pending, ledger.pending_bytes) >= 0
             assert ledger.resent <= ledger.offered
+            assert ledger.resent_bytes <= ledger.offered_bytes
         assert total.pending == sum(self.client.depths())
+        if not self.client.is_behind:
+            assert total.pending_bytes == 0
+            assert total.sent_bytes + self.client.accounts.reply_bytes == len(self.wire.data)
         return total.pending
 
 
@@ -104,6 +108,8 @@ async def test_the_ledger_balances_whatever_happens(
     ledgers = [client.settle() for client in clients]
     assert sum(ledger.resent for ledger in ledgers) == stage.health.totals.resent > 0
     assert sum(ledger.offered for ledger in ledgers) == stage.health.totals.offered
+    for name in ("merged_bytes", "dropped_bytes", "resent_bytes"):
+        assert sum(getattr(ledger, name) for ledger in ledgers) > 0
 
 
 @pytest.mark.trio
