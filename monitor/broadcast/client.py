@@ -203,8 +203,8 @@ class Client:
 
     @property
     def room_bytes(self) -> int:
-        """What it may have waiting besides."""
-        return self._outbox_bytes - self.pending_bytes
+        """Of its outbox; what is half out or held takes none."""
+        return self._outbox_bytes - (self._outbox.bytes if self._outbox else 0)
 
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from monitor.broadcast.item import Publication
+from monitor.broadcast.item import DOCUMENT_BYTES, Publication
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +80,22 @@ class History:
             kept = (publication for publication in kept if publication.offset > since)
         return list(islice(kept, limit))
 
-    def missed(
-        self, since: Position, now_ns: int, *, limit: int, limit_bytes: int
-    ) -> tuple[Publication, ...] | None:
+    def missed(self, since: Position, now_ns: int, *, limit_bytes: int) -> tuple[Publication, ...] | None:
         """All that was published after a position, oldest first; None if it can't be told in full.
 
         Args:
-            limit, limit_bytes: more publications, or more of their payloads, are not told.
+            limit_bytes: what takes more, as the protocol's documents, is not told.
         """
         count = self.offset - since.offset
         if since.epoch not in ("", self.epoch) or count < 0:
             return None
         self._expire(now_ns)
-        if count > min(limit, len(self._kept)):
+        if count > min(len(self._kept), limit_bytes // DOCUMENT_BYTES):
             return None
         missed = tuple(islice(reversed(self._kept), count))[::-1]
         if missed and missed[0].offset != since.offset + 1:
             return None
-        size_bytes = sum(publication.size_bytes for publication in missed)
+        size_bytes = sum(DOCUMENT_BYTES + publication.size_bytes for publication in missed)
         return missed if size_bytes <= limit_bytes else None
 
     def _expire(self, now_ns: int) -> None:

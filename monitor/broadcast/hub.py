@@ -29,8 +29,10 @@ from monitor.errors import LanecastError
 from monitor.health.health import Health
 
 JUDGE_SECONDS = 0.25
+RECOVERED_OUTBOXES = 2
+"""So many may one recover who keeps up: whoever was closed for a full outbox has missed more than one."""
 RECOVERED_SHARE = 2
-"""A recovery takes at most one part in so many of what its client may have waiting: replies must fit too."""
+"""One that is behind, one part in so many of the room in its outbox: other replies must fit too."""
 
 NOT_DURABLE = ("durable", "false")
 """The tag of a publication that its journal could not keep."""
@@ -245,7 +247,8 @@ class Hub:
 
     def _find_start(self, channel: Channel, client: Client, wish: Wish, variant: Variant) -> Start:
         whole = self._whole(channel, variant)
-        limit_bytes = client.room_bytes // RECOVERED_SHARE
+        room_bytes = client.room_bytes
+        limit_bytes = room_bytes // RECOVERED_SHARE if client.is_behind else room_bytes * RECOVERED_OUTBOXES
         try:
             return find_start(channel, wish, whole, now_ns=self._clock_ns(), limit_bytes=limit_bytes)
         except Unrecoverable:

@@ -13,9 +13,6 @@ from monitor.broadcast.tags import TagsFilter
 from monitor.config import Delivery
 from monitor.errors import LanecastError
 
-RECOVERED_MAX = 300
-"""Who missed more is quicker with the state as it is."""
-
 
 class Unrecoverable(LanecastError):
     """What was missed can't be told in full, and the subscriber wants nothing else."""
@@ -56,7 +53,7 @@ def find_start(channel: Channel, wish: Wish, whole: bytes | None, *, now_ns: int
 
     Args:
         whole: the channel's state, None if it has none.
-        limit_bytes: more payload than that is not recovered.
+        limit_bytes: what takes more is not recovered.
 
     Raises:
         Unrecoverable.
@@ -79,7 +76,7 @@ def _recover(
         return _recover_newest(channel, since, whole, now_ns)
     if channel.namespace.delivery is Delivery.STATE or channel.history is None:
         return None
-    missed = channel.history.missed(since, now_ns, limit=RECOVERED_MAX, limit_bytes=limit_bytes)
+    missed = channel.history.missed(since, now_ns, limit_bytes=limit_bytes)
     return Start(Position(since.offset, channel.history.epoch), missed) if missed is not None else None
 
 

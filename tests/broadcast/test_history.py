@@ -1,5 +1,5 @@
 from monitor.broadcast.history import History, Position
-from monitor.broadcast.item import Publication
+from monitor.broadcast.item import DOCUMENT_BYTES, Publication
 
 SECOND = 1_000_000_000
 
@@ -50,8 +50,8 @@ def test_the_oldest_go_when_the_bytes_are_too_many() -> None:
     assert (_offsets(history), history.bytes, history.offset) == ([], 0, 6)
 
 
-def _missed(history: History, offset: int, epoch: str = "e", limit: int = 300) -> list[int] | None:
-    missed = history.missed(Position(offset, epoch), 100 * SECOND, limit=limit, limit_bytes=1_000)
+def _missed(history: History, offset: int, epoch: str = "e") -> list[int] | None:
+    missed = history.missed(Position(offset, epoch), 100 * SECOND, limit_bytes=1_000)
     return None if missed is None else [publication.offset for publication in missed]
 
 
@@ -65,12 +65,11 @@ def test_a_position_of_another_stream_is_worth_nothing_and_no_epoch_is_any() -> 
     assert (_missed(history, 5, "f"), _missed(history, 4, "")) == (None, [5])
 
 
-def test_more_than_the_bounds_is_not_told() -> None:
+def test_more_bytes_than_may_be_is_not_told() -> None:
     history = _filled(size=10, count=5)
-    assert (_missed(history, 3, limit=2), _missed(history, 2, limit=2)) == ([4, 5], None)
-    position = Position(2, "e")
-    assert history.missed(position, 0, limit=9, limit_bytes=2) is None
-    assert len(history.missed(position, 0, limit=9, limit_bytes=3) or ()) == 3
+    position, size_bytes = Position(2, "e"), 3 * (DOCUMENT_BYTES + 1)
+    assert history.missed(position, 0, limit_bytes=size_bytes - 1) is None
+    assert len(history.missed(position, 0, limit_bytes=size_bytes) or ()) == 3
 
 
 def test_what_has_expired_or_was_removed_can_not_be_told() -> None:

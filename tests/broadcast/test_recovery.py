@@ -12,16 +12,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.history import Position
-from monitor.broadcast.hub import RECOVERED_SHARE, Hub
+from monitor.broadcast.hub import RECOVERED_OUTBOXES, Hub
+from monitor.broadcast.item import DOCUMENT_BYTES
 from monitor.broadcast.journaled import Journaled, Standing
-from monitor.broadcast.recovery import RECOVERED_MAX, Unrecoverable, Wish
+from monitor.broadcast.recovery import Unrecoverable, Wish
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
 from tests.broadcast.chain import ChainReader
 from tests.broadcast.wire import FakeWire
 
 CHANNEL = "tick:x"
-SIZE, LIMIT_BYTES, SECONDS, OUTBOX_BYTES = 8, 2_000, 60, 3_000
+SIZE, LIMIT_BYTES, SECONDS, OUTBOX_BYTES = 8, 2_000, 60, 900
 SPACE = {
     "history_size": SIZE,
     "history_bytes": LIMIT_BYTES,
@@ -61,9 +62,10 @@ class Stream:
             return None
         wanted = range(since.offset + 1, self.offset + 1)
         found = [entry for entry in self.kept if entry.offset in wanted]
-        if len(found) != len(wanted) or len(found) > RECOVERED_MAX:
+        if len(found) != len(wanted):
             return None
-        is_small = sum(len(entry.data) for entry in found) <= OUTBOX_BYTES // RECOVERED_SHARE
+        size_bytes = sum(DOCUMENT_BYTES + len(entry.data) for entry in found)
+        is_small = size_bytes <= OUTBOX_BYTES * RECOVERED_OUTBOXES
         return found if is_small else None
 
 

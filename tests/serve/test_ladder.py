@@ -162,7 +162,7 @@ async def test_who_is_beyond_the_ladder_is_closed_and_resumes_his_fills_by_their
         noise = {"publish": {"channel": "noise:x", "data": CHUNK * 10}}
         for number in range(rounds):
             await server.api("batch", commands=[noise, {"publish": {"channel": "fills:x", "data": number}}])
-        fills, closed = await read_to_the_end(client)
+        fills, closed = await read_to_the_end(client, "fills:x")
         assert closed == (3008, "slow")
         found = await (await server.client()).call(
             "subscribe", channel="fills:x", recover=True, offset=len(fills), epoch=epoch
@@ -171,10 +171,33 @@ async def test_who_is_beyond_the_ladder_is_closed_and_resumes_his_fills_by_their
         assert fills + missed == list(range(rounds))
 
 
-async def read_to_the_end(client: Client) -> tuple[list[int], tuple[int, str]]:
-    """The fills that come, and how the connection is closed."""
-    fills: list[int] = []
+@pytest.mark.trio
+async def test_who_is_closed_for_one_busy_stream_resumes_all_of_it_by_its_position() -> None:
+    limits = {"ping_seconds": 3_000, "outbox_bytes": 65_536}
+    async with running(limits=limits, namespaces={"busy": {"history_size": 10_000}}) as server:
+        client = await server.client()
+        epoch = (await client.call("subscribe", channel="busy:x"))["epoch"]
+        count = 0
+        while (await server.api("channels"))["result"]["channels"]:
+            texts = [f"{number}{'x' * 1_000}" for number in range(count, count + 50)]
+            count += len(texts)
+            await server.api(
+                "batch", commands=[{"publish": {"channel": "busy:x", "data": text}} for text in texts]
+            )
+        got, closed = await read_to_the_end(client, "busy:x")
+        assert closed == (3008, "slow")
+        found = await (await server.client()).call(
+            "subscribe", channel="busy:x", recover=True, offset=len(got), epoch=epoch
+        )
+        assert found["recovered"]
+        texts = got + [publication["data"] for publication in found["publications"]]
+        assert texts == [f"{number}{'x' * 1_000}" for number in range(count)]
+
+
+async def read_to_the_end(client: Client, channel: str) -> tuple[list[Any], tuple[int, str]]:
+    """What comes of a channel, and how the connection is closed."""
+    datas: list[Any] = []
     while (got := await client.frame()).opcode != CLOSE:
         pushes = [orjson.loads(document).get("push", {}) for document in got.payload.split(b"\n")]
-        fills += [push["pub"]["data"] for push in pushes if push.get("channel") == "fills:x"]
-    return fills, (int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode())
+        datas += [push["pub"]["data"] for push in pushes if push.get("channel") == channel]
+    return datas, (int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode())

@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from monitor.broadcast.recovery import RECOVERED_MAX
 from monitor.client import LinkState
 from monitor.serve.tokens import make_token
-from tests.serve.running import KEYS, Server
+from tests.serve.running import KEYS, Server, running
 from tests.tui.reports import fill
 from tui.link import Link
 from tui.model import Call, Model
@@ -111,14 +110,14 @@ async def test_fills_that_were_missed_come_after_a_cut(server: Server) -> None:
 
 
 @pytest.mark.trio
-async def test_what_is_gone_for_good_is_said(server: Server) -> None:
-    async with linked(server) as (_, model):
+async def test_what_is_gone_for_good_is_said() -> None:
+    async with running(limits={"outbox_bytes": 65_536}) as server, linked(server) as (_, model):
         await until(lambda: model.health)
         await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f1"})
         await until(lambda: model.fills)
-        more = {"channel": "orders:paper", "data": {"type": "order_update"}}
+        more = {"publish": {"channel": "orders:paper", "data": {"type": "x" * 50_000}}}
         # In one call: the console can't come back between the cut and what it misses.
-        await server.api("batch", commands=[{"disconnect": CUT}, *[{"publish": more}] * (RECOVERED_MAX + 1)])
+        await server.api("batch", commands=[{"disconnect": CUT}, *[more] * 3])
         await until(lambda: model.gaps)
         (gap,) = model.gaps
         assert gap.channel == "orders:paper"
