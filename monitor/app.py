@@ -29,8 +29,9 @@ from monitor.reload import Reloads
 from monitor.restart import take_over
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
+from monitor.serve.entrance import open_listeners
 from monitor.serve.files import Files, static_directory
-from monitor.serve.front import SPARE_SOCKETS, FrontDoor, open_listeners
+from monitor.serve.front import SPARE_SOCKETS, FrontDoor
 from monitor.serve.tls import Certificate
 from monitor.serve.tokens import make_token
 

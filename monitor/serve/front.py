@@ -7,9 +7,10 @@ nobody else anything. A request has a deadline and bounds on its head and its bo
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -18,19 +19,19 @@ import trio
 
 from monitor.broadcast.frames import Deflate, Encoding
 from monitor.dictionary import PATH as DICTIONARY_PATH
-from monitor.errors import ConfigError
 from monitor.serve import dictionary, http
 from monitor.serve.admission import neighbourhood
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.drain import drain
+from monitor.serve.entrance import Entrance
 from monitor.serve.files import Files
 from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import Session
-from monitor.serve.turn import Turn, Turnstile
+from monitor.serve.turn import Turnstile
 from monitor.serve.upgrade import (
     WEBSOCKET_PATH,
     BadUpgrade,
@@ -48,10 +49,8 @@ REFUSAL_SECONDS = 2.0
 """For the answer to a bad request, and for the client to take notice."""
 LAST_ANSWER_SECONDS = 0.5
 """For requests under way when the last client has left; idle connections end with them."""
-BACKLOG = 4_096
 SPARE_SOCKETS = 512
 """Beyond `limits.connections`, for the API, the page and those who are told that the house is full."""
-OUT_OF_DESCRIPTORS_SECONDS = 0.1
 
 
 class FrontDoor:
@@ -76,6 +75,7 @@ class FrontDoor:
         self._totals = house.hub.health.totals
         self._zstd = dictionary.load_zstd(house.settings)
         self._open_sockets = 0
+        self._entrance = Entrance(house.turnstile)
         self.is_ready = False
 
     async def run(
@@ -93,7 +93,7 @@ class FrontDoor:
         async with trio.open_nursery() as serving:
             async with trio.open_nursery() as accepting:
                 for listener in listeners:
-                    accepting.start_soon(self._accept, listener, serving)
+                    accepting.start_soon(self._entrance.accept, listener, partial(self._admit, serving))
                 self.is_ready = True
                 task_status.started()
                 await ending.wait()
@@ -102,31 +102,15 @@ class FrontDoor:
             await drain(self._house.registry, self._house.settings.drain_seconds)
             serving.cancel_scope.deadline = trio.current_time() + LAST_ANSWER_SECONDS
 
-    async def _accept(self, listener: socket.socket, serving: trio.Nursery) -> None:
-        with listener:
-            while True:
-                await trio.lowlevel.wait_readable(listener)
-                # In the line with those who are let in already: a wave of connects waits in the kernel.
-                await self._house.turnstile.enter()
-                turn = Turn()
-                try:
-                    while not turn.is_over:
-                        accepted, address = listener.accept()
-                        self._totals.connections += 1
-                        connection = self._connect(accepted, _address(address), self._house.turnstile)
-                        self._admit(connection, serving)
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    _log.warning("can't accept a connection: %s; trying again", error)
-                    await trio.sleep(OUT_OF_DESCRIPTORS_SECONDS)
-
-    def _admit(self, connection: Connection, serving: trio.Nursery) -> None:
+    def _admit(self, serving: trio.Nursery, accepted: socket.socket, address: str) -> None:
+        self._totals.connections += 1
+        connection = self._connect(accepted, address, self._house.turnstile)
         if self._open_sockets >= self._limits.connections + SPARE_SOCKETS:
             self._totals.refused["sockets"] += 1
             connection.close()
             return
         self._open_sockets += 1
+        self._entrance.silent += 1
         serving.start_soon(self._serve, connection)
 
     async def _serve(self, connection: Connection) -> None:
@@ -156,6 +140,7 @@ class FrontDoor:
             self._totals.refused["handshake_seconds"] += 1
             return None
         finally:
+            self._entrance.silent -= 1
             deadline.cancel()
         peer = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         if (found := read_upgrade(first)) is not None:
@@ -320,11 +305,6 @@ class FrontDoor:
 _RETRY_LATER = (("Retry-After", "5"),)
 
 
-def _address(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _request(head: h11.Request) -> Request:
     path, _, query = head.target.decode("latin-1").partition("?")
     headers: dict[str, str] = {}
@@ -375,36 +355,3 @@ async def _read_head(connection: Connection, peer: h11.Connection) -> Request | 
     """The next request without its body; None once the client ends."""
     event = await _next_event(connection, peer)
     return _request(event) if isinstance(event, h11.Request) else None
-
-
-async def open_listeners(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of the host, all on the same port.
-
-    Raises:
-        ConfigError: the host is unknown, or the port is taken.
-    """
-    try:
-        found = await trio.to_thread.run_sync(
-            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        )
-        return _listen(found)
-    except OSError as error:
-        raise ConfigError(
-            f"can't listen on host {host!r}, port {port}: {error.strerror or error};"
-            " choose another with --port or --host"
-        ) from None
-
-
-def _listen(found: Sequence[tuple[Any, ...]]) -> list[socket.socket]:
-    listeners: list[socket.socket] = []
-    for family, kind, protocol_number, _, address in found:
-        port = listeners[0].getsockname()[1] if listeners else address[1]
-        listener = socket.socket(family, kind, protocol_number)
-        listeners.append(listener)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((address[0], port))
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    return listeners

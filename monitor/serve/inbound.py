@@ -15,7 +15,7 @@ from monitor.broadcast.item import Item
 from monitor.config import Lane
 from monitor.serve import protocol
 from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
-from monitor.serve.turn import Turn
+from monitor.serve.turn import SHARE_NS, Turn
 from monitor.serve.websocket import TOO_LONG, Closing, Event, Message, Pong, WebSocket
 from monitor.serve.window import Window
 
@@ -27,6 +27,8 @@ FLOOD_FACTOR = 10
 """Over its command limit a client gets errors; after this many times the limit of them it is closed."""
 OVER_LIMIT_SECONDS = 0.05
 """Between two turns of a client that is over its limit."""
+HEARD_SHARE = 0.2
+"""Of the limit, in such a turn at least: four times the limit a second, so a flood comes to its end."""
 
 
 class Inbound:
@@ -56,17 +58,19 @@ class Inbound:
         return protocol.CONNECTION_LOST
 
     async def _take_turns(self, steps: Iterator[None]) -> None:
-        turn = Turn()
+        turn, heard = Turn(SHARE_NS), 0
         for _ in steps:
-            if turn.is_over:
+            heard += 1
+            if turn.is_over and not (self._refused and heard < self._limit * HEARD_SHARE):
                 await self._give_way()
-                turn = Turn()
+                turn, heard = Turn(SHARE_NS), 0
         if self._refused:
             await self._give_way()
 
     async def _give_way(self) -> None:
         """Let the others go on; who is over his limit gets his next turn later."""
         await trio.sleep(OVER_LIMIT_SECONDS if self._refused else 0)
+        await self._session.house.turnstile.enter()
 
     def _steps(self, data: bytes | None) -> Iterator[None]:
         """Do what was received, in steps of one frame or command. Raises Disconnect."""

@@ -13,15 +13,17 @@ from monitor.broadcast.turns import SLICE_NS
 
 AT_ONCE = 4
 """Connections a pass: a handshake, or a connect with some subscribes, takes some 0.2 ms."""
+SHARE_NS = SLICE_NS // AT_ONCE
+"""What each of them takes at most, so that a fill waits for one slice of all that comes in."""
 
 
 class Turn:
-    """A millisecond. Begins when it is made; a task that goes on after giving way makes the next."""
+    """So long. Begins when it is made; a task that goes on after giving way makes the next."""
 
     __slots__ = ("_ends_ns",)
 
-    def __init__(self) -> None:
-        self._ends_ns = time.monotonic_ns() + SLICE_NS
+    def __init__(self, length_ns: int = SLICE_NS) -> None:
+        self._ends_ns = time.monotonic_ns() + length_ns
 
     @property
     def is_over(self) -> bool:

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from monitor.serve import turn
+from monitor.serve import inbound
 from monitor.serve.connection import LINGER_BYTES
 from monitor.serve.inbound import FLOOD_FACTOR
 from tests.serve.running import Server, running
@@ -29,8 +29,16 @@ async def send_until_cut(client: Client, at_most: int) -> bool:
     return False
 
 
+@pytest.fixture
+def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a stopped clock: who is over the limit at a turn's end waits for time to pass."""
+    monkeypatch.setattr(inbound, "SHARE_NS", 60_000_000_000)
+
+
 @pytest.mark.trio
-async def test_flooder_who_was_thrown_out_is_not_read_for_long(mock_clock: MockClock) -> None:
+async def test_flooder_who_was_thrown_out_is_not_read_for_long(
+    mock_clock: MockClock, long_turns: None
+) -> None:
     """Time stands still: the bound is in bytes."""
     async with running(limits={"commands_per_second": 5}) as server:
         client = await server.client()
@@ -92,7 +100,7 @@ async def test_flood_is_closed_however_seldom_it_is_heard(
     """Turns of one command, so 20 a second: far from a flood, to who counts by the second."""
     async with running(limits={"commands_per_second": 5}) as server:
         client = await server.client()
-        monkeypatch.setattr(turn, "SLICE_NS", 0)
+        monkeypatch.setattr(inbound, "SHARE_NS", 0)
         await client.send(b"".join(frame(TEXT, b'{"id":%d,"ping":{}}' % number) for number in range(2, 80)))
         answers = [await client.document() for _ in range(4 + FLOOD_FACTOR * 5)]
         assert [answer.get("error", {}).get("code") for answer in answers] == [None] * 4 + [111] * 50
@@ -114,7 +122,7 @@ async def test_message_of_nothing_but_newlines_is_a_flood(server: Server) -> Non
 
 
 @pytest.mark.trio
-async def test_flooder_is_heard_once_in_a_while(mock_clock: MockClock) -> None:
+async def test_flooder_is_heard_once_in_a_while(mock_clock: MockClock, long_turns: None) -> None:
     """Time stands still: what is beyond the limit is refused in this turn, and not read in the next."""
     async with running(limits={"commands_per_second": 5}) as server:
         client = await server.client()
