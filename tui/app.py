@@ -31,6 +31,7 @@ from tui.model import Call, Model, Part
 from tui.panels.header import ViewBar
 from tui.refresh import REFRESH_SECONDS, faster, slower
 from tui.screens.alerts import AlertsView
+from tui.screens.book import BookView
 from tui.screens.bots import BotsView
 from tui.screens.channels import ChannelsView
 from tui.screens.connection import ConnectionView
@@ -62,7 +63,7 @@ VIEWS: tuple[type[View], ...] = (
 )
 """In the order of their number keys."""
 
-OPENED: tuple[type[View], ...] = (ConnectionView,)
+OPENED: tuple[type[View], ...] = (ConnectionView, BookView)
 """Those that are opened from others."""
 
 

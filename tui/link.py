@@ -199,6 +199,7 @@ TAKE: Mapping[str, Callable[[Model, Any], None]] = {
     "ops.connection": Model.set_connection,
     "ops.channels": Model.set_channels,
     "ops.books": Model.set_books,
+    "ops.book": Model.set_book,
     "ops.logs": Model.add_logs,
 }
 """Where the answers to what is asked every second go."""

@@ -14,6 +14,7 @@ from monitor.client import LinkState, Status
 from tui.refresh import REFRESH_SECONDS
 from tui.reports import (
     AlertReport,
+    BookPageReport,
     BooksReport,
     ChannelsReport,
     CloseReport,
@@ -51,6 +52,7 @@ class Part(StrEnum):
     CONNECTION = "connection"
     CHANNELS = "channels"
     BOOKS = "books"
+    BOOK = "book"
     MAPS = "maps"
     LOGS = "logs"
     TIME = "time"
@@ -132,6 +134,10 @@ class Model:
     """The one that is open."""
     channels: ChannelsReport | None = None
     books: BooksReport | None = None
+    open_market: str = ""
+    """Whose book is looked into."""
+    book: BookPageReport | None = None
+    """That one."""
     maps: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -213,6 +219,17 @@ class Model:
     def set_books(self, report: BooksReport) -> None:
         self.books = report
         self.changed.add(Part.BOOKS)
+
+    def open_book(self, market: str) -> None:
+        """From now on this market's book is asked for."""
+        if market != self.open_market:
+            self.open_market, self.book = market, None
+
+    def set_book(self, report: BookPageReport) -> None:
+        """Take in a book; that of another market than the open one came too late."""
+        if report["market"] == self.open_market:
+            self.book = report
+            self.changed.add(Part.BOOK)
 
     def set_map(self, namespace: str, account: str, entries: Mapping[str, Any]) -> None:
         """All that a map of an account holds; what is no object in it isn't shown."""

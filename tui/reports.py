@@ -287,6 +287,17 @@ class BooksReport(TypedDict):
     rows: list[BookReport]
 
 
+class BookPageReport(TypedDict):
+    """The best levels of one book, best first: sizes by price, both decimal texts."""
+
+    market: str
+    status: Literal["SYNCED", "GAP", "RESYNC", "STALE"]
+    since: int | None
+    time: int
+    bids: dict[str, str]
+    asks: dict[str, str]
+
+
 class LineReport(TypedDict):
     """A line of the server's log."""
 

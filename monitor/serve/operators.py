@@ -25,6 +25,8 @@ from monitor.serve.session import Session
 _log = logging.getLogger("lanecast.operators")
 
 BUDGET_MAX = 1_000_000_000
+BOOK_LEVELS = 20
+"""A side, of one book that an operator looks into: as many as fit on his screen."""
 
 
 class ChannelsParams(ListParams):
@@ -59,6 +61,10 @@ class SilenceParams(msgspec.Struct):
 
 class TuningParams(msgspec.Struct):
     action: Literal["show", "on", "off", "revert"] = "show"
+
+
+class BookParams(msgspec.Struct):
+    market: str = ""
 
 
 class ClientParams(msgspec.Struct):
@@ -216,6 +222,15 @@ def _books(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
     return orjson.dumps((yield from BOOKS.report(caller.house.books(), params)))
 
 
+def _book(caller: Session, data: msgspec.Raw) -> bytes:
+    """The best levels of one market's book."""
+    market = _decode(BookParams, data).market
+    found = next((book for name, book in caller.house.books() if name == market), None)
+    if found is None:
+        raise protocol.bad_request(f"market {market!r} has no book")
+    return orjson.dumps({"market": market, **found.sections(BOOK_LEVELS)})
+
+
 def _logs(caller: Session, data: msgspec.Raw) -> bytes:
     """What the server has logged after a line."""
     lines = caller.house.hub.health.logbook.after(_decode(LogsParams, data).after)
@@ -233,6 +248,7 @@ RPCS: Mapping[str, Rpc] = {
     "ops.ledger": _ledger,
     "ops.disconnect": _disconnect,
     "ops.books": _books,
+    "ops.book": _book,
     "ops.logs": _logs,
     "ops.alerts.ack": _acknowledge,
     "ops.alerts.silence": _silence,

@@ -1,6 +1,7 @@
 """What an operator sees of clients and channels, and what he can do to them."""
 
 import logging
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -145,6 +146,22 @@ async def test_books_are_listed_with_their_state_and_since_when() -> None:
 
 
 @pytest.mark.trio
+async def test_best_levels_of_a_book_are_shown_the_best_first() -> None:
+    async with running(simulator={"enabled": True}) as market:
+        crowd = await market.subscriber("trades:all")
+        await crowd.document()
+        olga = await operator(market)
+        book = await ask(olga, "ops.book", market="sim.BTCUSDT")
+        assert await olga.refusal("rpc", method="ops.book", data={"market": "sim.NONE"}) == 107
+    assert (book["market"], book["status"]) == ("sim.BTCUSDT", "SYNCED")
+    bids, asks = ([Decimal(price) for price in book[side]] for side in ("bids", "asks"))
+    assert bids == sorted(bids, reverse=True)
+    assert asks == sorted(asks)
+    assert bids[0] < asks[0]
+    assert 0 < len(bids) <= 20
+
+
+@pytest.mark.trio
 async def test_last_log_lines_are_read_on_from_where_one_was(server: Server) -> None:
     logging.getLogger("lanecast").warning("first")
     olga = await operator(server)
@@ -156,7 +173,7 @@ async def test_last_log_lines_are_read_on_from_where_one_was(server: Server) -> 
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("method", ["ops.books", "ops.logs"])
+@pytest.mark.parametrize("method", ["ops.books", "ops.book", "ops.logs"])
 async def test_books_and_logs_are_for_operators(server: Server, method: str) -> None:
     ann = await server.client(sign(sub="ann"))
     assert await ann.refusal("rpc", method=method, data={}) == 103

@@ -9,8 +9,9 @@ from tests.tui.reports import NOON_MS, alert
 from tests.tui.screen import Screen, run
 from tui.model import Call
 from tui.reading import Reading
-from tui.reports import BookReport, LineReport
+from tui.reports import BookPageReport, BookReport, LineReport
 from tui.screens.alerts import AlertsTable
+from tui.screens.book import BookFacts, LevelsTable
 from tui.screens.bots import BotsTable, OpenOrdersTable, bot_row
 from tui.screens.feeds import BooksTable
 from tui.screens.logs import LogsTable
@@ -37,6 +38,29 @@ def test_books_are_asked_for_and_shown_with_their_state(size: tuple[int, int]) -
         gap, synced = (line.split() for line in screen.lines(BooksTable)[1:3])
         assert gap[:3] == ["✖", "sim.A", "GAP"]
         assert synced[:3] == ["●", "sim.B", "SYNCED"]
+
+    run(story, size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+def test_enter_on_a_book_shows_its_best_levels(size: tuple[int, int]) -> None:
+    async def story(screen: Screen) -> None:
+        screen.model.set_books({"total": 2, "rows": [book("sim.A", "GAP"), book("sim.B", "SYNCED")]})
+        await screen.press(FEEDS, "tab", "down", "enter")
+        assert screen.link.asked[-1] == (Call("ops.book", {"market": "sim.B"}),)
+        levels = {"bids": {"9.5": "3", "9.25": "40"}, "asks": {"9.75": "1"}}
+        page: Any = {"market": "sim.B", "status": "SYNCED", "since": NOON_MS, "time": NOON_MS, **levels}
+        screen.model.set_book(page)
+        screen.model.set_book(cast(BookPageReport, {**page, "market": "sim.A", "bids": {}}))
+        await screen.draw()
+        assert [row.split() for row in screen.lines(LevelsTable)[1:3]] == [
+            ["1", "3", "9.5", "9.75", "1"],
+            ["2", "40", "9.25"],
+        ]
+        assert "0.25" in str(screen.app.screen.query_one(BookFacts).content)
+        assert "4 feeds ▸ sim.B" in screen.text()
+        await screen.press("escape")
+        assert screen.link.asked[-1][0].method == "ops.books"
 
     run(story, size)
 

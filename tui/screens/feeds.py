@@ -1,6 +1,6 @@
 """Each feed: its state, rate and freshness, what it lost and how often it came back.
 
-A feed opens to its subscriptions, because a live socket is not a live feed.
+A feed opens to its subscriptions, because a live socket is not a live feed; a book opens to its levels.
 """
 
 from typing import ClassVar
@@ -8,6 +8,7 @@ from typing import ClassVar
 from tui.figures import UNKNOWN, age_text, count_text, rate_text, span_text
 from tui.model import Call, Model, Part
 from tui.reports import BookReport, FeedReport, FeedSubscriptionReport
+from tui.screens.book import OTHER, STATUSES, BookView
 from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
@@ -23,7 +24,6 @@ _STATES = {
     "stale": ("✖", Tone.BAD),
     "stopped": ("✖", Tone.BAD),
 }
-_OTHER = ("?", Tone.PLAIN)
 
 
 class FeedsTable(Table):
@@ -55,7 +55,7 @@ class FeedsTable(Table):
 
 def feed_row(feed: FeedReport, is_open: bool) -> Row:
     """One line for the whole feed; its key is the feed's name."""
-    sign, tone = _STATES.get(feed["state"], _OTHER)
+    sign, tone = _STATES.get(feed["state"], OTHER)
     arrow = "▾" if is_open else "▸"
     return Row(
         feed["name"],
@@ -76,7 +76,7 @@ def feed_row(feed: FeedReport, is_open: bool) -> Row:
 
 def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
     """One line below its feed; its key starts with the feed's name and a line feed."""
-    sign, tone = _STATES.get(entry["state"], _OTHER)
+    sign, tone = _STATES.get(entry["state"], OTHER)
     nothing = Cell("")
     return Row(
         f"{feed_name}\n{entry['name']}",
@@ -94,14 +94,6 @@ def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:
         ),
         parent=feed_name,
     )
-
-
-_STATUSES = {
-    "SYNCED": ("●", Tone.GOOD),
-    "RESYNC": ("◌", Tone.WARNING),
-    "GAP": ("✖", Tone.BAD),
-    "STALE": ("✖", Tone.BAD),
-}
 
 
 class BooksTable(Table):
@@ -132,7 +124,7 @@ class BooksTable(Table):
 
 def book_row(book: BookReport, now: float) -> Row:
     """One line of the table; its key is the market."""
-    sign, tone = _STATUSES.get(book["status"], _OTHER)
+    sign, tone = STATUSES.get(book["status"], OTHER)
     calm = tone if tone is Tone.BAD else Tone.DIM
     changed = age_text(max(0.0, now * 1_000 - book["time"])) if book["time"] else UNKNOWN
     return Row(
@@ -168,9 +160,10 @@ class FeedsView(View):
         return (BOOKS,)
 
     def open_row(self, table: Table, key: str) -> bool:
-        """Unfold the feed, or fold it."""
+        """Look into the book; unfold the feed, or fold it."""
         if not isinstance(table, FeedsTable):
-            return False
+            self.app.push_screen(BookView(key))
+            return True
         self.console.model.toggle_feed(feed_of(key))
         self.show({Part.FEEDS})
         return True
