@@ -28,6 +28,9 @@ from tui.panels.panel import Panel
 from tui.row import Cell, Column, Row, Tone, Value
 from tui.sift import Filter, Order, Sift
 
+COPIED_CELLS = 60
+"""Of what was copied, in the notice: enough to know it again."""
+
 __all__ = ["Cell", "Column", "Row", "Table", "Tone"]
 
 
@@ -349,7 +352,7 @@ class Table(ScrollView, Panel, can_focus=True):
         # Without control characters: what is pasted into a shell must not press Enter there.
         text = "\t".join(printable(str(cell.exact)) for cell in cells)
         self.app.copy_to_clipboard(text)
-        self.notify(f"copied {text}", markup=False)
+        self.notify(f"copied {_fit(text, min(cell_len(text), COPIED_CELLS), False)}", markup=False)
 
     def action_move_page(self, pages: int) -> None:
         self.action_move(pages * max(1, self.page - 1))

@@ -228,8 +228,8 @@ class Health:
         return chain(
             rules.find_deep_lanes(self.lanes, self.slow),
             rules.find_slow_clients(self.slow),
-            rules.find_late_kinds(self.kinds.values()),
-            rules.find_lag(self.lag.last_minute.summary(), self.process.cpu_percent),
+            rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
+            rules.find_lag(self.lag.last_minute.summary(), self.process.cpu_percent, self.process.wait.share),
             rules.find_failures(self.clients + ended, failed, self._failures.since(now_ns)),
             rules.find_growth(self.process.growth.bytes, self.process.memory_bytes, self.clients),
             rules.find_full_disk(self.disk.free_bytes, self.disk.directory),

@@ -15,6 +15,8 @@ CLIENT_BYTES = 64 * 1024
 """What one client may take before it counts as growth: four times an idle connection's budget."""
 WARM_UP_SECONDS = 600
 """Histories and five-minute windows fill first: that is no leak either."""
+SCHEDULED = Path("/proc/self/schedstat")
+"""Of the main thread, on which the loop runs; its second figure is how long it stood in line for a CPU."""
 _SECONDS_PER_READING = 60
 _READINGS = 11
 """The first and the last are ten minutes apart."""
@@ -39,6 +41,27 @@ class MemoryGrowth:
         self.bytes = unexplained - self._readings[0]
 
 
+class CpuWait:
+    """How much of the last minute this process could have run and was not let: others had the CPUs."""
+
+    def __init__(self, file: Path = SCHEDULED) -> None:
+        self.share: float | None = None
+        """None where the system does not tell."""
+        self._file = file
+        self._readings: deque[tuple[int, int]] = deque(maxlen=_SECONDS_PER_READING + 1)
+
+    def read(self) -> None:
+        """Take in one reading; called once a second."""
+        try:
+            waited_ns = int(self._file.read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return
+        now_ns = time.monotonic_ns()
+        self._readings.append((now_ns, waited_ns))
+        since_ns, before_ns = self._readings[0]
+        self.share = (waited_ns - before_ns) / max(1, now_ns - since_ns)
+
+
 class ProcessMeter:
     """Memory and CPU of this process: at first over its whole start, then over the last second."""
 
@@ -49,12 +72,14 @@ class ProcessMeter:
         self.memory_bytes: int = self._process.memory_info().rss
         self.cpu_percent: float = self._since_start_percent()
         self.growth = MemoryGrowth()
+        self.wait = CpuWait()
 
     def read(self, clients: int) -> None:
         """Look at the process; called once a second."""
         self.memory_bytes = self._process.memory_info().rss
         self.cpu_percent = self._process.cpu_percent()
         self.growth.read(self.memory_bytes, clients)
+        self.wait.read()
 
     def _since_start_percent(self) -> float:
         times = self._process.cpu_times()

@@ -6,6 +6,7 @@ anybody is called is not decided here but in `alerts`.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from enum import IntEnum, StrEnum
 from heapq import nlargest
 from itertools import chain, islice
@@ -43,6 +44,8 @@ FREE_LIMIT_BYTES = 1024**3
 """On the disk of the data directory; critical at a quarter of it."""
 LAG_LIMIT_MS = 10.0
 """p99 over a minute: all that is promised for an order fill; critical at five times that."""
+WAITED_FROM = 0.05
+"""Of a minute, in line for a CPU: below it that explains no lateness."""
 LAG_AT_LEAST = 400
 """Probes, most of a window's; with fewer the stalls of a start would be the p99."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
@@ -137,12 +140,17 @@ def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
         )
 
 
-def find_late_kinds(kinds: Iterable[KindMeter]) -> Iterator[Finding]:
-    """Kinds that burn their budget of late deliveries too fast, or come too near to their threshold."""
+def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> Iterator[Finding]:
+    """Kinds that burn their budget of late deliveries too fast, or come too near to their threshold.
+
+    `waited` is the share of the last minute in which this process was not let run.
+    """
     for kind in kinds:
         if kind.threshold_ns is not None and kind.budget.has_near(NEAR_WINDOW_SECONDS):
             threshold_ms = kind.threshold_ns / NS_PER_MS
-            yield from islice(chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms)), 1)
+            found = chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms))
+            for finding in islice(found, 1):
+                yield replace(finding, message=finding.message + _waiting(waited))
 
 
 def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
@@ -185,7 +193,14 @@ def _longest(worst: Delay | None) -> str:
     )
 
 
-def find_lag(last_minute: Summary, cpu_percent: float) -> Iterator[Finding]:
+def _waiting(share: float | None) -> str:
+    """What other programs on the machine have to do with it, if that is seen."""
+    if share is None or share < WAITED_FROM:
+        return ""
+    return f"; other programs had the CPU for {share:.0%} of the minute while this one stood in line"
+
+
+def find_lag(last_minute: Summary, cpu_percent: float, waited: float | None = None) -> Iterator[Finding]:
     """An event loop that wakes its tasks too late; a process that is idle meanwhile is not let run."""
     if last_minute.p99_ns is None or last_minute.count < LAG_AT_LEAST:
         return
@@ -195,7 +210,8 @@ def find_lag(last_minute: Summary, cpu_percent: float) -> Iterator[Finding]:
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
             f"event loop: {lag_ms:.1f} ms late at p99 over the last minute, "
-            f"the limit is {LAG_LIMIT_MS:g} ms; the process takes {cpu_percent:.0f}% of a core",
+            f"the limit is {LAG_LIMIT_MS:g} ms; the process takes {cpu_percent:.0f}% of a core"
+            + _waiting(waited),
             round(lag_ms, 3),
             LAG_LIMIT_MS,
         )

@@ -1,9 +1,17 @@
 import os
+from pathlib import Path
 
 import psutil
 import pytest
 
-from monitor.health.process import CLIENT_BYTES, WARM_UP_SECONDS, MemoryGrowth, ProcessMeter
+from monitor.health.process import (
+    CLIENT_BYTES,
+    SCHEDULED,
+    WARM_UP_SECONDS,
+    CpuWait,
+    MemoryGrowth,
+    ProcessMeter,
+)
 
 MIB = 2**20
 
@@ -48,3 +56,23 @@ def test_a_reading_takes_in_memory_and_its_growth() -> None:
     meter.read(clients=0)
     assert meter.memory_bytes == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
     assert meter.growth.bytes == 0
+
+
+def test_time_in_line_for_a_cpu_is_a_share_of_the_time_that_went_by(tmp_path: Path) -> None:
+    file = tmp_path / "schedstat"
+    wait = CpuWait(file)
+    wait.read()
+    assert wait.share is None
+    for waited_ns in (5_000, 5_000):
+        file.write_text(f"700 {waited_ns} 3\n")
+        wait.read()
+    assert wait.share == 0
+    file.write_text(f"700 {10**15} 4\n")
+    wait.read()
+    assert (wait.share or 0) > 1_000
+
+
+def test_this_system_tells_how_long_a_process_stood_in_line() -> None:
+    meter = ProcessMeter()
+    meter.read(0)
+    assert (meter.wait.share is not None) == SCHEDULED.exists()

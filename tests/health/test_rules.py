@@ -212,6 +212,16 @@ def test_a_burn_at_three_times_the_budget_is_found_within_ten_minutes(rate: int,
     assert len(list(find_late_kinds([burning(*((rate, bad) for bad in late))]))) == 1
 
 
+def test_other_programs_are_named_where_they_had_the_cpu() -> None:
+    line = "; other programs had the CPU for 38% of the minute while this one stood in line"
+    (late,) = find_late_kinds([fills([9], [1], [9], [9])], 0.38)
+    (lag,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 2, 0.38)
+    assert late.message.endswith(line)
+    assert lag.message.endswith(line)
+    (alone,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 2, 0.04)
+    assert "other programs" not in alone.message
+
+
 def test_a_late_loop_is_found() -> None:
     (warning,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 97.4)
     (critical,) = find_lag(Summary(480, 1, 51 * MS, 90 * MS, 90 * MS), 0)
