@@ -1,11 +1,14 @@
 /**
  * One flush a frame: whatever arrives between two frames, a panel is drawn once, and one that fails stops
  * no other. A panel that changes faster than one can read is drawn once a beat, and all that wait, in the same frame,
- * as far as its time goes: the rest comes first in the next one.
+ * as far as its time goes. On a slow machine drawing so has its share of the time, and what one does with the page
+ * the rest.
  */
 
 /** For all scripts of a frame: the browser takes several times as long to lay out and paint what they have changed. */
 const BUDGET_MS = 4;
+/** How many times as long as a frame took, layout and paint included, what may wait then rests. */
+const REST = 5;
 
 export class Frame {
   /** What waits, longest first, and whether it may wait for its beat. */
@@ -13,6 +16,7 @@ export class Frame {
   #isScheduled = false;
   /** In which beat a panel was drawn last. */
   #beats = new WeakMap();
+  #restedMs = 0;
 
   /** Draw `panel` in its next beat, in the next frame if `isUrgent`, if it is shown by then. */
   mark(panel, isUrgent = false) {
@@ -28,19 +32,27 @@ export class Frame {
 
   #flush(nowMs) {
     this.#isScheduled = false;
-    const endMs = performance.now() + BUDGET_MS;
-    for (const [panel, isUrgent] of [...this.#dirty])
-      if (isUrgent || (this.#isDue(panel, nowMs) && performance.now() < endMs)) this.#draw(panel, nowMs);
+    const startMs = performance.now();
+    const endMs = startMs + (startMs < this.#restedMs ? 0 : BUDGET_MS);
+    let isDrawn = false;
+    for (const [panel, isUrgent] of [...this.#dirty]) {
+      const beat = Math.floor(nowMs / panel.beatMs);
+      if (!isUrgent && (beat === this.#beats.get(panel) || performance.now() >= endMs)) continue;
+      this.#beats.set(panel, beat);
+      this.#draw(panel, nowMs);
+      isDrawn = true;
+    }
+    // A timer that is set in a frame comes once that is painted.
+    if (isDrawn) setTimeout(() => this.#rest(performance.now() - startMs));
     if (this.#dirty.size) this.#schedule();
   }
 
-  #isDue(panel, nowMs) {
-    return beatOf(panel, nowMs) !== this.#beats.get(panel);
+  #rest(tookMs) {
+    this.#restedMs = performance.now() + tookMs * REST;
   }
 
   #draw(panel, nowMs) {
     this.#dirty.delete(panel);
-    this.#beats.set(panel, beatOf(panel, nowMs));
     if (!panel.isShown) return;
     try {
       if (panel.draw(nowMs)) this.mark(panel);
@@ -48,8 +60,4 @@ export class Frame {
       reportError(error);
     }
   }
-}
-
-function beatOf({ beatMs }, nowMs) {
-  return Math.floor(nowMs / beatMs);
 }

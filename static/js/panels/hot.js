@@ -3,8 +3,10 @@ import { makeRow, write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { marketText, percentText, shortText, wholeText } from "../text.js";
-import { LINE_HEIGHT, changeOf, drawSparkline } from "../views/sparkline.js";
+import { changeOf, drawSparkline } from "../views/sparkline.js";
 
+/** One of those that stand in the document, to be drawn anew. */
+const SPARKLINE = document.querySelector("#status .sparkline");
 
 export class HotPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), makeHotRow, fillHotRow);
@@ -34,20 +36,7 @@ function fillHotRow(row, market) {
 
 function makeHotRow() {
   const row = makeRow("hot-row", ["name", "trend"], ["price", "change", "volume", "trades"]);
-  row.sparkline = makeSparkline();
+  row.sparkline = SPARKLINE.cloneNode(true);
   row.trend.append(row.sparkline);
   return row;
-}
-
-function makeSparkline() {
-  const [svg, line] = ["svg", "path"].map((name) =>
-    document.createElementNS("http://www.w3.org/2000/svg", name),
-  );
-  svg.setAttribute("viewBox", `0 0 100 ${LINE_HEIGHT}`);
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("aria-hidden", "true");
-  svg.classList.add("sparkline");
-  
-  svg.append(line);
-  return svg;
 }

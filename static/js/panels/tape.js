@@ -34,8 +34,7 @@ export class TapePanel extends Panel {
     this.#list.draw(tape);
     this.notice(tape.end ? "" : "no trades yet");
     write(this.#count, `${wholeText(tape.end - tape.start)} kept`);
-    const isPaused = String(this.#list.isPaused);
-    if (this.#pause.ariaPressed !== isPaused) this.#pause.ariaPressed = isPaused;
+    this.#pause.ariaPressed = this.#list.isPaused;
     write(this.#pause, this.#list.isPaused ? "Go on" : "Pause");
     return false;
   }

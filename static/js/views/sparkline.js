@@ -1,5 +1,5 @@
 /** The last prices of a market as an SVG line in a box of 100 by 20, flat when nothing moved. */
-export const LINE_HEIGHT = 20;
+const LINE_HEIGHT = 20;
 
 /** Draw decimal texts `points` into the path of `svg`. */
 export function drawSparkline(svg, points) {
