@@ -31,6 +31,7 @@ SWEPT_AT_ONCE = 16
 AT_ONCE = 128
 """Handshakes under way, but in a wave."""
 JOIN_SECONDS = 5.0
+_TOO_LATE = f"not in within {JOIN_SECONDS:g} s"
 SAMPLES = 500_000
 """Latencies kept of one listening; more are counted and no more kept."""
 CHUNK_BYTES = 65_536
@@ -152,7 +153,8 @@ class Crowd:
                     self._failures[error.strerror or str(error)] += 1
             self._turn(deadline)
         for member in [member for member in self._members.values() if not member.is_in]:
-            self._fail(member, f"not in within {JOIN_SECONDS:g} s")
+            self._fail(member, _TOO_LATE)
+        self._failures.update(_TOO_LATE for _ in waiting)
         seconds = time.monotonic() - began
         return Joined(self._in, dict(self._failures), sorted(self._took_ms), seconds)
 

@@ -220,12 +220,12 @@ def busy_machine(seen: Observation) -> Finding | None:
         return None
     return Finding(
         "machine",
-        f"the server gets its turn up to {lag_ms:.1f} ms late, and not by its own work",
+        f"the server's loop is up to {lag_ms:.1f} ms late, though its core has time left",
         [
             f"the loop's lag is {lag_ms:.1f} ms at p99, at {cpu_percent:.0f} % of a core;"
             f" the shortest promise is {min(promises):g} ms"
         ],
-        "what else runs on the server's machine; a core of its own for the server",
+        "what else runs on the server's machine, or a disk that holds it up; a core of its own for it",
         f"up to {lag_ms:.1f} ms less for every publication",
         UNEXPLAINED_WEIGHT,
     )

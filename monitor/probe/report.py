@@ -112,7 +112,7 @@ class Limit(StrEnum):
     CONNECTIONS = "connections"
     """Clients did not get in, or were cut."""
     PROBE = "probe"
-    """The probe itself had no more to give: the server may well bear more."""
+    """The probe, or the machine, had no more to give: the server may well bear more."""
     BOUND = "bound"
     """The most clients that the probe has."""
     TIME = "time"

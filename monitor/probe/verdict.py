@@ -13,6 +13,8 @@ COUNT_MIN = 20
 """Deliveries of a kind in a step, below which they say nothing."""
 MACHINE_LIMIT_PERCENT = 95.0
 """Of all cores: beyond it nobody can tell who was late by whose doing."""
+IDLE_PERCENT = 50.0
+"""Of a core: a server that uses less is kept late by something else, and not by the clients it has."""
 LATE_LIMIT = 0.1
 """Share of a kind's events: a test of seconds has too few of them to judge a hundredth."""
 
@@ -99,6 +101,9 @@ def _excuse(step: Step, late: list[Heard]) -> str | None:
     own, server = step.own, step.server
     if all(kind.late <= LATE_LIMIT * kind.count for kind in late):
         return f"the probe itself was up to {own.lag_ms:.1f} ms late"
+    lag_ms = server.lag_p99_ms or 0.0
+    if server.cpu_percent < IDLE_PERCENT and all(lag_ms > (kind.threshold_ms or 0) for kind in late):
+        return f"the server's loop was up to {lag_ms:.1f} ms late at {server.cpu_percent:.0f} % of a core"
     if own.cpu_percent > CPU_LIMIT_PERCENT:
         return f"the probe itself used {own.cpu_percent:.0f} % of a core"
     if own.machine_percent > MACHINE_LIMIT_PERCENT and server.cpu_percent < CPU_LIMIT_PERCENT:

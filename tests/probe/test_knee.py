@@ -86,6 +86,18 @@ def test_what_is_late_by_less_than_the_probe_itself_is_the_probes() -> None:
     assert "the probe itself was up to 0.5 ms late" in fault[1]
 
 
+def test_a_server_that_is_kept_waiting_is_not_told_to_have_too_many_clients() -> None:
+    """Its own work makes it late only if there is much of it."""
+    idle, busy = (step(50, LATE, server=Standing(cpu, 150.0, 1, 0, 1.0)) for cpu in (11.0, 75.0))
+    fault = fault_of(idle)
+    assert fault is not None
+    assert fault[0] is Limit.PROBE
+    assert fault[1].endswith("but the server's loop was up to 150.0 ms late at 11 % of a core")
+    fault = fault_of(busy)
+    assert fault is not None
+    assert fault[0] is Limit.THRESHOLD
+
+
 def test_clients_that_do_not_get_in_are_told_with_their_cause() -> None:
     fault = fault_of(step(60, failures={"answered 503": 40}))
     assert fault == (Limit.CONNECTIONS, "40 of 100 clients did not get in: answered 503 (40)")

@@ -168,6 +168,14 @@ def test_refusals_are_counted_by_their_cause(process: Process) -> None:
     assert nobody.join(3).failures == {"Connection refused": 3}
 
 
+def test_who_had_no_turn_in_time_counts_as_one_that_did_not_get_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "JOIN_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        crowd = Crowd(Door(f"http://127.0.0.1:{silent.getsockname()[1]}", ""))
+        came = crowd.join(20, at_once=5)
+    assert (came.clients, sum(came.failures.values())) == (0, 20)
+
+
 def test_room_of_a_channel_is_not_overstepped(process: Process) -> None:
     crowd = Crowd(door(process))
     crowd.invite({CHANNEL: 3})
