@@ -28,8 +28,6 @@ CLIENTS = 200
 MARKET = ("trades:all", "ticker:sim.BTCUSDT", "book:sim.BTCUSDT", "market:hot", "orders:paper")
 PUBLICATIONS = 150
 MESSAGE_BYTES = 500
-HISTORY = 1_000
-"""The longest that a channel here has; filled before anything else."""
 PER_SECOND = 100
 REST_SECONDS = 0.5
 LEAVE_SECONDS = 30.0
@@ -82,8 +80,7 @@ def soak(programs: Path, seconds: float, trades: float, *, with_lines: bool) -> 
     ) as server:
         if with_lines:
             server.trace()
-        for channel in ("bench:one", "bench:tick"):
-            server.publish(channel, bytes=MESSAGE_BYTES, count=HISTORY, rate=HISTORY)
+        server.fill_histories(bytes=MESSAGE_BYTES)
         course = _Course(server, programs)
         course.warm_up()
         if with_lines:

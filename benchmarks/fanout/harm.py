@@ -32,6 +32,7 @@ def measure_harm(programs: Path, pairs: int, seconds: float) -> HarmFigures:
         start_product() as product,
         start_load(programs / "load", product.port, OTHERS, channels=CHANNELS) as load,
     ):
+        product.fill_histories(bytes=BYTES)
         publish_turn(product, load, seconds=1, per_second=PER_SECOND, size=BYTES)
         before = product.state(collect=True)
         found = []

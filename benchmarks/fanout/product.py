@@ -11,6 +11,8 @@ from benchmarks.fanout.process import SERVER_CORE, Child, start
 
 OPERATOR_KEY = "benchmark-operator-key"
 CHANNELS = ("bench:one", "bench:high", "bench:tick", "bench:normal", "bench:low")
+HISTORY = 1_000
+"""The longest that one of them has."""
 QUIET = {"simulator": {"enabled": False}}
 _SUBSCRIBE_LIMIT_SECONDS = 20
 
@@ -33,6 +35,11 @@ class Product:
             "publish", channel=channel, bytes=bytes, count=count, rate=rate, burst=burst, in_turn=in_turn
         )
         return float(answer["late_ms"])
+
+    def fill_histories(self, *, bytes: int) -> None:
+        """What they take is no growth."""
+        for channel in ("bench:one", "bench:tick"):
+            self.publish(channel, bytes=bytes, count=HISTORY, rate=HISTORY)
 
     def flood(self, *channels: str, bytes: int) -> None:
         """Publish as fast as it goes, until `calm`."""
