@@ -58,7 +58,7 @@ def test_small_depths_are_not_blown_up() -> None:
 )
 def test_state_of_a_kind_is_told_by_sign_and_tone(state: str, sign: str, tone: Tone) -> None:
     row = cells(KindsTable, kind_row(kind(state=state)))
-    assert row["sign"] == Cell(sign, tone)
+    assert row["sign"] == Cell(sign, tone, state)
     assert row["state"].tone is tone
 
 
@@ -89,7 +89,7 @@ def test_feed_in_trouble_says_why_and_how_often() -> None:
     row = cells(FeedsTable, feed_row(feed(state="retrying", gaps=2, error="reset by peer"), False))
     assert row["gaps"] == Cell("2", Tone.WARNING, 2)
     assert row["error"] == Cell("reset by peer", Tone.BAD)
-    assert row["sign"] == Cell("▲", Tone.WARNING)
+    assert row["sign"] == Cell("▲", Tone.WARNING, "retrying")
 
 
 def test_open_feed_is_followed_by_its_subscriptions() -> None:
@@ -198,7 +198,7 @@ def test_banner_says_since_when_why_and_what_to_do() -> None:
     assert banner_text(model, NOON + 1, "r").endswith("· r tries now · can't be reached")
     model.set_link(Status(LinkState.DISCONNECTED, "invalid token", 3500), NOON + 9)
     assert "disconnected since" in banner_text(model, NOON + 9, "r")
-    assert "r tries again · invalid token (code 3500)" in banner_text(model, NOON + 9, "r")
+    assert "r tries again · this server did not sign the token: " in banner_text(model, NOON + 9, "r")
 
 
 def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> None:
