@@ -77,7 +77,6 @@ class Engine:
                 key=publication.key,
             )
         except (TooBusy, TooMany) as error:
-            self.health.totals.dropped["busy"] += 1
             _log.debug("a publication was not taken: %s", error)
             publication.note()
         else:

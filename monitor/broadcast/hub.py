@@ -160,6 +160,7 @@ class Hub:
             self.journal.append(channel.name, channel.history.position, publication, key, settle)
         except TooBusy:
             channel.unsettled -= 1
+            self.health.totals.refused["queue_bytes"] += 1
             raise
 
     def _settle(self, channel: Channel, publication: Publication, receipt: Receipt, kept: Kept) -> None:
@@ -213,6 +214,7 @@ class Hub:
         """Raises TooBusy while the channel holds as much as it may."""
         held = channel.gathered_bytes + channel.queued_bytes
         if held + publication.size_bytes > self._limits.gather_bytes:
+            self.health.totals.refused["gather_bytes"] += 1
             raise TooBusy(
                 f"channel {channel.name!r} holds {held} bytes of at most {self._limits.gather_bytes}"
                 " (limits.gather_bytes) while its fan-out is under way: publish again later"
@@ -330,6 +332,7 @@ class Hub:
         channel = self._channels.get(name)
         if channel is None:
             if len(self._channels) >= self._limits.channels and not self._evict():
+                self.health.totals.refused["channels"] += 1
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
             namespace = self.namespace(name)
             channel = Channel(

@@ -357,6 +357,7 @@ async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.
     stage.hub.publish("news:x", message)
     with pytest.raises(TooBusy, match=r"news:x.*65536.*publish again later"):
         stage.hub.publish("news:x", message)
+    assert stage.health.totals.refused == {"gather_bytes": 1}
     stage.step_ns = 0
     await trio.testing.wait_all_tasks_blocked()
     stage.hub.publish("news:x", b"1")

@@ -12,6 +12,8 @@ from trio.testing import MockClock
 from monitor.broadcast.client import Client
 from monitor.broadcast.history import Position
 from monitor.broadcast.item import Item, Resent
+from monitor.broadcast.ladder import Step
+from monitor.broadcast.pace import Budget
 from monitor.broadcast.recovery import Wish
 from monitor.config import Lane
 from tests.broadcast.test_hub import Stage, start
@@ -52,6 +54,13 @@ class Member:
         reply = b'{"reply":[%s]}' % b",".join(documents)
         self.client.offer(Item(reply, Lane.NORMAL, resent=(resent,) if documents else ()))
 
+    def stand_on(self, step: Step | None) -> None:
+        """Be put on a step of the ladder by an operator, or given back to the backlog."""
+        self.client.pin(step)
+        self.client.judge(trio.current_time())
+        if self.client.ladder.step is Step.SNAPSHOTS:
+            self.client.give_up_streams()
+
     def balance(self) -> int:
         """Check every ledger; returns what is pending of all."""
         total = self.client.settle()
@@ -78,7 +87,7 @@ async def test_the_ledger_balances_whatever_happens(
     gone: list[Client] = []
     for number in range(400):
         member = members[chance.randrange(4)]
-        match chance.randrange(8):
+        match chance.randrange(10):
             case 0:
                 member.toggle(chance.choice(CHANNELS), Wish(None, wants_chain=chance.random() < 0.5))
             case 1:
@@ -98,6 +107,10 @@ async def test_the_ledger_balances_whatever_happens(
                 member.come_back()
             case 4 if chance.random() < 0.3:
                 await trio.sleep(0.03)
+            case 5 if chance.random() < 0.5:
+                member.stand_on(chance.choice([None, Step.MERGE, Step.SNAPSHOTS]))
+            case 6 if chance.random() < 0.5:
+                member.client.limit(chance.choice([Budget(), Budget(messages_per_second=20)]))
             case _:
                 stage.hub.publish(chance.choice(CHANNELS), b'{"bids":{"%d":"%s"}}' % (number % 5, b"x" * 20))
         pending = sum(each.balance() for each in members)

@@ -1,4 +1,5 @@
 from monitor.config.limits import Limits
+from monitor.config.settings import JournalSettings
 from tests.tui.reports import health
 from tests.tui.screen import Screen, run
 from tui.model import Model
@@ -33,7 +34,8 @@ def test_what_is_no_limit_is_shown_as_the_bad_request_it_was() -> None:
 
 
 def test_limits_are_called_as_the_settings_call_them() -> None:
-    assert set(LIMITS) <= set(Limits.model_fields) | {"431", "sockets"}
+    settings = {*Limits.model_fields, *JournalSettings.model_fields}
+    assert set(LIMITS) <= settings | {"431", "sockets"}
 
 
 def test_they_stand_below_the_alerts_on_a_low_screen_too() -> None:

@@ -32,6 +32,9 @@ LIMITS = {
     "commands_per_second": Limit("commands of one client a second", "error 111, close 3013"),
     "channels_per_client": Limit("channels of one client", "error 106"),
     "publications_per_second": Limit("publications to one channel a second", "error 111"),
+    "gather_bytes": Limit("bytes of one channel that wait for its clients", "error 111"),
+    "queue_bytes": Limit("bytes that wait for the journal", "error 111"),
+    "channels": Limit("channels in all", "error 106"),
     "write_seconds": Limit("time in which a reader takes nothing", "cut off"),
     "sockets": Limit("sockets in all", "cut off"),
 }
