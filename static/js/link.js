@@ -13,8 +13,6 @@ const PROBE_INTERVAL_MS = 5_000;
 /** After a cut: at most so long to the next attempt, each time another part of it, so that not all come at once. */
 const RECONNECT_MS = { minReconnectDelay: 200, maxReconnectDelay: 3_000 };
 const NO_ANSWER = 1;
-/** What the SDK says of a token that has expired, and the server of one that it never took. */
-const TOKEN_REFUSED = [1, 3500];
 const CUTS_KEPT = 20;
 const DELIVERIES_KEPT = 60;
 const AGES_KEPT = 64;
@@ -78,7 +76,8 @@ export class Link {
       this.#probe();
     });
     this.#centrifuge.on("disconnected", ({ code, reason }) => {
-      this.needsToken = TOKEN_REFUSED.includes(code);
+      // The SDK's word for one that has expired, and the server's for one that it never took.
+      this.needsToken = [1, 3500].includes(code);
       this.#become("disconnected", this.needsToken ? "token expired or refused" : reason);
     });
     this.#centrifuge.on("error", () => {
