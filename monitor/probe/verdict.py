@@ -13,7 +13,7 @@ COUNT_MIN = 20
 """Deliveries of a kind in a step, below which they say nothing."""
 MACHINE_LIMIT_PERCENT = 95.0
 """Of all cores: beyond it nobody can tell who was late by whose doing."""
-IDLE_PERCENT = 50.0
+IDLE_PERCENT = 25.0
 """Of a core: a server that uses less is kept late by something else, and not by the clients it has."""
 LATE_LIMIT = 0.1
 """Share of a kind's events: a test of seconds has too few of them to judge a hundredth."""
