@@ -9,6 +9,7 @@ import logging.handlers
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -78,13 +79,18 @@ def _start_log(settings: Settings, *, to_file: bool) -> None:
 async def _run(settings: Settings, keys: Keyring, *, console: bool) -> int:
     status = 0
     control = Control()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(heed_signals, control, nursery.cancel_scope)
-        address = await nursery.start(_serve_to_the_end, settings, keys, control, nursery.cancel_scope)
-        print(f"lanecast serves {address}", flush=True)
-        if console:
-            status = await _run_console(address, settings, keys)
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as heeding:
+        async with trio.open_nursery() as nursery:
+            # Heeded until all has ended: a second signal would kill what the first one has told to end.
+            heeding.start_soon(heed_signals, control, nursery.cancel_scope)
+            address = await nursery.start(_serve_to_the_end, settings, keys, control, nursery.cancel_scope)
+            # A terminal that is gone already is told by its signal.
+            with suppress(OSError):
+                print(f"lanecast serves {address}", flush=True)
+            if console:
+                status = await _run_console(address, settings, keys)
+                nursery.cancel_scope.cancel()
+        heeding.cancel_scope.cancel()
     return status
 
 
