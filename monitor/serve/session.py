@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import uniform
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import trio
@@ -33,9 +33,6 @@ from monitor.serve.roster import Entry, enter
 from monitor.serve.timers import Timer
 from monitor.serve.tokens import Claims
 from monitor.serve.websocket import WebSocket
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger("lanecast.session")
 
