@@ -23,7 +23,7 @@ LINGER_BYTES = 4_194_304
 class Connection:
     """A connected TCP socket."""
 
-    __slots__ = ("_socket", "_turnstile", "address")
+    __slots__ = ("_socket", "_turnstile", "address", "is_backend")
 
     is_encrypted: ClassVar[bool] = False
 
@@ -36,6 +36,8 @@ class Connection:
         self._socket = accepted
         self._turnstile = turnstile
         self.address = address
+        self.is_backend = False
+        """It has shown an API key."""
 
     @property
     def plain(self) -> socket.socket | None:
@@ -78,7 +80,7 @@ class Connection:
         """The next bytes, empty at the end of the stream. Raises OSError."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
-            await self._turnstile.enter()
+            await self._turnstile.enter(is_backend=self.is_backend)
             try:
                 return self._socket.recv(RECEIVE_BYTES)
             except (BlockingIOError, InterruptedError):

@@ -167,6 +167,7 @@ class FrontDoor:
                 with _deadline(self._limits.body_seconds, "body_seconds"):
                     body = await self._read_body(connection, peer, head)
                 response = await self._answer(replace(head, body=body))
+                connection.is_backend = head.path.startswith("/api/") and response.status == 200
                 await self._respond(connection, peer, head, response)
                 if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
                     return None

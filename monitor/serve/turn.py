@@ -37,9 +37,12 @@ class Turnstile(trio.abc.Instrument):
         self._waiting = trio.lowlevel.ParkingLot()
         self._left = AT_ONCE
 
-    async def enter(self) -> None:
-        """Go on at once if this pass has room, else in a later one; not always a checkpoint."""
-        if self._left and not self._waiting:
+    async def enter(self, *, is_backend: bool = False) -> None:
+        """Go on at once if this pass has room, else in a later one; not always a checkpoint.
+
+        A backend passes those who wait already: a fill of its own is not to stand behind a crowd of clients.
+        """
+        if self._left and (is_backend or not self._waiting):
             self._left -= 1
             return
         if not self._waiting:

@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -49,6 +50,23 @@ async def test_who_waits_goes_before_who_comes_later() -> None:
         for _ in range(3 * AT_ONCE):
             nursery.start_soon(come, "later")
     assert let_in == ["first"] * 3 * AT_ONCE + ["later"] * 3 * AT_ONCE
+
+
+@pytest.mark.trio
+async def test_backend_passes_a_crowd_of_clients() -> None:
+    turnstile, let_in = turnstile_of_this_loop(), list[str]()
+
+    async def come(name: str, *, is_backend: bool) -> None:
+        await turnstile.enter(is_backend=is_backend)
+        let_in.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(CROWD):
+            nursery.start_soon(partial(come, "client", is_backend=False))
+        while not let_in:
+            await trio.lowlevel.checkpoint()
+        nursery.start_soon(partial(come, "backend", is_backend=True))
+    assert let_in.index("backend") <= 4 * AT_ONCE < let_in.count("client")
 
 
 @pytest.mark.trio
