@@ -1,6 +1,7 @@
 """Every limit that the console lists, met by a client: it is counted there by its name."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,6 +68,16 @@ async def publish_twice(server: Server) -> None:
     assert await client.refusal("publish", channel="chat:a", data=2) == 111
 
 
+async def publish_too_much(server: Server, channel: str = "chat:a") -> None:
+    answer = await server.api("publish", channel=channel, data="x" * 70_000)
+    assert answer["error"]["code"] == 111
+
+
+async def use_two_channels(server: Server) -> None:
+    await (await server.client()).call("subscribe", channel="chat:a")
+    assert "error" in await server.api("publish", channel="chat:b", data=1)
+
+
 async def read_nothing(server: Server) -> None:
     wire = await server.wire()
     requests = request("GET", "/static/vendor/centrifuge.js", HEADERS) * 40_000
@@ -93,6 +104,9 @@ PROVOKED: dict[str, tuple[float, Callable[[Server], Awaitable[Any]]]] = {
     "commands_per_second": (1, ask_twice),
     "channels_per_client": (1, subscribe_twice),
     "publications_per_second": (1, publish_twice),
+    "gather_bytes": (65_536, publish_too_much),
+    "queue_bytes": (0, partial(publish_too_much, channel="orders:1")),
+    "channels": (1, use_two_channels),
     "write_seconds": (3, read_nothing),
     "sockets": (0, open_sockets),
 }
@@ -106,7 +120,7 @@ async def test_whoever_meets_a_limit_is_counted_by_its_name(
     bound, provoke = PROVOKED[limit]
     limits = {limit: bound} if limit in Limits.model_fields else {"connections": 2}
     monkeypatch.setattr(front, "SPARE_SOCKETS", -1 if limit == "sockets" else front.SPARE_SOCKETS)
-    async with running(limits=limits) as server:
+    async with running(limits=limits, journal={"queue_bytes": 65_536}) as server:
         with trio.fail_after(60):
             await provoke(server)
         monkeypatch.undo()
