@@ -197,10 +197,11 @@ class SendGroup:
                 item = self._form(head)
                 if item.payload and not (self._has_frame(item) and self._offer(item, clock_ns, until_ns)):
                     return False
-                self._note_last(item, clock_ns())
+                now_ns = clock_ns()
+                self._note_last(item, now_ns)
                 self._end_item(item)
                 done(item)
-                if not item.payload and clock_ns() >= until_ns:
+                if now_ns >= until_ns:
                     return self.is_idle
             else:
                 self._queue.popleft()

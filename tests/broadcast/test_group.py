@@ -218,10 +218,9 @@ TestFilteredFanOut = FilteredFanOutMachine.TestCase
 TestIndirectFanOut = IndirectFanOutMachine.TestCase
 
 
-def test_a_slice_ends_when_its_time_is_up() -> None:
+def group_of(wires: list[FakeWire]) -> SendGroup:
     health = Health(Settings())
     group = SendGroup("fills", INDIRECT, health)
-    wires = [FakeWire() for _ in range(3 * Wires.clients_per_look)]
     for wire in wires:
         ignore: Any = lambda *_: None  # noqa: E731
         client = Client(
@@ -236,6 +235,22 @@ def test_a_slice_ends_when_its_time_is_up() -> None:
             make_frame=ignore,
         )
         client.join("fills", group)
+    return group
+
+
+def test_a_slice_ends_when_its_time_is_up() -> None:
+    wires = [FakeWire() for _ in range(3 * Wires.clients_per_look)]
+    group = group_of(wires)
     group.push(make_item("fills", 1, 0))
     assert not group.advance(clock(10), 5, lambda item: None)
     assert sum(bool(wire.data) for wire in wires) == Wires.clients_per_look
+
+
+def test_a_slice_ends_between_two_items_however_few_the_members() -> None:
+    wire = FakeWire()
+    group = group_of([wire])
+    for number in range(3):
+        group.push(make_item("fills", number, 0))
+    rounds = iter(lambda: group.advance(clock(10), 5, lambda item: None), True)
+    assert [len(wire.documents()) for _ in rounds] == [1, 2]
+    assert len(wire.documents()) == 3
