@@ -153,8 +153,10 @@ class Home:
         if self.path.exists():
             with suppress(JournalInUse):
                 self._lock.take()
-                self.note_loss()
-                self._lock.release()
+                try:
+                    self.note_loss()
+                finally:
+                    self._lock.release()
 
     def leave(self) -> None:
         """Let another server have it, as soon as the disk answers; that is not waited for long."""
