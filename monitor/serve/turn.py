@@ -18,7 +18,7 @@ SHARE_NS = SLICE_NS // AT_ONCE
 
 
 class Turn:
-    """So long. Begins when it is made; a task that goes on after giving way makes the next."""
+    """A stretch of time. Begins when it is made; a task that goes on after giving way makes the next."""
 
     __slots__ = ("_ends_ns",)
 

@@ -11,7 +11,7 @@ const BUDGET_MS = 4;
 const REST = 5;
 
 export class Frame {
-  /** What waits, longest first, and whether it may wait for its beat. */
+  /** What waits, longest first, and whether it is urgent: then it waits for no beat and no rest. */
   #dirty = new Map();
   #isScheduled = false;
   /** In which beat a panel was drawn last. */
