@@ -138,7 +138,7 @@ class Link:
         except Disconnected:
             return
         except PeerError as error:
-            self._model.refuse(channel, str(error))
+            self._model.refuse(channel, refusal_text(error))
         finally:
             with trio.move_on_after(POLL_SECONDS, shield=True), suppress(PeerError):
                 await client.unsubscribe(channel)
@@ -183,7 +183,9 @@ class Link:
         except Disconnected:
             return
         except PeerError as error:
-            self._model.refuse(call.method, str(error))
+            self._model.refuse(call.method, refusal_text(error))
+        else:
+            self._model.allow(call.method)
 
     async def _act(self, client: Client, call: Call, words: str) -> None:
         try:

@@ -282,6 +282,11 @@ class Model:
         self.refusals[name] = reason
         self.changed.add(Part.LINK)
 
+    def allow(self, name: str) -> None:
+        """It is answered now, whatever was said of it before."""
+        if self.refusals.pop(name, None) is not None:
+            self.changed.add(Part.LINK)
+
     def toggle_feed(self, name: str) -> None:
         self.expanded_feeds ^= {name}
         self.changed.add(Part.FEEDS)

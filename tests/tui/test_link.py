@@ -84,10 +84,21 @@ async def test_operator_can_disconnect_a_client(server: Server) -> None:
 
 @pytest.mark.trio
 async def test_stranger_is_told_what_he_may_not_see(server: Server) -> None:
-    async with linked(server, token="") as (_, model):
-        await until(lambda: "ops:health" in model.refusals)
-        assert "this is not an operator's token" in model.refusals["ops:health"]
+    async with linked(server, token="") as (link, model):
+        link.ask((Call("ops.books", {}),))
+        for name in ("ops:health", "ops.books"):
+            await until(lambda name=name: name in model.refusals)
+            assert "this is not an operator's token" in model.refusals[name]
         assert model.health is None
+
+
+@pytest.mark.trio
+async def test_refusal_goes_once_the_call_is_answered(server: Server) -> None:
+    async with linked(server) as (link, model):
+        link.ask((Call("ops.connections", {"sort": "nonsense"}),))
+        await until(lambda: "ops.connections" in model.refusals)
+        link.ask((Call("ops.connections", {}),))
+        await until(lambda: not model.refusals)
 
 
 @pytest.mark.trio
