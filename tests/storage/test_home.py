@@ -11,7 +11,7 @@ import pytest
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
 from monitor.storage.home import Home
-from monitor.storage.lock import JournalInUse
+from monitor.storage.lock import JournalInUse, Lock
 
 LOSS_AND_START = """
 import sys
@@ -54,6 +54,16 @@ def test_what_could_not_be_marked_is_known_to_the_process_still(tmp_path: Path) 
     after = home.open()
     after.file.close()
     assert after.standing.epoch != unknowing.standing.epoch
+
+
+def test_lock_is_let_go_though_the_mark_cant_be_made(tmp_path: Path) -> None:
+    kept = home_of(tmp_path)
+    kept.open().file.close()
+    kept.leave()
+    (tmp_path / "journal.unkept").symlink_to(tmp_path / "nowhere" / "mark")
+    with pytest.raises(FileNotFoundError):
+        home_of(tmp_path).forgo()
+    Lock(tmp_path / "journal.lock").take()
 
 
 def deeds(trace: str) -> list[str]:
