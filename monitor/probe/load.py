@@ -7,7 +7,7 @@ more to give, that is the result.
 
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import quantiles
@@ -16,6 +16,7 @@ import psutil
 import trio
 
 from monitor.clock import wall_ms
+from monitor.errors import PeerError
 from monitor.probe.backend import open_backend
 from monitor.probe.crowd import Crowd, Joined, Listened, allow_descriptors
 from monitor.probe.knee import FIRST_CLIENTS, Ramp
@@ -101,25 +102,26 @@ async def run_load(target: Target, plan: Plan, crew: Crew, limit: int, report: R
     routes = [
         route for route in routes_of(kinds, target.namespaces, secrets.token_hex(4)) if not route.is_map
     ]
-    async with (
-        open_backend(target.url, target.api_key, target.certificate_file) as backend,
-        trio.open_nursery() as nursery,
-    ):
-        pulse = Pulse(backend)
-        nursery.start_soon(pulse.publish, routes)
-        course = Course(target, plan, crew, {kind.kind: kind.threshold_ms for kind in report.kinds}, pulse)
-        rooms = {route.channel: route.namespace.subscriber_limit for route in routes}
-        await crew.crowd.call(Crowd.invite, rooms)
-        climb = await course.climb(limit)
-        some = max(FIRST_CLIENTS, climb.knee.clients // 2)
-        bulk = next((route for route in routes if route.kind == SHARED), routes[0])
-        nursery.start_soon(pulse.publish_bulk, _bulk_channel(bulk), bulk.kind)
-        villains = await course.suffer(_bulk_channel(bulk), min(VILLAIN_CLIENTS, some))
-        listening = villains[0].clients
-        await crew.wave.call(Crowd.invite, rooms_beside(rooms, listening))
-        wave = await course.be_stormed(min(WAVE_CLIENTS, some), listening)
-        nursery.cancel_scope.cancel()
-        await tidy(backend, routes)
+    bulk = _for_bulk(routes)
+    async with open_backend(target.url, target.api_key, target.certificate_file) as backend:
+        async with trio.open_nursery() as nursery:
+            pulse = Pulse(backend)
+            nursery.start_soon(pulse.publish, routes)
+            thresholds = {kind.kind: kind.threshold_ms for kind in report.kinds}
+            course = Course(target, plan, crew, thresholds, pulse)
+            rooms = {route.channel: route.namespace.subscriber_limit for route in routes}
+            await crew.crowd.call(Crowd.invite, rooms)
+            climb = await course.climb(limit)
+            some = max(FIRST_CLIENTS, climb.knee.clients // 2)
+            nursery.start_soon(pulse.publish_bulk, bulk.channel, bulk.kind)
+            villains = await course.suffer(bulk.channel, min(VILLAIN_CLIENTS, some))
+            listening = villains[0].clients
+            await crew.wave.call(Crowd.invite, rooms_beside(rooms, listening))
+            wave = await course.be_stormed(min(WAVE_CLIENTS, some), listening)
+            nursery.cancel_scope.cancel()
+        # A report of a minute's work is worth more than what a server keeps until its next start.
+        with suppress(PeerError):
+            await tidy(backend, [*routes, bulk])
     return Load(climb.steps, climb.knee, villains, wave, climb.observation)
 
 
@@ -128,8 +130,10 @@ def rooms_beside(rooms: Mapping[str, int], clients: int) -> dict[str, int]:
     return {channel: room and room - clients for channel, room in rooms.items() if not 0 < room <= clients}
 
 
-def _bulk_channel(route: Route) -> str:
-    return f"{route.channel}-bulk"
+def _for_bulk(routes: Sequence[Route]) -> Route:
+    """A channel of its own, for what villains leave unread."""
+    beside = next((route for route in routes if route.kind == SHARED), routes[0])
+    return replace(beside, channel=f"{beside.channel}-bulk")
 
 
 @dataclass(frozen=True, slots=True)

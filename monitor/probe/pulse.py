@@ -20,8 +20,6 @@ from monitor.probe.routes import Route
 ROUND_SECONDS = 0.25
 BULK_BYTES, BULK_PER_SECOND = 16_000, 20
 """What villains are sent, or leave unread."""
-
-
 UNDER_WAY = 8
 """Calls: who waits for more of them is answered too slowly to be asked for more."""
 

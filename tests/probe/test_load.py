@@ -271,6 +271,7 @@ def test_what_is_ours_is_not_the_servers() -> None:
 def test_whole_test_finds_a_knee_and_says_by_what(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "VILLAINS", ["resets"])
     monkeypatch.setattr(load, "CLIENTS", 200)
+    monkeypatch.setattr("secrets.token_hex", lambda size: "whole")
     token, seconds = sign(KEYS.operator, sub="probe"), 0
     target = Target(process.address, KEYS.api, token, Settings().namespaces)
 
@@ -289,3 +290,6 @@ def test_whole_test_finds_a_knee_and_says_by_what(process: Process, monkeypatch:
     assert found.knee.clients or fault_of(found.ramp[-1])
     assert "The server bears" in report_text(report)
     assert isinstance(analyze_report(report), list)
+    left = process.api("history", channel="trades:probe-whole", limit=1)
+    assert left["offset"] > 0
+    assert left["publications"] == []
