@@ -12,6 +12,8 @@ export class Panel {
   /** The channels watched now, by name. */
   watched = new Map();
   mark = () => this.page.frame.mark(this);
+  /** For what the viewer's hand moves: he sees a wait of a beat. */
+  markUrgent = () => this.page.frame.mark(this, true);
   #notice;
   #gap = make("span", "gap");
 

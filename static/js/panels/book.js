@@ -12,7 +12,7 @@ export class BookPanel extends Panel {
   #chosen = lasting.get(STORED_MARKET);
   #badge = this.element.querySelector(".badge");
   #picker = this.element.querySelector("[data-action=book-market]");
-  #ladder = new Ladder(this.element.querySelector("[data-ladder]"), LEVELS, this.mark);
+  #ladder = new Ladder(this.element.querySelector("[data-ladder]"), LEVELS, this.markUrgent);
 
   get #market() {
     return this.subjectOf("market") || this.#chosen;

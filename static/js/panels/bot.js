@@ -20,7 +20,7 @@ export class BotPanel extends Panel {
     () => makeRow("event-row", ["time", "turns", "phase"], ["average", "target", "delay", "profit"]),
     fillEvent,
   );
-  #reach = new Reach(this.element.querySelector(".timeline"), TABLE_ROW_PX, this.mark);
+  #reach = new Reach(this.element.querySelector(".timeline"), TABLE_ROW_PX, this.markUrgent);
   #market = null;
 
   get channels() {

@@ -7,7 +7,7 @@ import { clockText, delayText, marketText, orderText } from "../text.js";
 
 export class FillsPanel extends Panel {
   /** In the next frame: a fill is what people wait for. */
-  mark = () => this.page.frame.mark(this, true);
+  mark = this.markUrgent;
   #rows = new Rows(this.element.querySelector("tbody"), () => makeRow("fill-row", ["time", "order", "market"], ["price", "size", "delay"]), fillFillRow);
   #count = this.element.querySelector("[data-fills=count]");
   #reach = new Reach(this.element.querySelector(".scroll"), TABLE_ROW_PX, this.mark);

@@ -58,7 +58,7 @@ export class SearchPanel extends Panel {
 
   #choose(at) {
     this.#chosen = Math.max(0, at);
-    this.mark();
+    this.markUrgent();
   }
 
   #steer(event) {

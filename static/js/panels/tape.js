@@ -12,7 +12,7 @@ export class TapePanel extends Panel {
   #list = new TapeList(
     this.element.querySelector("[data-tape=list]"),
     this.element.querySelector("[data-tape=newer]"),
-    () => this.page.frame.mark(this, true),
+    this.markUrgent,
   );
 
   #channel = "";
