@@ -236,8 +236,10 @@ class Hub:
         found = self.open(channel)
         limit = found.namespace.subscriber_limit
         if limit and len(found.subscribers) >= limit:
+            self.health.totals.refused["subscriber_limit"] += 1
             raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
         if not found.has_room_for(wish.only):
+            self.health.totals.refused["tags_filters"] += 1
             raise TooMany(f"channel {channel!r} has {FILTERS_MAX} tags filters, its limit: use one of them")
         variant = self._variant(found, client.ladder.step)
         start = self._find_start(found, client, wish, variant)

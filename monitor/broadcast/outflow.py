@@ -142,8 +142,16 @@ class Outflow:
             await self._gathered.wait()
             await trio.sleep(self.cadence.tick_ms / 1_000)
             self._gathered = trio.Event()
-            for channel in sorted(self._gathering, key=lambda channel: channel.lane):
-                self.flush(channel)
+            await self._flush_all()
+
+    async def _flush_all(self) -> None:
+        """End the ticks of all that gather, the highest lane's first, giving way in between."""
+        turn_ends_ns = self._clock_ns() + SLICE_NS
+        for channel in sorted(self._gathering, key=lambda channel: channel.lane):
+            self.flush(channel)
+            if self._clock_ns() >= turn_ends_ns:
+                await trio.lowlevel.checkpoint()
+                turn_ends_ns = self._clock_ns() + SLICE_NS
 
     async def _run_turns(self) -> None:
         while True:

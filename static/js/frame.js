@@ -34,13 +34,14 @@ export class Frame {
     this.#isScheduled = false;
     const startMs = performance.now();
     const endMs = startMs + (startMs < this.#restedMs ? 0 : BUDGET_MS);
+    // What is urgent costs the rest no rest: a run of fills must not hold the book up.
     let isDrawn = false;
     for (const [panel, isUrgent] of [...this.#dirty]) {
       const beat = Math.floor(nowMs / panel.beatMs);
       if (!isUrgent && (beat === this.#beats.get(panel) || performance.now() >= endMs)) continue;
       this.#beats.set(panel, beat);
       this.#draw(panel, nowMs);
-      isDrawn = true;
+      isDrawn ||= !isUrgent;
     }
     // A timer that is set in a frame comes once that is painted.
     if (isDrawn) setTimeout(() => this.#rest(performance.now() - startMs));

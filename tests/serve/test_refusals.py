@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import trio
 
+from monitor.broadcast import channel
 from monitor.config.limits import Limits
 from monitor.serve import front
-from tests.serve.running import KEYS, Server, running, sign
+from tests.serve.running import KEYS, NAMESPACES, Server, running, sign
 from tests.serve.wire import TEXT, UPGRADE, Client, frame, request
 from tui.panels.refusals import LIMITS
 
+ROOMS = NAMESPACES | {"alone": {"subscriber_limit": 1}, "tape": {"tags_filter": True}}
 HEADERS = {"Host": "lanecast", "X-API-Key": KEYS.api}
 
 
@@ -68,14 +70,19 @@ async def publish_twice(server: Server) -> None:
     assert await client.refusal("publish", channel="chat:a", data=2) == 111
 
 
-async def publish_too_much(server: Server, channel: str = "chat:a") -> None:
-    answer = await server.api("publish", channel=channel, data="x" * 70_000)
+async def publish_too_much(server: Server, name: str = "chat:a") -> None:
+    answer = await server.api("publish", channel=name, data="x" * 70_000)
     assert answer["error"]["code"] == 111
 
 
 async def use_two_channels(server: Server) -> None:
     await (await server.client()).call("subscribe", channel="chat:a")
     assert "error" in await server.api("publish", channel="chat:b", data=1)
+
+
+async def crowd_a_channel(server: Server, name: str, **wish: Any) -> None:
+    await (await server.client()).call("subscribe", channel=name)
+    assert await (await server.client()).refusal("subscribe", channel=name, **wish) == 106
 
 
 async def read_nothing(server: Server) -> None:
@@ -105,8 +112,10 @@ PROVOKED: dict[str, tuple[float, Callable[[Server], Awaitable[Any]]]] = {
     "channels_per_client": (1, subscribe_twice),
     "publications_per_second": (1, publish_twice),
     "gather_bytes": (65_536, publish_too_much),
-    "queue_bytes": (0, partial(publish_too_much, channel="orders:1")),
+    "queue_bytes": (0, partial(publish_too_much, name="orders:1")),
     "channels": (1, use_two_channels),
+    "subscriber_limit": (0, partial(crowd_a_channel, name="alone:a")),
+    "tags_filters": (0, partial(crowd_a_channel, name="tape:a", tf={"key": "a", "cmp": "ex"})),
     "write_seconds": (3, read_nothing),
     "sockets": (0, open_sockets),
 }
@@ -119,8 +128,9 @@ async def test_whoever_meets_a_limit_is_counted_by_its_name(
 ) -> None:
     bound, provoke = PROVOKED[limit]
     limits = {limit: bound} if limit in Limits.model_fields else {"connections": 2}
+    monkeypatch.setattr(channel, "FILTERS_MAX", 0 if limit == "tags_filters" else channel.FILTERS_MAX)
     monkeypatch.setattr(front, "SPARE_SOCKETS", -1 if limit == "sockets" else front.SPARE_SOCKETS)
-    async with running(limits=limits, journal={"queue_bytes": 65_536}) as server:
+    async with running(limits=limits, journal={"queue_bytes": 65_536}, namespaces=ROOMS) as server:
         with trio.fail_after(60):
             await provoke(server)
         monkeypatch.undo()

@@ -31,6 +31,8 @@ LIMITS = {
     "message_bytes": Limit("size of a message", "close 1009"),
     "commands_per_second": Limit("commands of one client a second", "error 111, close 3013"),
     "channels_per_client": Limit("channels of one client", "error 106"),
+    "subscriber_limit": Limit("subscribers of one channel", "error 106"),
+    "tags_filters": Limit("different tags filters of one channel", "error 106"),
     "publications_per_second": Limit("publications to one channel a second", "error 111"),
     "gather_bytes": Limit("bytes of one channel that wait for its clients", "error 111"),
     "queue_bytes": Limit("bytes that wait for the journal", "error 111"),
