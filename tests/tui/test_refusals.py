@@ -1,3 +1,4 @@
+from monitor.config import Namespace
 from monitor.config.limits import Limits
 from monitor.config.settings import JournalSettings
 from tests.tui.reports import health
@@ -34,8 +35,8 @@ def test_what_is_no_limit_is_shown_as_the_bad_request_it_was() -> None:
 
 
 def test_limits_are_called_as_the_settings_call_them() -> None:
-    settings = {*Limits.model_fields, *JournalSettings.model_fields}
-    assert set(LIMITS) <= settings | {"431", "sockets"}
+    settings = {*Limits.model_fields, *JournalSettings.model_fields, *Namespace.model_fields}
+    assert set(LIMITS) <= settings | {"431", "sockets", "tags_filters"}
 
 
 def test_they_stand_below_the_alerts_on_a_low_screen_too() -> None:
