@@ -132,9 +132,7 @@ def test_mistake_is_one_sentence_and_exit_2(
     assert sentence in said.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "unbuffered"), [(["--help"], ""), (["token", "ann"], "1"), (["serve", "--port", "0"], "")]
-)
+@pytest.mark.parametrize(("arguments", "unbuffered"), [(["--help"], ""), (["token", "ann"], "1")])
 def test_reader_who_leaves_is_no_error(
     surroundings: dict[str, str], arguments: list[str], unbuffered: str
 ) -> None:
