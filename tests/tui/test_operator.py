@@ -18,6 +18,9 @@ from tests.tui.attached import CONNECTED, FIRST_LISTS, console
 from tests.tui.reports import fill
 from tui.app import VIEWS
 
+pytestmark = pytest.mark.soak
+"""Its walk is long, and `test_typed.py` shows what is typed ahead in a fraction of the time."""
+
 SIZE = (160, 50)
 CONFIGURATION = "port = 0\nsimulator.enabled = false"
 PRICES = {"BTC": "61837.63", "ETH": "9.5", "SOL": "143"}
