@@ -2,6 +2,7 @@
 
 import gc
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -151,13 +152,13 @@ async def test_others_have_a_turn_between_the_ticks_of_many_channels(
     async def other() -> None:
         order.append("other")
 
-    def sent(name: str) -> None:
+    def sent(name: str, data: bytes) -> None:
         order.append(name)
         nursery.start_soon(other)
 
     for name in ("tape:a", "tape:b", "tape:c"):
         _, wire = stage.join(name)
-        wire.on_send = lambda data, name=name: sent(name)  # type: ignore[misc]
+        wire.on_send = partial(sent, name)
         stage.hub.publish(name, b"1")
     stage.step_ns = SLICE_NS
     await trio.sleep(1)
