@@ -121,7 +121,8 @@ def _causes(causes: dict[str, int]) -> str:
 def load_troubles_of(load: Load) -> Iterator[str]:
     """What a server owes under load: the first clients, and that those who do harm move nobody else."""
     if load.knee.clients == 0 and load.knee.limit is not Limit.PROBE:
-        yield f"not even {load.knee.broken_at} clients: {load.knee.reason}"
+        at = load.knee.broken_at
+        yield f"not even {at} clients: {load.knee.reason}" if at else f"nothing held: {load.knee.reason}"
     calm, *villains = load.villains
     if fault_of(calm) is None:
         yield from (f"beside {step.name}: {words}" for step in villains if (words := harm_in(step)))
