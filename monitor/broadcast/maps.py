@@ -136,7 +136,9 @@ class Maps:
 
     @contextmanager
     def reading(self, channel: str) -> Iterator[Keyed]:
-        """What a channel holds now, the market's newest included, and on its way to all subscribers.
+        """What a channel holds now, and on its way to all subscribers.
+
+        Of the market that is what they have been told; its newest where there are none.
 
         Raises:
             UnknownChannel, TooMany, BadPublication.

@@ -11,9 +11,9 @@ class Source(Protocol):
         ...
 
     def whole(self, channel: str, variant: Variant) -> bytes | None:
-        """State for a new subscriber, None if the channel is not the source's.
+        """State for a new subscriber, None if the channel is not the source's; opens its view.
 
-        First publishes what older subscribers have not seen yet; opens the channel's view.
+        Those who are subscribed already hear nothing of it, and what they are told next is right for all.
         """
         ...
 

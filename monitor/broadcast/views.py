@@ -46,23 +46,21 @@ class Views:
         return self._market.view(channel) is not None
 
     def whole(self, channel: str, variant: Variant) -> bytes | None:
-        """State for a new subscriber; those who are there already get what they miss of it first.
+        """State for a new subscriber; those who are there already hear of it at the cadence, as always.
 
         That of a map is not told here but taken over by the channel, which tells it in pages.
         """
         found = self._open.get((channel, variant))
-        if found is None:
-            view = self._market.view(channel, FORMS[variant].depth)
-            if view is None:
-                return None
-            if view.interval_seconds == math.inf:
-                # Kept open it would be looked at every tick, for as long as anybody watches fills.
-                return view.whole()
-            found = self._open[channel, variant] = _Open(view, self._due(view, variant))
+        if found is not None:
+            return None if self._is_map(channel) else found.view.whole()
+        view = self._market.view(channel, FORMS[variant].depth)
+        if view is None:
+            return None
+        # Kept open, a stream would be looked at every tick, for as long as anybody watches fills.
+        if view.interval_seconds != math.inf:
+            self._open[channel, variant] = _Open(view, self._due(view, variant))
             self._opened.set()
-        else:
-            self._publish(channel, variant, found)
-        whole = found.view.whole()
+        whole = view.whole()
         if self._is_map(channel):
             self._maps.adopt(channel, whole)
             return None

@@ -2,7 +2,8 @@
 
 State is kept once and knows nothing of who looks at it; a view remembers what it last showed
 and finds the difference when asked. So nobody watching costs nothing, and a market that is
-listed only later comes alive in a view that was there before.
+listed only later comes alive in a view that was there before. Who comes between two changes is
+shown what is, and the next changes hold what was news to him as well as what was not.
 """
 
 import math
@@ -24,10 +25,10 @@ class View(Protocol):
         """Least time between two changes; infinite where there are none to ask for."""
 
     def whole(self) -> bytes:
-        """State for a new subscriber; what it holds will not be in the next changes."""
+        """State as it is now, for a new subscriber; the first is what changes begin from."""
 
     def changes(self) -> bytes | None:
-        """What changed since the last whole or changes; None when nothing did."""
+        """What changed since the last changes, right for who came meanwhile too; None when nothing did."""
 
 
 class Shown(Protocol):
@@ -60,6 +61,8 @@ class StateView:
         self._interval = interval
         self._show = show
         self._shown: Sections = {}
+        self._changed: Sections = {}
+        """What of it is other than the last changes left it."""
         self._seen: tuple[Versioned, int] | None = None
 
     @property
@@ -71,19 +74,24 @@ class StateView:
         return orjson.dumps(self._shown)
 
     def changes(self) -> bytes | None:
-        shown = self._shown
-        if not self._look():
-            return None
-        patch = difference(shown, self._shown)
-        return orjson.dumps(patch) if patch.keys() - {"time"} else None
+        self._look()
+        changed, self._changed = self._changed, {}
+        return orjson.dumps(changed) if changed.keys() - {"time"} else None
 
-    def _look(self) -> bool:
+    def _look(self) -> None:
         source = self._find()
         if self._seen is not None and self._seen[0] is source and self._seen[1] == source.version:
-            return False
+            return
+        before, self._shown = self._shown, self._show(source)
+        if self._seen is not None:
+            self._note_change(before)
         self._seen = source, source.version
-        self._shown = self._show(source)
-        return True
+
+    def _note_change(self, before: Sections) -> None:
+        for name, section in difference(before, self._shown).items():
+            noted = self._changed.get(name)
+            is_by_key = isinstance(section, dict) and isinstance(noted, dict)
+            self._changed[name] = noted | section if is_by_key else section
 
 
 class MapView(StateView):
@@ -92,10 +100,8 @@ class MapView(StateView):
     def __init__(self, find: Callable[[], Versioned], interval: Callable[[], float]) -> None:
         super().__init__(find, interval, methodcaller("entries"))
 
-    def changes(self) -> bytes | None:
-        shown = self._shown
-        changed = _changed_keys(shown, self._shown) if self._look() else None
-        return orjson.dumps(changed) if changed else None
+    def _note_change(self, before: Sections) -> None:
+        self._changed |= _changed_keys(before, self._shown)
 
 
 class LatestView:
@@ -112,14 +118,15 @@ class LatestView:
 
     def whole(self) -> bytes:
         source = self._find()
-        self._seen = source, source.version
+        self._seen = self._seen or (source, source.version)
         return orjson.dumps(source.sections())
 
     def changes(self) -> bytes | None:
         source = self._find()
         if self._seen is not None and self._seen[0] is source and self._seen[1] == source.version:
             return None
-        return self.whole()
+        self._seen = source, source.version
+        return orjson.dumps(source.sections())
 
 
 class StreamView:

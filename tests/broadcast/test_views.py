@@ -11,7 +11,7 @@ from monitor.broadcast.views import Views
 from monitor.config import Settings
 from monitor.market.state import MarketState
 from tests.broadcast.test_hub import Stage, payloads
-from tests.market.events import NOW_MS, delta, listing, snapshot, trade
+from tests.market.events import NOW_MS, delta, listing, order_update, snapshot, tell, trade
 
 pytestmark = pytest.mark.trio
 
@@ -29,6 +29,7 @@ class Exchange:
 
     stage: Stage
     market: MarketState
+    maps: Maps
     told: int = 0
 
     async def trade(self, seconds: int, per_second: int) -> None:
@@ -44,13 +45,14 @@ class Exchange:
 async def open_exchange(nursery: trio.Nursery) -> Exchange:
     stage = Clock(Settings())
     market = MarketState(lambda channel: stage.hub.namespace(channel).interval_ms)
-    views = Views(market, stage.hub, Maps(stage.hub), clock_ns=stage.clock_ns)
+    maps = Maps(stage.hub)
+    views = Views(market, stage.hub, maps, clock_ns=stage.clock_ns)
     stage.hub.source = views
     await nursery.start(stage.hub.run)
     await nursery.start(views.run)
     market.apply(listing(), NOW_MS)
     market.apply(snapshot([(100, 1)], [(101, 1)]), NOW_MS)
-    return Exchange(stage, market)
+    return Exchange(stage, market, maps)
 
 
 @pytest.mark.parametrize(
@@ -76,19 +78,32 @@ async def test_market_state_goes_out_at_its_cadence_however_often_it_changes(
     assert 0.8 * 20 / interval_seconds - 1 <= len(payloads(wire)) <= 20 / interval_seconds
 
 
-async def test_who_joins_brings_the_others_up_to_date_and_no_update_besides(
+async def test_a_crowd_that_joins_starts_from_now_and_brings_the_others_no_update_besides(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     exchange = await open_exchange(nursery)
-    _, wire = exchange.stage.join("market:hot")
-    await trio.sleep(4.9)
-    exchange.market.apply(trade(1), NOW_MS)
-    exchange.stage.join("market:hot")
-    exchange.market.apply(trade(2), NOW_MS)
-    await trio.sleep(4.9)
-    assert len(payloads(wire)) == 1
+    _, early = exchange.stage.join("book:sim.BTCUSDT")
+    wholes = set()
+    for size in range(1, 101):
+        exchange.market.apply(delta([(100, size)], []), NOW_MS)
+        client, _ = exchange.stage.join()
+        wholes.add(exchange.stage.hub.subscribe("book:sim.BTCUSDT", client, b"{}").whole)
+        await trio.sleep(0.01)
+    assert len(wholes) == 100
+    assert 8 <= len(payloads(early)) <= 10
+
+
+async def test_who_comes_to_a_watched_map_has_what_its_watchers_have_and_tells_them_nothing(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    exchange = await open_exchange(nursery)
+    _, wire = exchange.stage.join("open_orders:paper")
+    for number in range(10):
+        tell(exchange.market, order_update(str(number), "NEW"))
+        with exchange.maps.reading("open_orders:paper") as keyed:
+            assert len(keyed) == len(payloads(wire)) == 0
     await trio.sleep(0.2)
-    assert len(payloads(wire)) == 2
+    assert len(payloads(wire)) == 10
 
 
 @pytest.mark.parametrize(("channel", "looks"), [("orders:paper", False), ("book:sim.BTCUSDT", True)])

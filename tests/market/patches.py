@@ -17,7 +17,10 @@ class Watcher:
 
     def update(self) -> dict[str, Any] | None:
         """Apply the next changes and return them."""
-        payload = self.view.changes()
+        return self.take(self.view.changes())
+
+    def take(self, payload: bytes | None) -> dict[str, Any] | None:
+        """Apply changes and return them."""
         if payload is None:
             return None
         patch: dict[str, Any] = orjson.loads(payload)
@@ -30,20 +33,13 @@ class Watcher:
         return patch
 
 
-class MapWatcher:
+class MapWatcher(Watcher):
     """Holds what a subscriber of a map has on the screen."""
 
-    def __init__(self, view: View | None) -> None:
-        assert view is not None
-        self.view = view
-        self.entries: dict[str, Any] = orjson.loads(view.whole())
-
-    def update(self) -> dict[str, Any] | None:
-        """Take over the next changes and return them."""
-        payload = self.view.changes()
+    def take(self, payload: bytes | None) -> dict[str, Any] | None:
         if payload is None:
             return None
         changes: dict[str, Any] = orjson.loads(payload)
-        merged = self.entries | changes
-        self.entries = {key: entry for key, entry in merged.items() if entry is not None}
+        merged = self.state | changes
+        self.state = {key: entry for key, entry in merged.items() if entry is not None}
         return changes

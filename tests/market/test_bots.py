@@ -65,7 +65,7 @@ def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
     tell(state, _status())
     tell(state, _cycle(profit="0.5", take_profit_delay_ms=31))
     watcher.update()
-    bot = watcher.entries["bot-1"]
+    bot = watcher.state["bot-1"]
     assert (bot["name"], bot["status"], bot["cycles"], bot["profit"]) == (
         "Slow and steady",
         "active",
@@ -73,14 +73,14 @@ def test_state_joins_status_and_cycle_and_keeps_the_total_profit() -> None:
         "1.25",
     )
     assert (bot["cycle"], bot["phase"], bot["take_profit_delay_ms"]) == (3, "take_profit", 31)
-    assert Watcher(state.view("bots:paper")).state == {"bots": watcher.entries}
+    assert Watcher(state.view("bots:paper")).state == {"bots": watcher.state}
 
 
 def test_delay_unknown_to_a_step_keeps_its_last_value() -> None:
     state = market_state("BTCUSDT")
     tell(state, _cycle(safety_order_delay_ms=40))
     tell(state, _cycle(phase="safety_order"))
-    assert MapWatcher(state.view("botstate:paper")).entries["bot-1"]["safety_order_delay_ms"] == 40
+    assert MapWatcher(state.view("botstate:paper")).state["bot-1"]["safety_order_delay_ms"] == 40
 
 
 def test_lifecycle_sets_the_status_and_deleted_removes_the_bot() -> None:
@@ -90,7 +90,7 @@ def test_lifecycle_sets_the_status_and_deleted_removes_the_bot() -> None:
     for action in ("created", "started", "paused", "stopped"):
         tell(state, _lifecycle(action))
         watcher.update()
-        seen.append(watcher.entries["bot-1"]["status"])
+        seen.append(watcher.state["bot-1"]["status"])
     assert seen == ["stopped", "active", "paused", "stopped"]
     tell(state, _lifecycle("deleted"))
     assert watcher.update() == {"bot-1": None}

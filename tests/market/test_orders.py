@@ -67,10 +67,10 @@ def test_open_orders_follow_an_order_until_it_is_closed() -> None:
     watcher.update()
     told = orjson.loads(published.payload)
     assert told.pop("type") == "order_update"
-    assert watcher.entries == {"o1": told}
+    assert watcher.state == {"o1": told}
     tell(state, order_update("o1", "PARTIALLY_FILLED", 200))
     watcher.update()
-    assert watcher.entries["o1"]["filled"] == "0.2"
+    assert watcher.state["o1"]["filled"] == "0.2"
     tell(state, order_update("o1", "FILLED", 500))
     assert watcher.update() == {"o1": None}
 
@@ -80,7 +80,7 @@ def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     state = market_state("BTCUSDT")
     for order_id in ("o1", "o2", "o3"):
         tell(state, order_update(order_id, "NEW"))
-    assert list(MapWatcher(state.view("open_orders:paper")).entries) == ["o2", "o3"]
+    assert list(MapWatcher(state.view("open_orders:paper")).state) == ["o2", "o3"]
 
 
 def test_accounts_do_not_see_each_other() -> None:
