@@ -66,7 +66,12 @@ class Link:
         self._again.set()
 
     def ask(self, calls: tuple[Call, ...]) -> None:
-        """Make these calls at once and then as often as is drawn, until others are asked for."""
+        """Make these calls at once and then as often as is drawn, until others are asked for.
+
+        Why one that is asked no longer was refused is of no interest any more.
+        """
+        for method in {call.method for call in self._calls} - {call.method for call in calls}:
+            self._model.allow(method)
         self._calls = calls
         self._asked.set()
 
@@ -183,7 +188,8 @@ class Link:
         except Disconnected:
             return
         except PeerError as error:
-            self._model.refuse(call.method, refusal_text(error))
+            if call in self._calls:
+                self._model.refuse(call.method, refusal_text(error))
         else:
             self._model.allow(call.method)
 

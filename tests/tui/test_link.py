@@ -101,6 +101,28 @@ async def test_refusal_goes_once_the_call_is_answered(server: Server) -> None:
 
 
 @pytest.mark.trio
+async def test_refusal_goes_with_the_view_that_asked(server: Server) -> None:
+    async with linked(server) as (link, model):
+        refused = (Call("ops.connections", {"sort": "nonsense"}),)
+        link.ask(refused)
+        await until(lambda: "ops.connections" in model.refusals)
+        link.ask((Call("ops.books", {}),))
+        assert model.refusals == {}
+        await until(lambda: model.books)
+
+
+@pytest.mark.trio
+async def test_refusal_that_comes_after_the_view_was_left_is_not_shown(server: Server) -> None:
+    async with linked(server) as (link, model):
+        await until(lambda: model.health)
+        link.ask((Call("ops.connections", {"sort": "nonsense"}),))
+        await trio.testing.wait_all_tasks_blocked()
+        link.ask((Call("ops.books", {}),))
+        await until(lambda: model.books)
+        assert model.refusals == {}
+
+
+@pytest.mark.trio
 async def test_forged_token_stays_on_show_until_a_new_try(server: Server) -> None:
     async with linked(server, token="forged") as (_, model):
         await until(lambda: model.link.state is LinkState.DISCONNECTED)
