@@ -189,3 +189,25 @@ def test_subscriptions_stay_below_their_feed_when_it_is_sorted() -> None:
         assert names == ["▸", "▾", "btcusdt@trade"]
 
     run(story)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[/", "filter [/"),
+        ("[bold]", "filter [bold]"),
+        ("~[", "not a regular expression: "),
+        ("~(btc", "not a regular expression: "),
+        ("~\\", "not a regular expression: "),
+    ],
+)
+def test_what_is_typed_as_a_filter_is_no_markup_and_may_be_unfinished(text: str, said: str) -> None:
+    async def story(screen: Screen) -> None:
+        three_fills(screen)
+        await screen.press(*FILLS, "slash")
+        await screen.stuff(text)
+        assert said in screen.text()
+        await screen.press("escape")
+        assert len(markets(screen)) == 3
+
+    run(story)
