@@ -126,6 +126,7 @@ def build_engine(
         ),
         closes=Closes(),
         books=market.books,
+        book=market.book,
         census=Census(clock_ns),
         registry=registry,
         admission=Admission(settings.limits, registry, health.totals),

@@ -263,6 +263,11 @@ class MarketState:
         """Those of which anything was heard, by market as its channel has it: `sim.BTCUSDT`."""
         return ((key, market.book) for key, market in list(self._markets.items()) if market.book.version)
 
+    def book(self, market: str) -> Book | None:
+        """That of one market, if anything was heard of it."""
+        found = self._markets.get(market)
+        return found.book if found is not None and found.book.version else None
+
     def past(self, account: str, venue: str) -> AccountPast | None:
         """What is known of an account's orders and fills at a venue; None if that is nothing."""
         return self._account(account).orders.past(venue)

@@ -59,6 +59,8 @@ class House:
     closes: Closes
     books: Callable[[], Iterable[tuple[str, Book]]]
     """Those that the market state keeps, by market."""
+    book: Callable[[str], Book | None]
+    """That of one market."""
     census: "Census"
     admission: Admission
     publications: Rates

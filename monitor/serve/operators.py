@@ -225,8 +225,7 @@ def _books(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
 def _book(caller: Session, data: msgspec.Raw) -> bytes:
     """The best levels of one market's book."""
     market = _decode(BookParams, data).market
-    found = next((book for name, book in caller.house.books() if name == market), None)
-    if found is None:
+    if (found := caller.house.book(market)) is None:
         raise protocol.bad_request(f"market {market!r} has no book")
     return orjson.dumps({"market": market, **found.sections(BOOK_LEVELS)})
 
