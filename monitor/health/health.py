@@ -7,7 +7,7 @@ Writing costs an attribute, never a lock or a dict; all figures, windows and ale
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -37,6 +37,10 @@ _log = logging.getLogger("lanecast.alerts")
 PROBE_SECONDS = 0.125
 """How often the event loop's lag is probed; to wake up costs some 0.3 ms of an idle core each time."""
 SAMPLE_SECONDS = 1 / ROTATIONS_PER_SECOND
+START_SECONDS = 15
+"""Feeds take up their markets and a console comes up beside them: how late the loop is then says nothing."""
+_LAG_JUDGED_FROM = (START_SECONDS + 60) * ROTATIONS_PER_SECOND
+"""Samples, as the windows go by these: with the last of them none of the start's is left in a minute."""
 _RATE_SECONDS = 2
 """Shorter makes the shown rates jump, longer makes them lag."""
 _KIND_RATE_SECONDS = 10
@@ -229,7 +233,7 @@ class Health:
             rules.find_deep_lanes(self.lanes, self.slow),
             rules.find_slow_clients(self.slow),
             rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
-            rules.find_lag(self.lag.last_minute.summary(), self.process.cpu_percent, self.process.wait.share),
+            self._find_lag(),
             rules.find_failures(self.clients + ended, failed, self._failures.since(now_ns)),
             rules.find_growth(self.process.growth.bytes, self.process.memory_bytes, self.clients),
             rules.find_full_disk(self.disk.free_bytes, self.disk.directory),
@@ -238,6 +242,12 @@ class Health:
             rules.find_troubled_feeds(self.feeds.values(), now_ns),
             rules.find_gaps(self.feeds.values()),
         )
+
+    def _find_lag(self) -> Iterable[Finding]:
+        if self._samples < _LAG_JUDGED_FROM:
+            return ()
+        last_minute = self.lag.last_minute.summary()
+        return rules.find_lag(last_minute, self.process.cpu_percent, self.process.wait.share)
 
 
 def _oldest_ns(slow: Collection[rules.SlowClient]) -> list[int | None]:

@@ -46,8 +46,6 @@ LAG_LIMIT_MS = 10.0
 """p99 over a minute: all that is promised for an order fill; critical at five times that."""
 WAITED_FROM = 0.05
 """Of a minute, in line for a CPU: below it that explains no lateness."""
-LAG_AT_LEAST = 400
-"""Probes, most of a window's; with fewer the stalls of a start would be the p99."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
 
@@ -202,7 +200,7 @@ def _waiting(share: float | None) -> str:
 
 def find_lag(last_minute: Summary, cpu_percent: float, waited: float | None = None) -> Iterator[Finding]:
     """An event loop that wakes its tasks too late; a process that is idle meanwhile is not let run."""
-    if last_minute.p99_ns is None or last_minute.count < LAG_AT_LEAST:
+    if last_minute.p99_ns is None:
         return
     lag_ms = last_minute.p99_ns / NS_PER_MS
     if lag_ms > LAG_LIMIT_MS:

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from monitor.broadcast.ladder import Step
 from monitor.config import Kind, Lane, Namespace, Settings
 from monitor.health.feeds import FeedHealth
-from monitor.health.health import PROBE_SECONDS, Health, run_health
+from monitor.health.health import PROBE_SECONDS, START_SECONDS, Health, run_health
 from monitor.health.kind import Stages
 from monitor.health.report import alerts_report, feeds_report, health_report
 
@@ -345,6 +345,28 @@ async def test_a_stalled_loop_counts_every_probe_that_it_missed(
     assert lag.count == pytest.approx(5 / PROBE_SECONDS, abs=2)
     assert lag.worst_ns == pytest.approx((5 - PROBE_SECONDS) * 1_000 * NS_PER_MS, rel=1 / 64)
     assert lag.p50_ns == pytest.approx(2_500 * NS_PER_MS, rel=0.1)
+
+
+def stall_for_minutes(health: Health, clock: Clock, stalled_seconds: int, then_minutes: int = 2) -> list[str]:
+    """The alerts raised while the loop is 90 ms late for some seconds, and in the minutes after."""
+    raised = []
+    for second in range(then_minutes * 60):
+        if second < stalled_seconds:
+            health.lag.record(90 * NS_PER_MS)
+        run_seconds(health, clock, 1)
+        raised += [alert.name for alert in health.alerts.active()]
+    return raised
+
+
+def test_a_start_however_slow_is_no_lag_of_the_loop(health: Health, clock: Clock) -> None:
+    assert stall_for_minutes(health, clock, START_SECONDS) == []
+
+
+def test_a_loop_that_is_still_late_after_the_start_is_one_that_lags(health: Health, clock: Clock) -> None:
+    assert "loop_lag" in stall_for_minutes(health, clock, START_SECONDS + 15)
+    run_seconds(health, clock, 180)
+    assert health.alerts.active() == []
+    assert "loop_lag" in stall_for_minutes(health, clock, 10, then_minutes=1)
 
 
 @pytest.mark.trio

@@ -231,7 +231,6 @@ def test_a_late_loop_is_found() -> None:
         "the process takes 97% of a core"
     )
     assert list(find_lag(Summary(480, 1, 10 * MS, 90 * MS, 90 * MS), 0)) == []
-    assert list(find_lag(Summary(399, 1, 90 * MS, 90 * MS, 90 * MS), 0)) == []
     assert list(find_lag(Summary(0, None, None, None, None), 0)) == []
 
 
