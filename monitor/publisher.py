@@ -13,7 +13,7 @@ import orjson
 
 from monitor.errors import ConfigError, PeerError
 from monitor.trust import trusting
-from monitor.unreachable import unreachable
+from monitor.unreachable import unanswered, unreachable
 
 TIMEOUT_SECONDS = 10
 
@@ -43,6 +43,8 @@ def _post(address: str, api_key: str, body: str, trust: ssl.SSLContext) -> httpx
             return client.post(url, content=body.encode(), headers=headers)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise ConfigError(f"url is {address!r}, must be an http or https address of a server") from None
+    except httpx.ReadTimeout:
+        raise PeerError(unanswered(url, TIMEOUT_SECONDS)) from None
     except httpx.TransportError as error:
         raise PeerError(unreachable(url, error)) from None
 

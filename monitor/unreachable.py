@@ -14,13 +14,12 @@ _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 def unreachable(url: str, error: BaseException) -> str:
     """What an error on the way to an http(s) or ws(s) address means, without a full stop."""
-    parts = urlsplit(url)
-    at = host_port(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    at = _place(url)
     match _first_cause(error):
         case ConnectionRefusedError():
             return f"nothing listens at {at}; start a server with lanecast run, or give the address of one"
         case socket.gaierror(strerror=why):
-            return f"{parts.hostname} has no address: {why}; check the name"
+            return f"{urlsplit(url).hostname} has no address: {why}; check the name"
         case ssl.SSLCertVerificationError(verify_message=why):
             return f"{at} shows a certificate not trusted here: {why}; LANECAST_CERTIFICATE may name its file"
         case ssl.SSLError(reason=why):
@@ -29,6 +28,16 @@ def unreachable(url: str, error: BaseException) -> str:
             return f"{at} can't be reached: {why}"
         case cause:
             return f"{at} can't be reached: {str(cause) or type(error).__name__}"
+
+
+def unanswered(url: str, seconds: float) -> str:
+    """Of a server that takes connections and then says nothing, without a full stop."""
+    return f"{_place(url)} accepted the connection, and did not answer within {seconds:g} s"
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return host_port(parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
 
 def _first_cause(error: BaseException) -> BaseException:

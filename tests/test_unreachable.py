@@ -9,8 +9,10 @@ from threading import Thread
 import pytest
 import trio
 
-from monitor.client import Disconnected, open_client
+from monitor import publisher
+from monitor.client import Disconnected, connection, open_client
 from monitor.errors import PeerError
+from monitor.probe import backend
 from monitor.probe.backend import open_backend
 from monitor.probe.door import Door
 from monitor.publisher import publish_json
@@ -78,6 +80,27 @@ def test_who_speaks_tls_to_a_plain_server_is_told_so() -> None:
     assert told.startswith(f"{at} does not speak TLS (")
     with plain_server() as at:
         assert told_by_publisher(f"https://{at}").startswith(f"{at} does not speak TLS (")
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """host:port of a server whose kernel takes connections, and who never looks at them."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_server_that_takes_connections_and_never_answers_is_told_apart(
+    silent_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(backend, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(publisher, "TIMEOUT_SECONDS", 0.2)
+    told = {
+        trio.run(told_by_client, f"ws://{silent_server}"),
+        trio.run(told_by_backend, f"http://{silent_server}"),
+        told_by_publisher(f"http://{silent_server}"),
+    }
+    assert told == {f"{silent_server} accepted the connection, and did not answer within 0.2 s"}
 
 
 def test_a_name_that_is_nobodys_is_told() -> None:

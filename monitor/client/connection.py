@@ -26,7 +26,7 @@ from wsproto.utilities import ProtocolError
 
 from monitor.errors import PeerError
 from monitor.trust import trusting
-from monitor.unreachable import unreachable
+from monitor.unreachable import unanswered, unreachable
 
 ANSWER_SECONDS = 5.0
 """For the handshake, and for each reply; what the protocol's own clients wait."""
@@ -268,7 +268,7 @@ async def open_stream(url: str, certificate_file: Path | None = None) -> Stream:
         with trio.fail_after(ANSWER_SECONDS):
             return await _dial(urlsplit(url), certificate_file)
     except trio.TooSlowError:
-        raise _late(url) from None
+        raise Disconnected(0, f"{url} did not answer within {ANSWER_SECONDS:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
         raise Disconnected(0, unreachable(url, error)) from None
 
@@ -326,10 +326,6 @@ def _refusal(url: str, error: BaseException) -> Disconnected:
         case ConnectionRejected(status_code=status):
             return Disconnected(0, f"{url} answered {status}, not with a WebSocket")
         case trio.TooSlowError():
-            return _late(url)
+            return Disconnected(0, unanswered(url, ANSWER_SECONDS))
         case _:
             return Disconnected(0, f"{url} does not speak the WebSocket protocol: {error}")
-
-
-def _late(url: str) -> Disconnected:
-    return Disconnected(0, f"{url} did not answer within {ANSWER_SECONDS:g} s")

@@ -12,7 +12,7 @@ from monitor.client import websocket_url
 from monitor.client.zstd import ENDPOINT
 from monitor.errors import PeerError
 from monitor.trust import trusting
-from monitor.unreachable import unreachable
+from monitor.unreachable import unanswered, unreachable
 
 TIMEOUT_SECONDS = 5.0
 
@@ -36,6 +36,8 @@ class Backend:
         """A method of the API."""
         try:
             response = await self._client.post(f"/api/{method}", json=params)
+        except httpx.ReadTimeout:
+            raise PeerError(unanswered(str(self._client.base_url), TIMEOUT_SECONDS)) from None
         except httpx.TransportError as cause:
             raise PeerError(unreachable(str(self._client.base_url), cause)) from None
         if response.status_code == httpx.codes.UNAUTHORIZED:
