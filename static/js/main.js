@@ -1,6 +1,5 @@
 /** The page: one link, one frame, and the panels; clicks and keys find their way from here. */
 import { accountOf, askToken, takeToken } from "./account.js";
-import { write } from "./dom.js";
 import { Frame } from "./frame.js";
 import { listen } from "./keyboard.js";
 import { Link } from "./link.js";
@@ -29,8 +28,9 @@ const at = (id) => document.getElementById(id);
 const frame = new Frame();
 const router = new Router(at("panels"), () => panels.forEach((panel) => panel.follow()));
 const link = new Link(url, token, () => [bar, banner].forEach((part) => frame.mark(part)));
-const bar = new ConnectionBar(link);
-const page = { link, frame, router, screen: new Screen(), account: accountOf(token) };
+const account = accountOf(token);
+const bar = new ConnectionBar(link, account);
+const page = { link, frame, router, screen: new Screen(), account };
 
 const banner = new BannerPanel(at("banner"), page);
 const tape = new TapePanel(at("tape"), page);
@@ -83,5 +83,4 @@ listen({
 
 // Ages grow while nothing arrives.
 setInterval(() => [book, status, bar, banner].forEach((part) => frame.mark(part)), AGE_INTERVAL_MS);
-write(at("account"), page.account);
 link.connect();

@@ -16,14 +16,16 @@ export const ladderText = ({ name }) => STEPS[name] ?? name;
 export class ConnectionBar {
   beatMs = 100;
   #link;
+  #account;
   #button = document.getElementById("connection");
   #roundTrip = document.getElementById("round-trip");
   #delivery = document.getElementById("delivery");
   #eventAge = document.getElementById("event-age");
   #ladder = document.getElementById("ladder");
 
-  constructor(link) {
+  constructor(link, account) {
     this.#link = link;
+    this.#account = account;
     this.#button.addEventListener("click", () => this.#retry());
   }
 
@@ -32,10 +34,11 @@ export class ConnectionBar {
   }
 
   draw() {
-    const { state, roundTripMs, delivery, eventAgeMs, ladder } = this.#link;
+    const { state, needsToken, roundTripMs, delivery, eventAgeMs, ladder } = this.#link;
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
+    write(document.getElementById("account"), needsToken ? "not signed in" : this.#account);
     write(this.#roundTrip, delayText(roundTripMs));
     write(this.#delivery, errorText(delivery));
     write(this.#eventAge, delayText(eventAgeMs));
