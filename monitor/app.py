@@ -142,12 +142,10 @@ async def serve(
     reloaded = (KeyFiles(settings, keys), certificate, engine.house.tokens.jwks)
     webhook = _webhook(settings.alerts, health)
     reloads = Reloads(health.troubles, [thing for thing in reloaded if thing])
-    journal = await take_over(engine, settings)
-    # Last of what may fail: a wrong setting leaves no socket behind.
-    listeners = await open_listeners(settings.host, settings.port)
-    health.address = local_url(settings.scheme, *listeners[0].getsockname()[:2])
-    async with trio.open_nursery() as core:
-        if journal is not None:
+    # A port that is taken is known before the journal is touched; who comes meanwhile waits in the kernel.
+    async with open_listeners(settings.host, settings.port) as listeners, trio.open_nursery() as core:
+        health.address = local_url(settings.scheme, *listeners[0].getsockname()[:2])
+        if (journal := await take_over(engine, settings)) is not None:
             await core.start(journal.run)
         await core.start(engine.run)
         core.start_soon(reloads.run, control)
@@ -179,8 +177,8 @@ def _make_room(connections: int) -> None:
     room = make_room(connections + SPARE_SOCKETS) - SPARE_SOCKETS
     if room < connections:
         _log.warning(
-            "room for %d clients, not for limits.connections = %d: raise the hard limit of open files"
-            " (ulimit -Hn), or lower that setting",
+            "room for %d clients, not for limits.connections = %d: raise the limit of open files"
+            " (ulimit -Hn, ulimit -n), or lower that setting",
             max(0, room),
             connections,
         )

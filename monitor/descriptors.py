@@ -9,24 +9,32 @@ import fcntl
 import os
 import resource
 import sys
+from contextlib import suppress
 
 OTHERS = 128
 """Files, pipes and sockets beside those that are counted."""
 
 
 def allow_sockets(count: int) -> int:
-    """Let this process have so many, if the hard limit does; returns how many it may have of them."""
+    """Let this process have so many, if the system does; returns how many it may have of them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = min(count + OTHERS, _finite(hard))
     if allowed > _finite(soft):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed - OTHERS
+        # The hard limit may promise what a limit of the kernel (on macOS) or a sandbox refuses.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return min(allowed, files_limit()) - OTHERS
+
+
+def files_limit() -> int:
+    """How many open files this process may have."""
+    return _finite(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def make_room(count: int) -> int:
     """Have the kernel's table as long as it will get; returns how many sockets there may be."""
     allowed = allow_sockets(count)
-    with open(os.devnull, "rb") as anything:
+    with open(os.devnull, "rb") as anything, suppress(OSError):
         os.close(fcntl.fcntl(anything, fcntl.F_DUPFD_CLOEXEC, allowed + OTHERS - 1))
     return allowed
 

@@ -180,6 +180,14 @@ def test_port_in_use_is_one_sentence(surroundings: dict[str, str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_who_finds_the_port_taken_has_touched_no_journal(
+    surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        lanecast(surroundings, "serve", "--port", str(taken.getsockname()[1]))
+    assert not list((tmp_path / "data").glob("journal*"))
+
+
 def test_check_says_ok_or_each_mistake(surroundings: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "good.toml").write_text("port = 1")
     (tmp_path / "bad.toml").write_text("port = -1\ntick = 3")

@@ -1,8 +1,11 @@
 import re
+import resource
 from pathlib import Path
 
 import psutil
+import pytest
 
+from monitor.descriptors import OTHERS, make_room
 from tests.process import CHECKOUT, ROOT, lanecast_process
 
 CONNECTIONS = 3_000
@@ -32,3 +35,17 @@ def test_server_says_for_how_many_clients_the_limit_of_files_has_room(tmp_path: 
     with lanecast_process(tmp_path, CONFIGURATION, under_limit("256", "1024")) as server:
         assert server.http.get("/readyz").status_code == 200
     assert "room for 384 clients, not for limits.connections = 3000" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("not allowed to raise maximum limit"), PermissionError(1, "Operation not permitted")],
+    ids=["a limit of the kernel", "a sandbox"],
+)
+def test_limit_that_cant_be_raised_is_lived_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    assert make_room(CONNECTIONS) == 256 - OTHERS

@@ -84,7 +84,7 @@ class Totals:
     """Handshakes and connections that ended by an error, or by us for cause."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Messages by reason."""
-    closed: Counter[int] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=Counter)
     """Connections by close code."""
     refused: Counter[str] = field(default_factory=Counter)
     """Bad requests by cause."""

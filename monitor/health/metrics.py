@@ -114,7 +114,7 @@ def _connection_metrics(health: Health) -> Iterator[Metric]:
         "lanecast_closed",
         "Connections closed, by WebSocket close code.",
         "code",
-        ((str(code), count) for code, count in totals.closed.items()),
+        totals.closed.items(),
     )
     yield _counters("lanecast_refused", "Bad requests refused.", "cause", totals.refused.items())
 

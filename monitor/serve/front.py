@@ -104,7 +104,13 @@ class FrontDoor:
 
     def _admit(self, serving: trio.Nursery, accepted: socket.socket, address: str) -> None:
         self._totals.connections += 1
-        connection = self._connect(accepted, address, self._house.turnstile)
+        try:
+            connection = self._connect(accepted, address, self._house.turnstile)
+        except OSError:
+            # It may be gone by now.
+            accepted.close()
+            self._totals.refused["connection lost"] += 1
+            return
         if self._open_sockets >= self._limits.connections + SPARE_SOCKETS:
             self._totals.refused["sockets"] += 1
             connection.close()

@@ -96,6 +96,9 @@ INSUFFICIENT_STATE = (2500, "insufficient state")
 OTHER_FORM = (2500, "the channel has another form on this step of the ladder")
 SUBSCRIPTION_EXPIRED = (2501, "subscription expired")
 
+KNOWN_CODES = frozenset({*range(1000, 1014), *range(3000, 3015), *range(3500, 3510)})
+"""WebSocket's and this protocol's; a peer, or a backend, may close with 2,000 others."""
+
 
 def bad_command(reason: str) -> Disconnect:
     return Disconnect(Goodbye(3501, f"bad request: {reason}"))

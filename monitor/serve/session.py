@@ -215,10 +215,11 @@ class Session:
         self._connection.close()
         self.house.registry.remove(self)
         health = self.house.hub.health
-        health.totals.closed[self.goodbye.code] += 1
-        if self.goodbye.code in FAULTS:
+        code = self.goodbye.code
+        health.totals.closed[str(code) if code in protocol.KNOWN_CODES else "other"] += 1
+        if code in FAULTS:
             peer = f"user {self.user}" if self.user else self.place
-            health.note_failed(f"{self.goodbye.code} {self.goodbye.reason}", peer)
+            health.note_failed(f"{code} {self.goodbye.reason}", peer)
         self.house.closes.note(self, health.wall_ms())
         # Thousands may leave at once: without a cycle they are freed at once, and not by the collector.
         self.client.part()

@@ -237,7 +237,7 @@ def test_a_turn_of_an_alert_is_logged_with_its_cause_and_since_when(
 
 def lose(health: Health, connections: int, peer: str) -> None:
     for _ in range(connections):
-        health.totals.closed[1006] += 1
+        health.totals.closed["1006"] += 1
         health.note_failed("1006 connection lost", peer)
 
 

@@ -28,7 +28,7 @@ def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
     health.totals.published = 7
     health.totals.bytes = 4_096
     health.totals.dropped["slow"] = 3
-    health.totals.closed[3008] = 2
+    health.totals.closed["3008"] = 2
     health.totals.refused["bad path"] = 1
     health.clients = 5
     health.encodings["zstd"].clients = 2

@@ -1,10 +1,12 @@
+import re
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from monitor.config import Settings
 from tests.serve.running import Server, running
-from tests.serve.wire import Client, request
+from tests.serve.wire import CLOSE, Client, frame, request
 
 HOST = {"Host": "lanecast"}
 WINDOW_SECONDS = Settings.model_fields["drain_seconds"].default
@@ -67,3 +69,14 @@ async def test_nobody_is_let_in_and_readiness_ends(server: Server, jumping_clock
     assert await client.stay() == (3001, "shutdown")
     assert await other.stay() == (3001, "shutdown")
     assert await wire.take_all() == b""
+
+
+@pytest.mark.trio
+async def test_codes_that_a_peer_makes_up_are_counted_as_one(server: Server) -> None:
+    for code in (1001, 3001, 3999, 4000, 4999):
+        client = await server.client()
+        await client.send(frame(CLOSE, code.to_bytes(2, "big")))
+        assert await client.closing() == (code, "")
+    metrics = (await server.get("/metrics")).body.decode()
+    counts = dict(re.findall(r'lanecast_closed_total{code="(\w+)"} ([\d.]+)', metrics))
+    assert counts == {"1001": "1.0", "3001": "1.0", "other": "3.0"}
