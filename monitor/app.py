@@ -5,7 +5,6 @@ The engine runs within, the feeds and the front door on its edges: they end firs
 
 import gc
 import logging
-import logging.handlers
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,7 @@ from monitor.health.health import Health
 from monitor.health.metrics import CONTENT_TYPE, exposition
 from monitor.keyring import KeyFiles, Keyring
 from monitor.keys import Keys
+from monitor.log import start_log
 from monitor.reload import Reloads
 from monitor.restart import take_over
 from monitor.serve.api import Api
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("lanecast")
 
-LOG_FILE_BYTES = 10_000_000
 GC_THRESHOLDS = (2_000, 250, 10)
 """Of new objects 2,000 are walked through in 0.3 ms; the older ones, and a pause in proportion, come
 after as many as thousands of new clients make. Hardly anything of ours needs the collector."""
@@ -58,22 +57,8 @@ def run(settings: Settings, keys: Keys, *, console: bool) -> int:
     has_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if console and not has_terminal:
         print("no terminal: running headless, without the console", flush=True)
-    _start_log(settings, to_file=console and has_terminal)
+    start_log(settings, to_file=console and has_terminal)
     return trio.run(partial(_run, settings, Keyring(keys), console=console and has_terminal))
-
-
-def _start_log(settings: Settings, *, to_file: bool) -> None:
-    """While the console has the terminal, a line of ours would tear its screen."""
-    handler: logging.Handler = logging.StreamHandler()
-    if to_file:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handler = logging.handlers.RotatingFileHandler(
-            settings.data_dir / "lanecast.log", maxBytes=LOG_FILE_BYTES, backupCount=1
-        )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    _log.handlers = [handler]
-    _log.propagate = False
-    _log.setLevel(settings.log_level.upper())
 
 
 async def _run(settings: Settings, keys: Keyring, *, console: bool) -> int:

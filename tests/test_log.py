@@ -1,0 +1,19 @@
+import logging
+
+from monitor.log import OneLine
+
+
+def formatted(text: str, error: Exception | None = None) -> str:
+    info = (type(error), error, None) if error else None
+    record = logging.LogRecord("lanecast.alerts", logging.WARNING, "", 0, "raised: %s", (text,), info)
+    return OneLine("%(levelname)s %(message)s").format(record)
+
+
+def test_what_a_peer_says_begins_no_line_and_steers_no_terminal() -> None:
+    said = "1002 bye\r\nCRITICAL lanecast.journal: lost\u2028\x1b[2J"
+    assert formatted(said) == (r"WARNING raised: 1002 bye\r\nCRITICAL lanecast.journal: lost\u2028\x1b[2J")
+
+
+def test_words_stay_as_they_are_and_a_traceback_keeps_its_lines() -> None:
+    assert formatted("Zoë's § 5 · 日本") == "WARNING raised: Zoë's § 5 · 日本"
+    assert formatted("x", ValueError("y")).splitlines() == ["WARNING raised: x", "ValueError: y"]
