@@ -7,13 +7,13 @@ A member that falls behind leaves the line and is offered items one by one until
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.broadcast.chain import Link, base_after, link_item
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import Variant
-from monitor.broadcast.line import BROKEN, Line, Sockets, Wires
+from monitor.broadcast.line import BROKEN, SOCKETS_PER_LOOK, WIRES_PER_LOOK, Line, Send
 from monitor.broadcast.tags import TagsFilter
 from monitor.health.health import Health
 
@@ -74,7 +74,7 @@ class SendGroup:
         self._cursor = 0
         """How many of the ready have been sent it."""
         self._ready: list[Client] = []
-        self._line: Line[Any] = Sockets() if key.is_direct else Wires()
+        self._line = Line(SOCKETS_PER_LOOK if key.is_direct else WIRES_PER_LOOK)
         self._places: dict[Client, int] = {}
         self._sent = 0
         self._sent_bytes = 0
@@ -162,7 +162,13 @@ class SendGroup:
         self._places[client] = len(self._ready)
         self._joined[client] = self._sent, self._sent_bytes
         self._ready.append(client)
-        self._line.append(client)
+        self._line.append(self._send_of(client))
+
+    def _send_of(self, client: "Client") -> Send:
+        if not self.key.is_direct:
+            return client.send_now
+        assert client.plain is not None
+        return client.plain.send
 
     def _take_out(self, client: "Client") -> None:
         self.settle(client)

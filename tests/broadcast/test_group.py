@@ -18,7 +18,7 @@ from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
-from monitor.broadcast.line import Wires
+from monitor.broadcast.line import WIRES_PER_LOOK
 from monitor.broadcast.tags import parse_filter
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
@@ -239,11 +239,11 @@ def group_of(wires: list[FakeWire]) -> SendGroup:
 
 
 def test_a_slice_ends_when_its_time_is_up() -> None:
-    wires = [FakeWire() for _ in range(3 * Wires.clients_per_look)]
+    wires = [FakeWire() for _ in range(3 * WIRES_PER_LOOK)]
     group = group_of(wires)
     group.push(make_item("fills", 1, 0))
     assert not group.advance(clock(10), 5, lambda item: None)
-    assert sum(bool(wire.data) for wire in wires) == Wires.clients_per_look
+    assert sum(bool(wire.data) for wire in wires) == WIRES_PER_LOOK
 
 
 def test_a_slice_ends_between_two_items_however_few_the_members() -> None:

@@ -14,7 +14,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.item import Item
-from monitor.broadcast.line import Wires
+from monitor.broadcast.line import WIRES_PER_LOOK
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import parse_filter
 from monitor.broadcast.turns import LONGEST_WAIT_MS, SLICE_NS
@@ -294,7 +294,7 @@ async def test_a_channel_that_nobody_needs_is_forgotten(nursery: trio.Nursery) -
 async def test_who_leaves_during_a_fan_out_leaves_no_send_group_behind(nursery: trio.Nursery) -> None:
     """Each with a filter of his own: what stayed would take the place of another filter for ever."""
     stage = await start(nursery)
-    for _ in range(2 * Wires.clients_per_look):
+    for _ in range(2 * WIRES_PER_LOOK):
         stage.join("news:x")
     channel = stage.hub.channel("news:x")
     assert channel is not None
@@ -314,11 +314,11 @@ async def test_publish_returns_after_a_slice_and_the_rest_follows(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     stage = await start(nursery)
-    wires = [stage.join("news:x")[1] for _ in range(3 * Wires.clients_per_look)]
+    wires = [stage.join("news:x")[1] for _ in range(3 * WIRES_PER_LOOK)]
     stage.step_ns = SLICE_NS
     stage.hub.publish("news:x", b"1")
     reached = sum(bool(wire.data) for wire in wires)
-    assert reached == Wires.clients_per_look
+    assert reached == WIRES_PER_LOOK
     stage.hub.publish("news:x", b"2")
     await trio.testing.wait_all_tasks_blocked()
     assert all(payloads(wire) == [1, 2] for wire in wires)
@@ -328,14 +328,14 @@ async def test_the_immediate_lane_overtakes_a_fan_out_under_way(nursery: trio.Nu
     stage = await start(nursery)
     order: list[str] = []
     for name in ("idle:x", "urgent:x"):
-        for _ in range(4 * Wires.clients_per_look):
+        for _ in range(4 * WIRES_PER_LOOK):
             _, wire = stage.join(name)
             wire.on_send = lambda data, name=name: order.append(name)  # type: ignore[misc]
     stage.step_ns = SLICE_NS
     stage.hub.publish("idle:x", b"1")
     stage.hub.publish("urgent:x", b"1")
     await trio.testing.wait_all_tasks_blocked()
-    looks = order[:: Wires.clients_per_look]
+    looks = order[::WIRES_PER_LOOK]
     assert looks.index("urgent:x") == 1
     assert looks[1:5] == ["urgent:x"] * 4
 
@@ -344,7 +344,7 @@ async def test_a_low_fan_out_goes_on_while_an_immediate_one_never_ends(nursery: 
     stage = await start(nursery)
     order: list[str] = []
     for name in ("idle:x", "urgent:x"):
-        for _ in range(2 * Wires.clients_per_look):
+        for _ in range(2 * WIRES_PER_LOOK):
             _, wire = stage.join(name)
             wire.on_send = lambda data, name=name: order.append(name)  # type: ignore[misc]
     stage.step_ns = SLICE_NS
@@ -352,7 +352,7 @@ async def test_a_low_fan_out_goes_on_while_an_immediate_one_never_ends(nursery: 
     for number in range(200):
         stage.hub.publish("urgent:x", b"%d" % number)
     await trio.testing.wait_all_tasks_blocked()
-    looks = order[:: Wires.clients_per_look]
+    looks = order[::WIRES_PER_LOOK]
     # A look is at least a slice, a millisecond: after the bound's worth of them the low lane has its turn.
     assert len(looks) == 2 * 201
     assert looks[2:].index("idle:x") <= LONGEST_WAIT_MS + 1
@@ -362,19 +362,19 @@ async def test_within_a_lane_fan_outs_under_way_take_turns(nursery: trio.Nursery
     stage = await start(nursery)
     order: list[str] = []
     for name in ("news:a", "news:b"):
-        for _ in range(4 * Wires.clients_per_look):
+        for _ in range(4 * WIRES_PER_LOOK):
             _, wire = stage.join(name)
             wire.on_send = lambda data, name=name: order.append(name)  # type: ignore[misc]
     stage.step_ns = SLICE_NS
     stage.hub.publish("news:a", b"1")
     stage.hub.publish("news:b", b"1")
     await trio.testing.wait_all_tasks_blocked()
-    assert order[:: Wires.clients_per_look] == ["news:a", "news:b"] * 4
+    assert order[::WIRES_PER_LOOK] == ["news:a", "news:b"] * 4
 
 
 async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.Nursery) -> None:
     stage = await start(nursery, limits={"gather_bytes": 65_536})
-    for _ in range(2 * Wires.clients_per_look):
+    for _ in range(2 * WIRES_PER_LOOK):
         stage.join("news:x")
     stage.step_ns = SLICE_NS
     message = b'"%s"' % (b"x" * 60_000)
