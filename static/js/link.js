@@ -173,11 +173,13 @@ export class Link {
   }
 
   #noteRow(row, askedMs) {
-    if (this.row) this.bytesPerSecond = ((row.sent_bytes - this.row.sent_bytes) / (askedMs - this.#askedMs)) * 1_000;
+    const before = this.row;
+    if (before) this.bytesPerSecond = ((row.sent_bytes - before.sent_bytes) / (askedMs - this.#askedMs)) * 1_000;
     this.row = row;
     this.isOperator = row.operator;
     this.#askedMs = askedMs;
-    if (row.e2e_ms === null) return;
+    // Between two samples the server tells the last one again.
+    if (row.e2e_ms === null || row.e2e_ms === before?.e2e_ms) return;
     this.delivery = { ms: row.e2e_ms, errorMs: row.e2e_error_ms };
     this.deliveries.push(String(row.e2e_ms));
     if (this.deliveries.length > DELIVERIES_KEPT) this.deliveries.shift();

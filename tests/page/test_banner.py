@@ -117,6 +117,7 @@ def test_trouble_that_is_over_before_it_can_be_read_is_not_shown(laboratory: Pag
     [
         (["1500", "1500", "1500"], "what you see comes late: 1.5 s ± 20 ms after its publication"),
         (["20", "1500", "1500"], ""),
+        (["1500", "1500"], ""),
         (["20", "20", "20"], ""),
     ],
 )

@@ -35,7 +35,8 @@ export class BannerPanel extends Panel {
 /** `[name, text]` of each thing that is wrong with all that this page shows. */
 function ownTroubles({ state, cuts: [cut], ladder, delivery, deliveries }) {
   const isCut = state !== "connected" && cut;
-  const isLate = delivery && deliveries.slice(-LATE_SAMPLES).every((ms) => ms > LATE_MS);
+  const newest = deliveries.slice(-LATE_SAMPLES);
+  const isLate = newest.length === LATE_SAMPLES && newest.every((ms) => ms > LATE_MS);
   return [
     isCut && ["cut", `not connected since ${clockText(cut.sinceMs)}, ${cut.reason}: what you see is from before`],
     ladder && ["ladder", `this page reads too slowly and is given less: ${ladderText(ladder)}`],
