@@ -73,14 +73,14 @@ class Console(App[None]):
     MODES: ClassVar = {view.NAME: view for view in VIEWS}
     DEFAULT_MODE = VIEWS[0].NAME
     NOTIFICATION_TIMEOUT = 4.0
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual types it as no ClassVar
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]  # noqa: RUF012 - the same
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]  # noqa: RUF012 - Textual types it as no ClassVar
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (42, "-high")]  # noqa: RUF012 - the same
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"go('{view.NAME}')", "The views at the top", show=False, id=view.NAME)
             for number, view in enumerate(VIEWS, 1)
         ),
-        Binding("r", "reconnect", "Reconnect", id="reconnect"),
+        Binding("r", "reconnect", "Reconnect", show=False, id="reconnect"),
         Binding("plus", "faster", "Draw more often", show=False, id="faster"),
         Binding("minus", "slower", "Draw less often", show=False, id="slower"),
         Binding("T", "change_theme", "Theme", show=False, id="theme"),

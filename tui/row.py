@@ -62,6 +62,8 @@ class Column:
     title: str
     width: int
     """In cells; 0 for the one column that takes what the others leave."""
+    most: int = 0
+    """Of these, where that one would be so wide that the eye loses the line; 0 takes all."""
     is_number: bool = False
     from_width: int = 0
     """Of the table; below it the column is left out."""

@@ -54,7 +54,7 @@ class Table(ScrollView, Panel, can_focus=True):
         Binding("pagedown", "move_page(1)", "Page down", show=False, id="page_down"),
         Binding("home,g", "move(-1000000)", "First row", show=False, id="first"),
         Binding("end,G", "move(1000000)", "Last row", show=False, id="last"),
-        Binding("enter", "choose", "Open the row, or read all of it", show=False, id="open"),
+        Binding("enter", "choose", "Open", id="open", tooltip="Open the row, or read all of it"),
         Binding("s", "sort", "Sort by the next column", show=False, id="sort"),
         Binding("S", "reverse", "Sort the other way", show=False, id="reverse"),
         Binding("p", "only_trouble", "Troubles only", show=False, id="troubles"),
@@ -269,7 +269,7 @@ class Table(ScrollView, Panel, can_focus=True):
         """Index and width of the columns that a table so wide shows."""
         shown = [(index, column) for index, column in enumerate(self.COLUMNS) if width >= column.from_width]
         rest = width - 1 - sum(column.width + 1 for _, column in shown)
-        return [(index, column.width or max(0, rest)) for index, column in shown]
+        return [(index, column.width or max(0, min(rest, column.most or rest))) for index, column in shown]
 
     def _column_at(self, x: int) -> int | None:
         left = 1

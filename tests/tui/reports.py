@@ -83,7 +83,7 @@ def health(**changes: Any) -> HealthReport:
         "encodings": [
             {"encoding": "zstd", "clients": 4, "payload_bytes": 900, "frame_bytes": 300, "ratio": 3.0}
         ],
-        "journal": {"state": "ok", "commit_p99_ms": 0.4},
+        "journal": {"state": "durable", "commit_p99_ms": 0.4},
         "tuning": {"on": False, "cadence": {"tick_ms": 20.0}, "steps": []},
         "loop": {"lag_p99_ms": 0.4, "lag_max_ms": 2.1},
         "process": {"memory_bytes": 66_000_000, "cpu_percent": 12.3},

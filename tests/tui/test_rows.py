@@ -6,6 +6,7 @@ import pytest
 
 from monitor.client import LinkState, Status
 from tests.tui.reports import NOON_MS, alert, connection, feed, fill, health, kind, lane
+from tests.tui.screen import Screen, run
 from tui.figures import clock_text
 from tui.graph import Graph
 from tui.model import HEALTH_LATE_SECONDS, ConnectionPage, Model
@@ -246,8 +247,42 @@ def test_age_of_a_lane_is_that_of_its_oldest_message() -> None:
 
 def test_load_tells_what_goes_through_and_what_it_costs() -> None:
     facts = {fact.name: fact.text for fact in load_facts(health())}
-    assert (facts["in, out"], facts["bytes"]) == ("220/s, 12.3k/s", "1.2 MB/s, zstd 3.0x")
-    assert (facts["journal"], facts["tuning"]) == ("ok, commit p99 0.40 ms", "off, tick 20 ms")
+    assert (facts["in, out"], facts["bytes"]) == ("220/s, 12.3k/s", "1.2 MB/s")
+    assert (facts["process"], facts["compressed"]) == ("12 % cpu, 66.0 MB", "zstd 3.0x")
+    assert (facts["journal"], facts["tuning"]) == ("durable, commit 0.40 ms", "off, tick 20 ms")
+
+
+@pytest.mark.parametrize(
+    ("journal", "text"),
+    [
+        ({"state": "durable", "commit_p99_ms": None}, "durable"),
+        ({"state": "off", "commit_p99_ms": None}, "off"),
+        ({"state": "not_durable", "commit_p99_ms": 9.0}, "keeps nothing: see alerts"),
+    ],
+)
+def test_journal_is_told_by_what_it_does(journal: Any, text: str) -> None:
+    facts = {fact.name: fact.text for fact in load_facts(health(journal=journal))}
+    assert facts["journal"] == text
+
+
+@pytest.mark.parametrize("size", [(140, 50), (160, 50), (220, 60)])
+def test_no_figure_of_the_load_is_cut_however_large_it_is(size: tuple[int, int]) -> None:
+    large: Any = {
+        "rates": {"published": 99_949.0, "sent": 99_949.0, "merged": 99_949.0, "dropped": 0.0, "bytes": 9e8},
+        "totals": health()["totals"] | {"merged": 9_999_999, "connections": 99_999, "failed": 9_999},
+        "encodings": [{"encoding": name, "ratio": 11.4} for name in ("plain", "deflate", "zstd")],
+        "journal": {"state": "durable", "commit_p99_ms": 12_345.0},
+        "loop": {"lag_p99_ms": 1_234.0, "lag_max_ms": 12_345.0},
+        "process": {"memory_bytes": 999_900_000, "cpu_percent": 100.0},
+    }
+
+    async def story(screen: Screen) -> None:
+        screen.model.set_health(health(**large), 4e9)
+        await screen.draw()
+        shown = screen.text()
+        assert [fact.text for fact in load_facts(health(**large)) if fact.text not in shown] == []
+
+    run(story, size)
 
 
 def test_load_tells_the_last_step_of_tuning() -> None:

@@ -31,7 +31,7 @@ class KindsTable(Table):
     SHOWS = frozenset({Part.HEALTH})
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
-        Column("kind", "kind", 0),
+        Column("kind", "kind", 0, most=40),
         Column("lane", "lane", 9, from_width=96),
         Column("count", "count", 9, is_number=True, from_width=112),
         Column("rate", "rate/s", 6, is_number=True),
@@ -41,11 +41,11 @@ class KindsTable(Table):
         Column("limit", "limit", 5, is_number=True),
         Column("used", "of limit", GAUGE_CELLS, from_width=104),
         Column("late", "late", 6, is_number=True, from_width=86),
-        Column("budget", "left", 4, is_number=True),
+        Column("budget", "budget", 6, is_number=True),
         Column("e2e", "to client", 13, is_number=True, from_width=136),
         Column("stages", "wait/encode/write", 17, is_number=True, from_width=150),
         Column("worst_client", "worst client", ID_CELLS + 8),
-        Column("state", "state", 5),
+        Column("state", "state", 5, from_width=86),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:

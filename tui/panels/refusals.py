@@ -51,7 +51,7 @@ class RefusalsTable(Table):
         Column("last", "last", 7, is_number=True),
         Column("cause", "limit", 24),
         Column("answer", "answered", 21),
-        Column("what", "", 0, from_width=96),
+        Column("what", "what it bounds", 0, from_width=96),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:

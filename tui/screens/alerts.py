@@ -26,7 +26,6 @@ class AlertsTable(Table):
         Column("sign", "", 1),
         Column("raised", "raised", 8),
         Column("cleared", "cleared", 8),
-        Column("handled", "", 14, from_width=84),
         Column("lasted", "lasted", 7, is_number=True, from_width=70),
         Column("name", "alert", 22, from_width=100),
         Column("message", "what", 0),
@@ -69,20 +68,19 @@ def alert_row(alert: AlertReport, now: float) -> Row:
             Cell(sign, tone, alert["severity"]),
             Cell(clock_text(alert["raised"]), value=alert["raised"]),
             Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM, cleared),
-            Cell(handled_text(alert, now), Tone.DIM),
             Cell(span_text(lasted / 1_000), Tone.DIM, round(lasted)),
             Cell(alert["name"], tone),
-            Cell(alert["message"], Tone.DIM if cleared is not None else Tone.PLAIN),
+            Cell(handled_text(alert, now) + alert["message"], Tone.PLAIN if cleared is None else Tone.DIM),
         ),
     )
 
 
 def handled_text(alert: AlertReport, now: float) -> str:
-    """What an operator has done about it."""
+    """What an operator has done about it, before what it says."""
     until = alert.get("silenced_until")
     if until is not None and until > now * 1_000:
-        return f"silent {span_text(until / 1_000 - now)}"
-    return "acknowledged" if alert.get("acknowledged") else ""
+        return f"silent {span_text(until / 1_000 - now)} · "
+    return "acknowledged · " if alert.get("acknowledged") else ""
 
 
 class AlertsView(View):

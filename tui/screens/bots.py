@@ -25,17 +25,17 @@ class BotsTable(Table):
     EMPTY = "no bot yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
-        Column("name", "bot", 0),
-        Column("account", "account", 10, from_width=120),
-        Column("market", "market", 14),
-        Column("status", "status", 8, from_width=96),
+        Column("name", "bot", 0, most=32),
+        Column("account", "account", 10, from_width=158),
+        Column("market", "market", 20),
+        Column("status", "status", 8, from_width=132),
         Column("cycle", "cycle", 6, is_number=True),
         Column("phase", "phase", 13),
         Column("safety_orders", "safety", 6, is_number=True),
-        Column("average_price", "average", 11, is_number=True, from_width=104),
-        Column("take_profit_price", "take profit", 11, is_number=True, from_width=90),
-        Column("position", "position", 10, is_number=True, from_width=120),
-        Column("cycles", "done", 6, is_number=True, from_width=84),
+        Column("average_price", "average", 14, is_number=True, from_width=112),
+        Column("take_profit_price", "take profit", 14, is_number=True, from_width=96),
+        Column("position", "position", 12, is_number=True, from_width=146),
+        Column("cycles", "done", 6, is_number=True, from_width=120),
         Column("profit", "profit", 10, is_number=True),
     )
 
@@ -48,7 +48,7 @@ def bot_row(account: str, bot: str, state: Mapping[str, Any]) -> Row:
     status = _text(state, "status")
     sign, tone = _STATUSES.get(status, ("?", Tone.PLAIN))
     profit = _text(state, "profit")
-    levels = f"{_text(state, 'safety_orders')}/{_text(state, 'safety_orders_max')}"
+    levels = "/".join(_text(state, name) for name in ("safety_orders", "safety_orders_max"))
     return Row(
         f"{account}\n{bot}",
         (
@@ -59,7 +59,7 @@ def bot_row(account: str, bot: str, state: Mapping[str, Any]) -> Row:
             Cell(status, tone),
             Cell(_text(state, "cycle")),
             Cell(_text(state, "phase").replace("_", " ")),
-            Cell(levels),
+            Cell(UNKNOWN if levels == f"{UNKNOWN}/{UNKNOWN}" else levels),
             Cell(_text(state, "average_price")),
             Cell(_text(state, "take_profit_price")),
             Cell(_text(state, "position"), Tone.DIM),
@@ -75,15 +75,15 @@ class OpenOrdersTable(Table):
     EMPTY = "none open"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("age", "age", 7, is_number=True),
-        Column("market", "market", 0),
+        Column("market", "market", 0, most=48),
         Column("side", "side", 6),
-        Column("size", "size", 10, is_number=True),
-        Column("price", "price", 11, is_number=True),
-        Column("filled", "filled", 10, is_number=True, from_width=84),
-        Column("role", "role", 12, from_width=70),
-        Column("bot", "bot", 10, from_width=104),
-        Column("account", "account", 10, from_width=120),
-        Column("order", "order", 12, from_width=130),
+        Column("size", "size", 12, is_number=True),
+        Column("price", "price", 14, is_number=True),
+        Column("filled", "filled", 12, is_number=True, from_width=104),
+        Column("role", "role", 12, from_width=92),
+        Column("bot", "bot", 10, from_width=116),
+        Column("account", "account", 10, from_width=128),
+        Column("order", "order", 36, from_width=160),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:

@@ -15,17 +15,17 @@ class ChannelsTable(Table):
     EMPTY = "none that match"
     IS_SERVED = True
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("channel", "channel", 0, is_sortable=True),
-        Column("lane", "lane", 9, from_width=78, is_sortable=True),
-        Column("delivery", "delivery", 8, from_width=104, is_sortable=True),
+        Column("channel", "channel", 0, most=64, is_sortable=True),
+        Column("lane", "lane", 9, from_width=92, is_sortable=True),
+        Column("delivery", "delivery", 8, from_width=136, is_sortable=True),
         Column("subscribers", "clients", 8, is_number=True, is_sortable=True),
         Column("rate", "pub/s", 8, is_number=True, is_sortable=True),
-        Column("published", "published", 11, is_number=True, from_width=92, is_sortable=True),
+        Column("published", "published", 11, is_number=True, from_width=112, is_sortable=True),
         Column("queued_bytes", "waiting", 9, is_number=True, is_sortable=True),
         Column("kept", "kept", 7, is_number=True, is_sortable=True),
-        Column("kept_bytes", "kept in", 9, is_number=True, from_width=86, is_sortable=True),
+        Column("kept_bytes", "kept in", 9, is_number=True, from_width=124, is_sortable=True),
         Column("offset", "offset", 11, is_number=True, from_width=78, is_sortable=True),
-        Column("epoch", "epoch", 8, from_width=118),
+        Column("epoch", "epoch", 8, from_width=150),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:

@@ -99,15 +99,15 @@ class LedgersTable(Table):
     SHOWS = frozenset({Part.CONNECTION})
     EMPTY = "no channels"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("channel", "channel", 0),
+        Column("channel", "channel", 0, most=64),
         Column("offered", "offered", 11, is_number=True),
         Column("sent", "sent", 11, is_number=True),
-        Column("sent_bytes", "bytes", 9, is_number=True, from_width=90),
+        Column("sent_bytes", "bytes", 9, is_number=True, from_width=112),
         Column("merged", "merged", 9, is_number=True),
         Column("dropped", "dropped", 9, is_number=True),
         Column("pending", "pending", 8, is_number=True),
-        Column("resent", "resent", 8, is_number=True, from_width=90),
-        Column("late", "late", 8, is_number=True, from_width=80),
+        Column("resent", "resent", 8, is_number=True, from_width=112),
+        Column("late", "late", 8, is_number=True, from_width=96),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
@@ -144,7 +144,7 @@ class ClosesTable(Table, can_focus=False):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("closed", "closed", 8),
         Column("code", "code", 5, is_number=True),
-        Column("reason", "reason", 0),
+        Column("reason", "reason", 0, most=64),
         Column("lasted", "lasted", 8, is_number=True),
         Column("address", "address", 21),
     )
@@ -174,8 +174,8 @@ class ConnectionView(View):
     PANELS = (ConnectionFacts, LedgersTable, ClosesTable)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "disconnect", "Disconnect", id="disconnect"),
-        Binding("m", "move", "Move on the ladder", id="ladder"),
-        Binding("b", "limit", "Budget", id="budget"),
+        Binding("m", "move", "Ladder", id="ladder", tooltip="Move on the ladder"),
+        Binding("b", "limit", "Budget", id="budget", tooltip="Messages and bytes a second at most"),
     ]
 
     def __init__(self, client_id: str, called: str) -> None:

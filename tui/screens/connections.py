@@ -23,7 +23,7 @@ class ConnectionsTable(Table):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("state", "", 1, is_sortable=True),
         Column("address", "address", 21, is_sortable=True),
-        Column("user", "user", 0, is_sortable=True),
+        Column("user", "user", 0, most=32, is_sortable=True),
         Column("name", "client", 12, from_width=96, is_sortable=True),
         Column("step", "ladder", 9, from_width=120, is_sortable=True),
         Column("channels", "chan", 4, is_number=True, is_sortable=True),

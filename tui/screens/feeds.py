@@ -40,7 +40,7 @@ class FeedsTable(Table):
         Column("gaps", "gaps", 5, is_number=True),
         Column("reconnects", "reconn", 6, is_number=True),
         Column("garbage", "garbage", 7, is_number=True, from_width=88),
-        Column("error", "", 0),
+        Column("error", "where, or what is wrong", 0),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
@@ -102,7 +102,7 @@ class BooksTable(Table):
     EMPTY = "no book yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
-        Column("market", "book", 0),
+        Column("market", "book", 0, most=48),
         Column("status", "state", 7),
         Column("since", "for", 7, is_number=True),
         Column("time", "changed", 8, is_number=True),

@@ -18,14 +18,14 @@ class FillsTable(Table):
     EMPTY = "no fill yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", "time", 8),
-        Column("market", "market", 0),
+        Column("market", "market", 0, most=48),
         Column("side", "side", 6),
-        Column("size", "size", 10, is_number=True),
-        Column("price", "price", 11, is_number=True),
-        Column("filled", "of order", 15, is_number=True, from_width=84),
-        Column("role", "role", 12, from_width=70),
-        Column("bot", "bot", 10, from_width=104),
-        Column("fill", "fill", 12, from_width=120),
+        Column("size", "size", 12, is_number=True),
+        Column("price", "price", 14, is_number=True),
+        Column("filled", "of order", 19, is_number=True, from_width=112),
+        Column("role", "role", 12, from_width=92),
+        Column("bot", "bot", 10, from_width=124),
+        Column("fill", "fill", 36, from_width=160),
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:

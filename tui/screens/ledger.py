@@ -72,15 +72,15 @@ class LedgerTable(Table):
     IS_SERVED = True
     TITLE = "Ledger"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("name", "", 0),
+        Column("name", "channel or client", 0, most=64),
         Column("offered", "offered", 11, is_number=True, is_sortable=True),
         Column("sent", "sent", 11, is_number=True, is_sortable=True),
-        Column("sent_bytes", "bytes", 9, is_number=True, from_width=90, is_sortable=True),
+        Column("sent_bytes", "bytes", 9, is_number=True, from_width=112, is_sortable=True),
         Column("merged", "merged", 9, is_number=True, is_sortable=True),
         Column("dropped", "dropped", 9, is_number=True, is_sortable=True),
         Column("pending", "pending", 8, is_number=True, is_sortable=True),
-        Column("resent", "resent", 8, is_number=True, from_width=90, is_sortable=True),
-        Column("late", "late", 8, is_number=True, from_width=80, is_sortable=True),
+        Column("resent", "resent", 8, is_number=True, from_width=112, is_sortable=True),
+        Column("late", "late", 8, is_number=True, from_width=96, is_sortable=True),
     )
 
     listing = BY_CHANNEL
