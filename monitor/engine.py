@@ -33,7 +33,7 @@ from monitor.serve.operators import RPCS
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
-from monitor.serve.turn import Turnstile
+from monitor.serve.turnstile import Turnstile
 from monitor.serve.window import Rates
 
 _log = logging.getLogger("lanecast")

@@ -15,10 +15,11 @@ from monitor.broadcast.channel import Channel, Progress
 from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
-from monitor.broadcast.turns import SLICE_NS, Turns
+from monitor.broadcast.turns import Turns
 from monitor.broadcast.volunteers import Volunteers
 from monitor.config import Cadence, Lane, Settings
 from monitor.health.health import Health
+from monitor.turn import SLICE_NS, Turn
 
 THREADS = 2
 """That make frames at a time; what waits for one is bounded by what its channel, or client, may hold."""
@@ -146,12 +147,10 @@ class Outflow:
 
     async def _flush_all(self) -> None:
         """End the ticks of all that gather, the highest lane's first, giving way in between."""
-        turn_ends_ns = self._clock_ns() + SLICE_NS
+        turn = Turn(clock_ns=self._clock_ns)
         for channel in sorted(self._gathering, key=lambda channel: channel.lane):
             self.flush(channel)
-            if self._clock_ns() >= turn_ends_ns:
-                await trio.lowlevel.checkpoint()
-                turn_ends_ns = self._clock_ns() + SLICE_NS
+            await turn.give_way()
 
     async def _run_turns(self) -> None:
         while True:

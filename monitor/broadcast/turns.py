@@ -9,8 +9,6 @@ from collections.abc import Collection
 
 from monitor.config import Lane
 
-SLICE_NS = 1_000_000
-"""What one turn takes at most, wherever something is done in turns."""
 LONGEST_WAIT_MS = 50
 """A waiting lane is served at least this often, or every twelfth turn where turns are rarer than that."""
 STRICT_TURNS = 3

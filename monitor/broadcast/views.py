@@ -14,10 +14,10 @@ import trio
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.ladder import FORMS, Variant
 from monitor.broadcast.maps import Maps
-from monitor.broadcast.turns import SLICE_NS
 from monitor.config import Delivery
 from monitor.market.state import MarketState
 from monitor.market.view import View
+from monitor.turn import Turn
 
 
 @dataclass(slots=True)
@@ -88,13 +88,11 @@ class Views:
     async def _publish_due(self) -> None:
         """Publish the changes of every watched channel whose interval has passed, giving way in between."""
         now_ns = self._clock_ns()
-        turn_ends_ns = now_ns + SLICE_NS
+        turn = Turn(clock_ns=self._clock_ns)
         for (channel, variant), found in list(self._open.items()):
             if self._is_due(channel, variant, found, now_ns):
                 self._publish(channel, variant, found)
-            if self._clock_ns() >= turn_ends_ns:
-                await trio.lowlevel.checkpoint()
-                turn_ends_ns = self._clock_ns() + SLICE_NS
+            await turn.give_way()
 
     def _is_due(self, channel: str, variant: Variant, found: _Open, now_ns: int) -> bool:
         """While a fan-out is under way, changes gather here, where they cost nothing.

@@ -5,19 +5,16 @@ HTTP's own statuses are for a wrong key, verb, method or body. Payloads stay raw
 """
 
 import hmac
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
-import trio
 
 from monitor import __version__
 from monitor.broadcast.history import Position
 from monitor.broadcast.receipt import Receipt
-from monitor.broadcast.turns import SLICE_NS
 from monitor.health.rates import NS_PER_SECOND
 from monitor.keyring import Keyring
 from monitor.serve import channels, protocol
@@ -31,6 +28,7 @@ from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, Histor
 from monitor.serve.session import Session
 from monitor.serve.subscription import push_server_side
 from monitor.serve.tokens import Grant
+from monitor.turn import Turn
 
 NODE_ID = str(uuid.uuid4())
 
@@ -336,12 +334,10 @@ def _wrapped(name: str, inner: End) -> End:
 async def _in_turns(calls: Iterable[Callable[[], Awaitable[End]]]) -> list[End]:
     """Begin them in order; the others get their turn after each millisecond of it."""
     begun: list[End] = []
-    turn_ends_ns = time.monotonic_ns() + SLICE_NS
+    turn = Turn()
     for call in calls:
         begun.append(await call())
-        if time.monotonic_ns() >= turn_ends_ns:
-            await trio.lowlevel.checkpoint()
-            turn_ends_ns = time.monotonic_ns() + SLICE_NS
+        await turn.give_way()
     return begun
 
 

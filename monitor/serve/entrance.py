@@ -16,7 +16,8 @@ import trio
 
 from monitor.descriptors import files_limit
 from monitor.errors import ConfigError
-from monitor.serve.turn import SHARE_NS, Turn, Turnstile
+from monitor.serve.turnstile import SHARE_NS, Turnstile
+from monitor.turn import Turn
 
 _log = logging.getLogger("lanecast.entrance")
 

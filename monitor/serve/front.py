@@ -31,7 +31,7 @@ from monitor.serve.http import HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import Session
-from monitor.serve.turn import Turnstile
+from monitor.serve.turnstile import Turnstile
 from monitor.serve.upgrade import (
     WEBSOCKET_PATH,
     BadUpgrade,

@@ -21,7 +21,7 @@ from monitor.serve.closes import Closes
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
-from monitor.serve.turn import Turnstile
+from monitor.serve.turnstile import Turnstile
 from monitor.serve.window import Rates
 
 if TYPE_CHECKING:

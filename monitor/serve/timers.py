@@ -14,7 +14,7 @@ from itertools import count
 import trio
 
 from monitor.health.health import PROBE_SECONDS
-from monitor.serve.turn import Turn
+from monitor.turn import Turn
 
 TICK_SECONDS = PROBE_SECONDS
 """Times are rounded up to a multiple of it, when the loop is awake anyway to be probed."""
@@ -81,9 +81,7 @@ class Timers:
             timer = heapq.heappop(self._due)[2]
             if timer.call is not None:
                 timer.call()
-            if turn.is_over:
-                await trio.lowlevel.checkpoint()
-                turn = Turn()
+            await turn.give_way()
 
 
 def _tick_at(seconds: float) -> float:

@@ -22,7 +22,6 @@ from monitor.broadcast.hub import TooBusy
 from monitor.broadcast.item import Publication
 from monitor.broadcast.journaled import Journaled
 from monitor.broadcast.receipt import LOST, Kept
-from monitor.broadcast.turns import SLICE_NS
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
 from monitor.health.journal import JournalMeter, JournalState
@@ -30,6 +29,7 @@ from monitor.storage.calendar import DAY_MS, Calendar
 from monitor.storage.home import Home, Opened
 from monitor.storage.journal_file import JournalFile, Record
 from monitor.storage.lock import JournalInUse
+from monitor.turn import Turn
 
 _log = logging.getLogger("lanecast.journal")
 
@@ -280,14 +280,12 @@ class Journal:
 
     async def _settle(self, batch: list[_Entry], kept: list[Kept]) -> None:
         """Let them go out in order; the others get their turn after each millisecond of it."""
-        turn_ends_ns = time.monotonic_ns() + SLICE_NS
+        turn = Turn()
         for entry, one in zip(batch, kept, strict=True):
             self._meter.depth -= 1
             self._meter.waiting_bytes -= entry.size_bytes
             entry.settle(one)
-            if time.monotonic_ns() >= turn_ends_ns:
-                await trio.lowlevel.checkpoint()
-                turn_ends_ns = time.monotonic_ns() + SLICE_NS
+            await turn.give_way()
 
     async def _use(self, work: Callable[[JournalFile], Result]) -> Result | None:
         """Have a thread work on the file; None if there is none, or it fails and is lost."""

@@ -18,7 +18,7 @@ from monitor.broadcast.pace import Budget
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
-from monitor.serve.turn import Turnstile
+from monitor.serve.turnstile import Turnstile
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio

@@ -17,10 +17,11 @@ from monitor.broadcast.item import Item
 from monitor.broadcast.line import WIRES_PER_LOOK
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import parse_filter
-from monitor.broadcast.turns import LONGEST_WAIT_MS, SLICE_NS
+from monitor.broadcast.turns import LONGEST_WAIT_MS
 from monitor.config import Namespaces, Settings
 from monitor.health.health import Health
 from monitor.health.kind import Delay, Stages
+from monitor.turn import SLICE_NS
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio

@@ -16,12 +16,11 @@ from monitor.events import BookDelta, BookSnapshot, Event, Ticker, Trade
 from monitor.feeds.feed import Sink
 from monitor.feeds.simulator.simulation import Simulation
 from monitor.health.feeds import FeedHealth
+from monitor.turn import Turn
 
 CATCH_UP_MS = 1_000
 WAKE_SECONDS = 0.01
 """Least pause; below it a wake costs more than what it delivers."""
-_TURN_NS = 1_000_000
-"""Of our own and everybody's work downstream; then the others get their turn."""
 _SUBSCRIPTIONS = {Trade: "trades", BookDelta: "books", BookSnapshot: "books", Ticker: "tickers"}
 _REST = "bots"
 
@@ -54,12 +53,10 @@ async def run_simulator(
 
 
 async def _deliver_all(events: Iterator[Event], sink: Sink, health: FeedHealth) -> None:
-    turn_ends_ns = time.monotonic_ns() + _TURN_NS
+    turn = Turn()
     for event in events:
         _deliver(event, sink, health)
-        if time.monotonic_ns() >= turn_ends_ns:
-            await trio.lowlevel.checkpoint()
-            turn_ends_ns = time.monotonic_ns() + _TURN_NS
+        await turn.give_way()
 
 
 def _deliver(event: Event, sink: Sink, health: FeedHealth) -> None:

@@ -1,34 +1,18 @@
-"""Who may do work on the loop, and for how long, so that a fill never waits for a crowd.
+"""How many may have work done in one pass of the loop, so that a fill never waits for a crowd.
 
-Trio changes tasks where one waits. A task that always finds more to do never does: it gives way at
-its turn's end. And of thousands of connections that have something at once each is run once before
-any other task is: so a few are let in a pass of the loop, the others in the order in which they came.
+Of thousands of connections that have something at once, Trio runs each once before it runs any
+other task: so a few are let in a pass of the loop, the others in the order in which they came.
 """
-
-import time
 
 import trio
 
-from monitor.broadcast.turns import SLICE_NS
+from monitor.turn import SLICE_NS
 
 AT_ONCE = 2
 """Connections a pass: a handshake, or a connect with some subscribes, takes some 0.2 ms. With four of them,
 who resets and comes again made a fill's p99 a third longer (measured)."""
 SHARE_NS = SLICE_NS // 4
 """What each of them takes at most, so that a fill waits for half a slice of all that comes in."""
-
-
-class Turn:
-    """A stretch of time. Begins when it is made; a task that goes on after giving way makes the next."""
-
-    __slots__ = ("_ends_ns",)
-
-    def __init__(self, length_ns: int = SLICE_NS) -> None:
-        self._ends_ns = time.monotonic_ns() + length_ns
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic_ns() >= self._ends_ns
 
 
 class Turnstile(trio.abc.Instrument):
