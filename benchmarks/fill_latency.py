@@ -5,18 +5,8 @@ channels too. Two figures: the server's own (publish to the last socket written)
 outside (request of the HTTP API sent to the last client's bytes read), whose clock is not the server's.
 """
 
-import contextlib
-import fcntl
 import multiprocessing
-import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 
@@ -31,6 +21,7 @@ from benchmarks.fills import (
     open_publisher,
 )
 from benchmarks.server import Server, start_server
+from benchmarks.terminal import open_console
 from monitor.serve.tokens import make_token
 
 TARGET_MS = 10
@@ -40,7 +31,6 @@ FILLS_PER_SECOND = 40
 """So the fills take 8 s, within the last 10 s that the server's own figures are of."""
 WARM_UP_SECONDS = 4.0
 """The console's start takes about three seconds of a core."""
-CONSOLE_ROWS, CONSOLE_COLUMNS = 50, 160
 
 
 def main() -> None:
@@ -53,7 +43,10 @@ def main() -> None:
 
 def run_round() -> tuple[Figures, Figures]:
     """The server's own figures and those from outside."""
-    with start_server("--rate", str(TRADES_PER_SECOND)) as server, _open_console(server):
+    with (
+        start_server("--rate", str(TRADES_PER_SECOND)) as server,
+        open_console(server.url, server.operator_key),
+    ):
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as crowd:
             latencies_ms = crowd.submit(time_fills, server.port, server.api_key).result()
@@ -79,41 +72,6 @@ def _print_table(title: str, rounds: list[Figures]) -> None:
     p99_ms = median(figures.p99_ms for figures in rounds)
     verdict = "reached" if p99_ms < TARGET_MS else "missed"
     print(f"{'median':8}{'':8}{p50_ms:>9.2f}{p99_ms:>9.2f}   target p99 < {TARGET_MS} ms: {verdict}")
-
-
-@contextlib.contextmanager
-def _open_console(server: Server) -> Iterator[None]:
-    """The operator's console on a terminal of its own, whose screen somebody keeps reading."""
-    terminal, console_side = pty.openpty()
-    size = struct.pack("HHHH", CONSOLE_ROWS, CONSOLE_COLUMNS, 0, 0)
-    fcntl.ioctl(console_side, termios.TIOCSWINSZ, size)
-    token = {"LANECAST_OPERATOR_TOKEN": make_token(server.operator_key, "console"), "TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitor", "console", server.url],
-        env=os.environ | token,
-        stdin=console_side,
-        stdout=console_side,
-        stderr=console_side,
-        start_new_session=True,
-    )
-    os.close(console_side)
-    reader = threading.Thread(target=_read_all, args=(terminal,))
-    reader.start()
-    try:
-        yield
-        if process.poll() is not None:
-            raise RuntimeError(f"the console ended by itself with status {process.returncode}")
-    finally:
-        process.terminate()
-        process.wait()
-        reader.join()
-        os.close(terminal)
-
-
-def _read_all(terminal: int) -> None:
-    with contextlib.suppress(OSError):
-        while os.read(terminal, 65_536):
-            pass
 
 
 def time_fills(port: int, api_key: str) -> list[float]:

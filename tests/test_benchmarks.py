@@ -2,6 +2,7 @@
 
 import random
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmarks.fanout.product import CHANNELS, start_product
 from benchmarks.fanout.table import Row, rows_table
 from benchmarks.page import most_within
 from benchmarks.soak import Sample, soak_rows
+from benchmarks.terminal import COLUMNS, ROWS, open_terminal
 
 CLIENTS = 5
 
@@ -162,3 +164,16 @@ def test_a_machine_that_is_too_restless_acquits_nobody() -> None:
 def test_long_tasks_are_counted_in_the_worst_stretch() -> None:
     assert most_within([], 30) == 0
     assert most_within([0.0, 29.9, 30.0, 59.8], 30) == 3
+
+
+def test_terminal_tells_when_words_come_and_counts_what_is_written() -> None:
+    program = "stty size; printf 'first screen'; while read key; do printf 'after %s' $key; done"
+    words = (f"{ROWS} {COLUMNS}".encode(), b"first", b"screen")
+    with open_terminal(["sh", "-c", program], {}, words) as terminal:
+        assert terminal.start_seconds > 0
+        before, pressed = terminal.written_bytes, time.monotonic()
+        terminal.expect(b"after 1")
+        terminal.press(b"1\n")
+        assert terminal.wait() > pressed
+        assert terminal.written_bytes == before + len("1\r\nafter 1")
+        assert terminal.memory_bytes() > 0

@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.fanout.console import open_console
 from benchmarks.fanout.load import Load, Report, start_load
 from benchmarks.fanout.peers.catalogue import PEERS
 from benchmarks.fanout.process import SERVER_CORE, Child, start
-from benchmarks.fanout.product import CHANNELS, Product, start_product
+from benchmarks.fanout.product import CHANNELS, OPERATOR_KEY, Product, start_product
 from benchmarks.fanout.table import Row, p99
 from benchmarks.fanout.villain import open_villain
+from benchmarks.terminal import open_console
 
 PER_SECOND = 40
 SMALL, LARGE = 140, 1_081
 STALLED_PER_SECOND = 100
-CONSOLE_START_SECONDS = 3
 ARRIVE_SECONDS = 0.5
 SPREAD_LIMIT = 1.5
 """A machine on which the same differs more from itself can acquit nobody."""
@@ -74,7 +73,7 @@ def measure_lanes(programs: Path, clients: int, rounds: int, seconds: float) -> 
     with contextlib.ExitStack() as stack:
         product = stack.enter_context(start_product())
         load = stack.enter_context(start_load(programs / "load", product.port, clients, channels=CHANNELS))
-        stack.enter_context(open_console(product.port, settle_seconds=CONSOLE_START_SECONDS))
+        stack.enter_context(open_console(product.url, OPERATOR_KEY))
         bare = stack.enter_context(start(PEERS[0].command(programs), core=SERVER_CORE))
         bare_load = stack.enter_context(start_load(programs / "load", int(bare.read()), clients))
         publish_turn(product, load, seconds=0.5, per_second=PER_SECOND, size=SMALL)

@@ -23,6 +23,7 @@ class Product:
     def __init__(self, child: Child, port: int) -> None:
         self.child = child
         self.port = port
+        self.url = f"http://127.0.0.1:{port}"
 
     def _do(self, action: str, **parameters: Any) -> dict[str, Any]:
         return self.child.ask_json(json.dumps({"do": action, **parameters}))

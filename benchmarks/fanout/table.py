@@ -19,8 +19,8 @@ class Row:
     @property
     def target(self) -> str:
         if self.at_most is not None:
-            return f"≤ {_number(self.at_most)}"
-        return f"≥ {_number(self.at_least)}" if self.at_least is not None else ""
+            return f"≤ {number(self.at_most)}"
+        return f"≥ {number(self.at_least)}" if self.at_least is not None else ""
 
     @property
     def verdict(self) -> str:
@@ -31,7 +31,7 @@ class Row:
         return ""
 
     def cells(self) -> list[str]:
-        return [self.what, f"{_number(self.value)} {self.unit}".strip(), self.target, self.verdict, self.note]
+        return [self.what, f"{number(self.value)} {self.unit}".strip(), self.target, self.verdict, self.note]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def p99(values: Sequence[float]) -> float:
     return quantiles(values, n=100, method="inclusive")[-1] if len(values) > 1 else max(values, default=0.0)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or as many as stand before the point."""
     if value >= 1_000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if value < 10 else f"{value:.1f}"
