@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.sheet import Sheet
 from tui.table import Table
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One box."""
-        with VerticalScroll(id="help") as box:
+        with Sheet(id="help") as box:
             yield Static(Content("\n").join(self._lines()))
         box.border_title = "Keys and signs"
-        box.border_subtitle = "Esc closes"
+        box.border_subtitle = "↑ ↓ scroll · Esc closes"
 
     def _lines(self) -> Iterable[Content]:
         for title, keys in key_groups(self._view, self.app).items():

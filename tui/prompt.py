@@ -24,6 +24,10 @@ class Prompt(Input):
         super().__init__(placeholder=hint, suggester=suggester, compact=True, id=id)
         self._opened_from: Widget | None = None
 
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Textual doesn't know of a slash what it types, and would show its key in the foot."""
+        return key == "slash" or super().check_consume_key(key, character)
+
     def open(self) -> None:
         if not self.has_focus:
             self._opened_from = self.screen.focused

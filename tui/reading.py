@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.figures import printable
 from tui.row import Cell, Column
+from tui.sheet import Sheet
 
 NAME_CELLS = 13
 
@@ -26,11 +26,11 @@ class Reading(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One box."""
-        with VerticalScroll(id="reading") as box:
+        with Sheet(id="reading") as box:
             for line in reading_lines(self._columns, self._cells):
                 yield Static(line)
         box.border_title = self._title
-        box.border_subtitle = "Esc closes"
+        box.border_subtitle = "↑ ↓ scroll · Esc closes"
 
 
 def reading_lines(columns: Sequence[Column], cells: Sequence[Cell]) -> Iterable[Content]:

@@ -474,11 +474,11 @@ def test_bar_names_all_views_where_they_fit_and_the_current_one_always() -> None
         await screen.draw()
         assert (
             str(bar.content)
-            == "1 overview 2 connections 3 channels 4 feeds 5 bots 6 alerts 1 7 ledger 8 logs"
+            == "1 overview 2 connections 3 channels 4 feeds 5 bots 6 alerts▲1 7 ledger 8 logs"
         )
         await screen.pilot.resize_terminal(40, 24)
         await screen.draw()
-        assert str(bar.content) == "1 overview 2 3 4 5 6 alerts 1 7 8"
+        assert str(bar.content) == "1 overview 2 3 4 5 6 alerts▲1 7 8"
         await screen.pilot.click(ViewBar, offset=(12, 0))
         assert screen.app.current_mode == "connections"
 

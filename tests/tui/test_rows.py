@@ -128,7 +128,7 @@ def test_facts_of_a_connection_say_why_it_stands_on_its_step() -> None:
     facts = {fact.name: fact.text for fact in connection_facts(page, NOON)}
     assert (facts["round trip"], facts["end to end"]) == ("-", "1.5 ± 0.20 ms")
     notes = {fact.name: fact.text for fact in connection_notes(page, NOON + 8)}
-    assert notes["ladder"] == "3 book of 5, for 8s: 520.0 kB wait"
+    assert notes["ladder"] == "3 book 5, for 8s: 520.0 kB wait"
     assert notes["waiting"] == "immediate 1 · high 0 · normal 12 · low 3 · 0 B"
     assert notes["budget"] == "any number of messages, any number of bytes"
     standing["pinned"] = True

@@ -13,6 +13,7 @@ from tui.reports import BookPageReport, BookReport, LineReport
 from tui.screens.alerts import AlertsTable
 from tui.screens.book import BookFacts, LevelsTable
 from tui.screens.bots import BotsTable, OpenOrdersTable, bot_row
+from tui.screens.connection import STEPS
 from tui.screens.feeds import BooksTable
 from tui.screens.logs import LogsTable
 
@@ -185,3 +186,20 @@ def test_enter_shows_all_of_a_row_that_leads_nowhere() -> None:
 def test_profit_is_read_in_short_and_exported_exactly() -> None:
     row = bot_row("paper", "bot-1", {"profit": "-13.00220391"})
     assert (row.cells[-1].content, row.cells[-1].exact) == ("-13.0022", "-13.00220391")
+
+
+def test_question_for_a_step_names_them_all_on_a_low_screen() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("2", "enter", "m")
+        assert all(step in screen.text() for step in (*STEPS, "auto"))
+
+    run(story, (80, 24))
+
+
+def test_foot_offers_no_key_that_a_prompt_takes_for_a_letter() -> None:
+    async def story(screen: Screen) -> None:
+        assert "/ Filter" in screen.text()
+        await screen.press("colon")
+        assert "/ Filter" not in screen.text()
+
+    run(story, (80, 24))

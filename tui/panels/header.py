@@ -106,7 +106,7 @@ class Tab(NamedTuple):
 
 def tabs(views: Mapping[str, str], path: Sequence[str], counts: Mapping[str, int], width: int) -> list[Tab]:
     """One for each view; where they don't all fit, only the current one and those with a count have names."""
-    names = {view: view + (f" {counts[view]}" if counts.get(view) else "") for view in views}
+    names = {view: view + (f"▲{counts[view]}" if counts.get(view) else "") for view in views}
     current, *deeper = path
     names[current] = " ▸ ".join([names[current], *map(printable, deeper)])
     is_brief = sum(cell_len(f"{key} {names[view]} ") for view, key in views.items()) > width + 1

@@ -15,7 +15,7 @@ from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
 LANES = ("immediate", "high", "normal", "low")
-STEPS = ("full", "merge", "book of 20", "book of 5", "slow", "snapshots")
+STEPS = ("full", "merge", "book 20", "book 5", "slow", "snapshots")
 """Of the ladder, by number."""
 BUDGET_MAX = 1_000_000_000
 
@@ -207,7 +207,7 @@ class ConnectionView(View):
     def action_move(self) -> None:
         """Put the client on a step of the ladder, or let its backlog lead it."""
         steps = ", ".join(f"{number} {name}" for number, name in enumerate(STEPS))
-        self.app.push_screen(Question(f"{steps}; or auto", trouble=_step_trouble), self._move)
+        self.app.push_screen(Question(f"{steps}, auto", trouble=_step_trouble), self._move)
 
     def _move(self, typed: str | None) -> None:
         if typed is not None:

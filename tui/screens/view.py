@@ -30,10 +30,10 @@ from tui.table import Table
 if TYPE_CHECKING:
     from tui.app import Console
 
-_COMMAND = "A view or a command by its name"
+_COMMAND = "Go to a view, or do a command, by its name"
 _COMMAND_HINT = "a view, theme, reconnect, help or quit; Tab completes it"
 _EXPORT = "a new file, which only you can read"
-_FILTER = "A text, ~regular expression, !all others"
+_FILTER = "Filter: a text, ~ an expression, ! all others"
 
 
 class View(Screen[None]):
