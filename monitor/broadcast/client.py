@@ -4,6 +4,7 @@ A client whose socket has room is written to at once. One whose socket is full h
 behind: it gets an outbox and one writer task until it has caught up. Nobody waits for it.
 """
 
+import math
 from collections.abc import Callable
 
 import trio
@@ -19,11 +20,12 @@ from monitor.broadcast.pace import Budget, Pace
 from monitor.broadcast.wire import Wire
 from monitor.config import Lane
 from monitor.health.health import Health
+from monitor.turn import SLICE_NS
 
 SEND_BYTES = 65_536
 """Several pending frames leave in one send of about this much: 32 joined cost 0.03 of 32 sends (measured)."""
-PAUSE_SECONDS_MAX = 0.5
-"""Then the pace is looked at again: it may have been changed."""
+MAKE_NS = SLICE_NS // 2
+"""What is sent together is put together in this time; to send it and account for it takes as long again."""
 SLOW = (3008, "slow")
 WRITE_ERROR = (3009, "write error")
 _NO_REST = memoryview(b"")
@@ -161,6 +163,7 @@ class Client:
         for group in self.groups.values():
             group.rest(self)
         self._rejoin()
+        self._stir()
 
     def _pause_seconds(self) -> float:
         """How long the pace keeps the client from being sent more; a frame that is half out is finished."""
@@ -168,9 +171,14 @@ class Client:
 
     def _goes_before(self, item: Item) -> bool:
         """Whether an item is sent though the client's pace is spent; a full socket holds up everything."""
-        is_pressing = item.lane is Lane.IMMEDIATE or not item.channel
-        is_held_up = bool(self._rest) or (self._outbox is not None and self._outbox.holds_up(item.lane))
-        return is_pressing and self._pace is not None and not is_held_up and not self._takes_long(item)
+        is_pressing = self._pace is not None and item.lane is Lane.IMMEDIATE
+        is_held_up = bool(self._rest) or (self._outbox is not None and any(self._outbox.of(Lane.IMMEDIATE)))
+        return is_pressing and not is_held_up and not self._takes_long(item)
+
+    def _keeps_its_lane(self, reply: Item) -> bool:
+        """Whether a reply waits for the budget of those before it: one of them is a reply, or it is long."""
+        before = self._outbox.of(reply.lane) if self._outbox is not None else ()
+        return any(not item.channel for item in before) or self._takes_long(reply)
 
     # Channels
 
@@ -223,6 +231,8 @@ class Client:
         """Send a reply, a ping or a pong, or queue it if the client is behind. Never waits, never raises."""
         if self.is_closed:
             return
+        if self._pace is not None and not self._keeps_its_lane(item):
+            item.lane = Lane.IMMEDIATE
         self.accounts.resend(item)
         if self.is_behind and not self._goes_before(item):
             self._queue(item)
@@ -302,6 +312,7 @@ class Client:
         self._health.totals.bytes += written
         if written < len(data):
             self._rest, self._rest_items = memoryview(data)[written:], items
+            self._stir()
             return False
         self._rest, self._rest_items = _NO_REST, []
         for item in items:
@@ -313,7 +324,8 @@ class Client:
     def _queue(self, item: Item) -> None:
         assert self._outbox is not None
         queued, replaced = self._outbox.offer(item)
-        self._stir()
+        if item.lane is Lane.IMMEDIATE or not self._pause_seconds():
+            self._stir()
         if queued is None:
             self.accounts.drop([item], "slow")
             self._give_up(*SLOW)
@@ -333,10 +345,10 @@ class Client:
 
     async def _wait_for_room(self) -> bool:
         """False if the socket took nothing for too long, or broke: the client is lost then."""
-        await trio.sleep(min(PAUSE_SECONDS_MAX, self._pause_seconds()))
-        while self._outbox is not None and self._outbox.is_held_up and not self._rest:
+        while seconds := self._held_up_seconds():
             self._stirred = trio.Event()
-            await self._stirred.wait()
+            with trio.move_on_after(seconds):
+                await self._stirred.wait()
         with trio.move_on_after(self._write_seconds):
             try:
                 await self._wire.wait_writable()
@@ -346,31 +358,41 @@ class Client:
         self._give_up(*SLOW)
         return False
 
+    def _held_up_seconds(self) -> float:
+        """How long all that waits does so for the pace, or for a frame that is made elsewhere."""
+        if self._rest or self._outbox is None or self._outbox.is_waiting(Lane.IMMEDIATE):
+            return 0.0
+        return math.inf if self._outbox.is_held_up else self._pause_seconds()
+
     def _send_pending(self) -> bool:
-        """Write until the socket is full; True once nothing is left to do."""
-        while not self.is_closed:
-            items, data = self._next_send()
-            if not data:
-                return self._keep_up()
-            if not self._write(items, data):
-                return False
-        return True
+        """Send once, then it is the others' turn; True once nothing is left to do."""
+        items, data = self._next_send()
+        if data and not self._write(items, data):
+            return False
+        return self.is_closed or self._keep_up()
 
     def _next_send(self) -> tuple[list[Item], bytes | memoryview]:
         if self._rest:
             return self._rest_items, self._rest
-        items = self._take_pending()
-        while items and self._takes_long(items[-1]):
-            self._hold(items.pop())
-            items = items or self._take_pending()
-        return items, b"".join([item.frame(self.encoding) for item in items])
+        items: list[Item] = []
+        frames: list[bytes] = []
+        room, now_ns = SEND_BYTES, self._health.clock_ns()
+        until_ns = now_ns + MAKE_NS
+        while room > 0 and now_ns < until_ns and (item := self._take_next(now_ns)) is not None:
+            if self._takes_long(item):
+                self._hold(item)
+                continue
+            items.append(item)
+            frames.append(item.frame(self.encoding))
+            # Of a client with a pace one by one: what follows waits for its budget.
+            room -= SEND_BYTES if self._pace else len(frames[-1])
+            now_ns = self._health.clock_ns()
+        return items, b"".join(frames)
 
-    def _take_pending(self) -> list[Item]:
-        """What is next: of a client with a pace one by one, and while that is spent only what is urgent."""
+    def _take_next(self, now_ns: int) -> Item | None:
+        """What is next: while the client's pace is spent, only what is urgent."""
         assert self._outbox is not None
-        if self._pause_seconds():
-            return self._outbox.take_urgent()
-        return self._outbox.take(0 if self._pace else SEND_BYTES, self._health.clock_ns())
+        return self._outbox.take_urgent() if self._pause_seconds() else self._outbox.take(now_ns)
 
     def _keep_up(self) -> bool:
         """End being behind, unless something waits: for its pace, or for a frame that is made elsewhere."""

@@ -79,28 +79,20 @@ class Outbox:
             self._lanes[item.lane].append(item.channel)
         return Offer(merged, pending)
 
-    def take(self, limit_bytes: int, now_ns: int) -> list[Item]:
-        """The next items to send together: one, and more until they reach the limit.
+    def take(self, now_ns: int) -> Item | None:
+        """The next item to send, None if there is none or all are held up; `now_ns` is monotonic."""
+        lane = self._turns.next(self._waiting(), now_ns)
+        return None if lane is None else self._pop(lane)
 
-        Nothing if it is empty or held up.
-        """
-        taken: list[Item] = []
-        room = limit_bytes
-        while (lane := self._turns.next(self._waiting(), now_ns)) is not None:
-            taken.append(self._pop(lane))
-            room -= len(taken[-1].payload)
-            if room <= 0:
-                break
-        return taken
-
-    def take_urgent(self) -> list[Item]:
+    def take_urgent(self) -> Item | None:
         """The next of the immediate lane, if it may go: of a client that is not to be sent anything else."""
-        return [self._pop(Lane.IMMEDIATE)] if self._is_waiting(Lane.IMMEDIATE) else []
+        return self._pop(Lane.IMMEDIATE) if self.is_waiting(Lane.IMMEDIATE) else None
 
     def _waiting(self) -> list[Lane]:
-        return [lane for lane in _LANES if self._is_waiting(lane)]
+        return [lane for lane in _LANES if self.is_waiting(lane)]
 
-    def _is_waiting(self, lane: Lane) -> bool:
+    def is_waiting(self, lane: Lane) -> bool:
+        """Whether the next of a lane may go."""
         return lane in self._ready or (bool(self._lanes[lane]) and lane not in self._held)
 
     def hold(self, item: Item) -> None:
@@ -112,10 +104,12 @@ class Outbox:
         if self._held.get(item.lane) is item:
             self._ready[item.lane] = self._held.pop(item.lane)
 
-    def holds_up(self, lane: Lane) -> bool:
-        """Whether what is offered in a lane waits for what is held, or is as urgent and came before."""
-        is_queued = lane is Lane.IMMEDIATE and bool(self._lanes[lane])
-        return is_queued or lane in self._held or lane in self._ready
+    def of(self, lane: Lane) -> Iterator[Item]:
+        """What is here of a lane, in its order, held or not."""
+        for aside in (self._held, self._ready):
+            if lane in aside:
+                yield aside[lane]
+        yield from map(self._item, self._lanes[lane])
 
     def _aside(self) -> Iterator[Item]:
         return chain(self._held.values(), self._ready.values())
@@ -155,8 +149,8 @@ class Outbox:
         return self._mergeable[entry] if isinstance(entry, str) else entry
 
     def clear(self) -> list[Item]:
-        """Take out everything, what was held first, then in lane order."""
-        gone = [*self._aside(), *(self._item(entry) for lane in self._lanes for entry in lane)]
+        """Take out everything, in the order of the lanes."""
+        gone = [item for lane in _LANES for item in self.of(lane)]
         for lane in self._lanes:
             lane.clear()
         self._mergeable.clear()
@@ -167,17 +161,11 @@ class Outbox:
 
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""
-        depths = [sum(self._item(entry).count for entry in lane) for lane in self._lanes]
-        for item in self._aside():
-            depths[item.lane] += item.count
-        return depths
+        return [sum(item.count for item in self.of(lane)) for lane in _LANES]
 
     def heads(self) -> list[Item | None]:
         """What each lane has waited longest with."""
-        heads = [self._item(lane[0]) if lane else None for lane in self._lanes]
-        for item in self._aside():
-            heads[item.lane] = item
-        return heads
+        return [next(self.of(lane), None) for lane in _LANES]
 
 
 def oldest_ns(begun: Sequence[Item], outbox: Outbox | None) -> list[int | None]:

@@ -3,13 +3,14 @@
 import socket
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from operator import attrgetter
 from typing import Any
 
 import pytest
 import trio
 
-from monitor.broadcast.client import Client
+from monitor.broadcast.client import SEND_BYTES, Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
@@ -19,6 +20,7 @@ from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
 from monitor.serve.turnstile import Turnstile
+from monitor.turn import SLICE_NS
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio
@@ -27,10 +29,19 @@ PLAIN = GroupKey(Plain(), Variant.FULL, is_chain=False, is_direct=False)
 
 
 def make_item(
-    number: int, lane: Lane = Lane.HIGH, delivery: Delivery = Delivery.STREAM, size: int = 0
+    number: int,
+    lane: Lane = Lane.HIGH,
+    delivery: Delivery = Delivery.STREAM,
+    size: int = 0,
+    channel: str = "",
 ) -> Item:
     data = b'{"n":%d,"pad":"%s"}' % (number, b"x" * size)
-    return Item.of(f"{lane.name}:{delivery}", b"", lane, delivery, (Publication(data, "message", number),))
+    channel = channel or f"{lane.name}:{delivery}"
+    return Item.of(channel, b"", lane, delivery, (Publication(data, "message", number),))
+
+
+def make_reply(number: int, lane: Lane = Lane.NORMAL) -> Item:
+    return Item(b'{"data":{"n":%d,"pad":""}}' % number, lane)
 
 
 @dataclass
@@ -43,9 +54,11 @@ class Bench:
     write_seconds: float = 15.0
     lost: list[tuple[int, str]] = field(default_factory=list)
     wanted: list[Item] = field(default_factory=list)
-    health: Health = field(default_factory=lambda: Health(Settings()))
+    step_ns: int = 0
+    """How far its clock goes between two looks."""
 
     def __post_init__(self) -> None:
+        self.health = Health(Settings(), clock_ns=count(0, self.step_ns).__next__)
         self.client = Client(
             self.wire,
             Plain(),
@@ -139,6 +152,37 @@ async def test_several_pending_frames_leave_in_one_send(nursery: trio.Nursery) -
     await trio.testing.wait_all_tasks_blocked()
     assert bench.numbers() == list(range(20))
     assert len(sends) == 2
+
+
+@pytest.mark.parametrize("delivery", [Delivery.STREAM, Delivery.STATE])
+async def test_what_leaves_in_one_send_is_made_in_half_a_turn(
+    nursery: trio.Nursery, delivery: Delivery
+) -> None:
+    bench = Bench(nursery, FakeWire(room=0), step_ns=SLICE_NS // 20)
+    for number in range(100):
+        bench.offer(make_item(number, channel=str(number), delivery=delivery))
+    sends: list[bytes | memoryview] = []
+    bench.wire.on_send = sends.append
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert sorted(bench.numbers()) == list(range(100))
+    assert len(sends) == 1 + 100 // 10
+    bench.assert_balanced()
+
+
+async def test_others_have_a_turn_after_each_send_of_one_who_catches_up(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=0))
+    for number in range(10):
+        bench.offer(make_item(number, size=SEND_BYTES))
+    sends: list[bytes | memoryview] = []
+    bench.wire.on_send = sends.append
+    bench.wire.make_room(BIG)
+    for _ in range(100):
+        before = len(sends)
+        await trio.lowlevel.checkpoint()
+        # In one pass of the loop it is a matter of luck who of two comes first.
+        assert len(sends) - before <= 2
+    assert bench.numbers() == list(range(10))
 
 
 async def test_one_who_never_reads_is_cut_at_the_byte_bound(nursery: trio.Nursery) -> None:
@@ -256,3 +300,69 @@ async def test_what_is_urgent_keeps_its_order_and_waits_for_no_budget(
     bench.offer(make_item(4, Lane.IMMEDIATE))
     assert bench.numbers() == [0, 2, 3, 4]
     bench.assert_balanced()
+
+
+async def test_replies_wait_for_no_budget_and_keep_their_order(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire())
+    bench.client.limit(Budget(messages_per_second=1))
+    bench.wire.make_room(5)
+    for number in range(3):
+        bench.offer(make_item(number, Lane.NORMAL))
+    bench.client.offer(make_reply(3))
+    bench.wire.make_room(len(make_item(0).frame(Plain())) - 5 + 2)
+    await trio.testing.wait_all_tasks_blocked()
+    bench.client.offer(make_reply(4))
+    bench.wire.make_room(BIG)
+    bench.client.offer(make_reply(5, Lane.LOW))
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0, 3, 4, 5]
+    await trio.sleep(2.5)
+    assert bench.numbers() == [0, 3, 4, 5, 1, 2]
+    bench.assert_balanced()
+
+
+async def test_a_reply_that_waited_before_there_was_a_budget_is_not_overtaken(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire(room=0))
+    bench.offer(make_item(0, Lane.NORMAL))
+    bench.offer(make_item(1, Lane.NORMAL))
+    bench.client.offer(make_reply(2))
+    bench.client.limit(Budget(messages_per_second=1))
+    bench.client.offer(make_reply(3))
+    bench.wire.make_room(BIG)
+    await trio.sleep(5)
+    assert bench.numbers() == [0, 1, 2, 3]
+
+
+async def test_the_rest_of_what_was_urgent_waits_for_no_budget(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire())
+    bench.client.limit(Budget(messages_per_second=1))
+    for number in range(3):
+        bench.offer(make_item(number, Lane.NORMAL))
+    await trio.testing.wait_all_tasks_blocked()
+    bench.wire.make_room(5)
+    bench.offer(make_item(3, Lane.IMMEDIATE))
+    started = trio.current_time()
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0, 3]
+    assert trio.current_time() == started
+
+
+async def test_a_new_budget_is_heeded_at_once(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    bench = Bench(nursery, FakeWire())
+    bench.client.limit(Budget(messages_per_second=0.001))
+    for number in range(3):
+        bench.offer(make_item(number, Lane.NORMAL))
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0]
+    bench.client.limit(Budget())
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [0, 1, 2]
