@@ -10,12 +10,12 @@ from collections.abc import Callable
 import trio
 
 from monitor.broadcast.accounts import Accounts
+from monitor.broadcast.backlog import Backlog
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.group import SendGroup
 from monitor.broadcast.item import Item
 from monitor.broadcast.ladder import MARKET_STREAM, Ladder, Step
 from monitor.broadcast.ledger import Ledger
-from monitor.broadcast.outbox import Outbox, oldest_ns
 from monitor.broadcast.pace import Budget, Pace
 from monitor.broadcast.wire import Wire
 from monitor.config import Lane
@@ -28,10 +28,6 @@ MAKE_NS = SLICE_NS // 2
 """What is sent together is put together in this time; to send it and account for it takes as long again."""
 SLOW = (3008, "slow")
 WRITE_ERROR = (3009, "write error")
-_NO_REST = memoryview(b"")
-"""Of whoever got all: a view of its last frame's end would keep that frame for as long as it is idle."""
-LADDER = "ladder"
-"""Why a publication was dropped: the client stands where it does without."""
 
 
 class Client:
@@ -43,21 +39,17 @@ class Client:
         "_lose",
         "_make_frame",
         "_on_step",
-        "_outbox",
-        "_outbox_bytes",
         "_pace",
-        "_rest",
-        "_rest_items",
         "_stirred",
         "_wire",
         "_write_seconds",
         "_writer_done",
         "_writing",
         "accounts",
+        "backlog",
         "encoding",
         "groups",
         "id",
-        "is_behind",
         "is_closed",
         "ladder",
         "ledgers",
@@ -99,14 +91,10 @@ class Client:
         self.ledgers = self.accounts.ledgers
         """By channel; up to date after `settle`."""
         self.ladder = Ladder()
-        self.is_behind = False
+        self.backlog = Backlog(outbox_bytes)
         self.is_closed = False
         self._wire = wire
         self._health = health
-        self._outbox: Outbox | None = None
-        self._outbox_bytes = outbox_bytes
-        self._rest = _NO_REST
-        self._rest_items: list[Item] = []
         self._write_seconds = write_seconds
         self._attend = attend
         self._on_step = on_step
@@ -119,6 +107,10 @@ class Client:
         """What the writer waits for while its outbox is held up."""
 
     @property
+    def is_behind(self) -> bool:
+        return self.backlog.outbox is not None
+
+    @property
     def is_fast(self) -> bool:
         """A group may write to it by itself."""
         return not (self.is_behind or self.is_closed or self._pace) and self.ladder.is_at_rest
@@ -129,7 +121,7 @@ class Client:
         """Let the backlog lead up or down the ladder; False once there is nothing left to watch."""
         if self.is_closed:
             return False
-        if self.ladder.judge(self.pending_bytes / self._outbox_bytes, now):
+        if self.ladder.judge(self.backlog.share, now):
             self._on_step()
         if self.is_behind or not self.ladder.is_at_rest:
             return True
@@ -144,12 +136,11 @@ class Client:
 
     def give_up_streams(self) -> None:
         """Drop what is pending of the market's streams: on the last step the client does without."""
-        if self._outbox is not None:
-            self._do_without(self._outbox.discard(lambda item: item.is_of(MARKET_STREAM)))
+        self._do_without(self.backlog.discard(lambda item: item.is_of(MARKET_STREAM)))
 
     def _do_without(self, items: list[Item]) -> None:
         self.ladder.torn |= {item.channel for item in items}
-        self.accounts.drop(items, LADDER)
+        self.accounts.drop(items, "ladder")
 
     # Its own pace
 
@@ -167,18 +158,18 @@ class Client:
 
     def _pause_seconds(self) -> float:
         """How long the pace keeps the client from being sent more; a frame that is half out is finished."""
-        return self._pace.seconds_until(trio.current_time()) if self._pace and not self._rest else 0.0
+        return self._pace.seconds_until(trio.current_time()) if self._pace and not self.backlog.rest else 0.0
 
     def _goes_before(self, item: Item) -> bool:
         """Whether an item is sent though the client's pace is spent; a full socket holds up everything."""
         is_pressing = self._pace is not None and item.lane is Lane.IMMEDIATE
-        is_held_up = bool(self._rest) or (self._outbox is not None and any(self._outbox.of(Lane.IMMEDIATE)))
+        is_held_up = bool(self.backlog.rest) or any(self.backlog.of(Lane.IMMEDIATE))
         return is_pressing and not is_held_up and not self._takes_long(item)
 
     def _keeps_its_lane(self, reply: Item) -> bool:
         """Whether a reply waits for the budget of those before it: one of them is a reply, or it is long."""
-        before = self._outbox.of(reply.lane) if self._outbox is not None else ()
-        return any(not item.channel for item in before) or self._takes_long(reply)
+        is_behind_another = any(not item.channel for item in self.backlog.of(reply.lane))
+        return is_behind_another or self._takes_long(reply)
 
     # Channels
 
@@ -192,8 +183,7 @@ class Client:
         self.groups.pop(channel).remove(self)
         self.ladder.torn -= {channel}
         if discard:
-            if self._outbox is not None:
-                self.accounts.drop(self._outbox.discard(lambda item: item.channel == channel), "left")
+            self.accounts.drop(self.backlog.discard(lambda item: item.channel == channel), "left")
             self.accounts.retire(channel)
 
     def settle(self) -> Ledger:
@@ -201,29 +191,6 @@ class Client:
         for group in self.groups.values():
             group.settle(self)
         return self.accounts.total()
-
-    # What waits
-
-    @property
-    def pending_bytes(self) -> int:
-        waiting = self._outbox.bytes + self._outbox.held_bytes if self._outbox else 0
-        return len(self._rest) + waiting
-
-    @property
-    def room_bytes(self) -> int:
-        """Of its outbox; what is half out or held takes none."""
-        return self._outbox_bytes - (self._outbox.bytes if self._outbox else 0)
-
-    def depths(self) -> list[int]:
-        """Publications waiting, by lane."""
-        depths = self._outbox.depths() if self._outbox else [0, 0, 0, 0]
-        for item in self._rest_items:
-            depths[item.lane] += item.count
-        return depths
-
-    def oldest_ns(self) -> list[int | None]:
-        """Since when the first publication of each lane waits; None where none does."""
-        return oldest_ns(self._rest_items, self._outbox)
 
     # The gate
 
@@ -258,14 +225,13 @@ class Client:
         """The group's fast path sent the first bytes of an item's frame: the rest goes out first."""
         self.accounts.offer(item)
         self._health.totals.bytes += taken
-        self._rest, self._rest_items = memoryview(item.frame(self.encoding))[taken:], [item]
+        self.backlog.cut([item], item.frame(self.encoding), taken)
 
     def fall_behind(self) -> None:
         """Take no more of the fast path, until the writer has caught up."""
         if self.is_behind or self.is_closed:
             return
-        self.is_behind = True
-        self._outbox = Outbox(self._outbox_bytes)
+        self.backlog.open()
         self._writer_done = trio.Event()
         for group in self.groups.values():
             group.rest(self)
@@ -288,13 +254,13 @@ class Client:
 
     def _hold(self, item: Item) -> None:
         """Let it have its frame made elsewhere; until then its lane waits, and what is of another goes on."""
-        assert self._outbox is not None
-        self._outbox.hold(item)
+        assert self.backlog.outbox is not None
+        self.backlog.outbox.hold(item)
         self._make_frame(item, self.encoding, lambda: self._release(item))
 
     def _release(self, item: Item) -> None:
-        if self._outbox is not None:
-            self._outbox.release(item)
+        if self.backlog.outbox is not None:
+            self.backlog.outbox.release(item)
             self._stir()
 
     def _stir(self) -> None:
@@ -306,15 +272,15 @@ class Client:
         try:
             written = self.send_now(data)
         except OSError:
-            self._rest, self._rest_items = _NO_REST, items
+            self.backlog.cut(items, b"", 0)
             self.lose()
             return True
         self._health.totals.bytes += written
         if written < len(data):
-            self._rest, self._rest_items = memoryview(data)[written:], items
+            self.backlog.cut(items, data, written)
             self._stir()
             return False
-        self._rest, self._rest_items = _NO_REST, []
+        self.backlog.finish()
         for item in items:
             if self._pace is not None:
                 self._pace.spend(item.count, len(item.frame(self.encoding)), trio.current_time())
@@ -322,8 +288,8 @@ class Client:
         return True
 
     def _queue(self, item: Item) -> None:
-        assert self._outbox is not None
-        queued, replaced = self._outbox.offer(item)
+        assert self.backlog.outbox is not None
+        queued, replaced = self.backlog.outbox.offer(item)
         if item.lane is Lane.IMMEDIATE or not self._pause_seconds():
             self._stir()
         if queued is None:
@@ -360,9 +326,10 @@ class Client:
 
     def _held_up_seconds(self) -> float:
         """How long all that waits does so for the pace, or for a frame that is made elsewhere."""
-        if self._rest or self._outbox is None or self._outbox.is_waiting(Lane.IMMEDIATE):
+        rest, outbox = self.backlog.rest, self.backlog.outbox
+        if rest or outbox is None or outbox.is_waiting(Lane.IMMEDIATE):
             return 0.0
-        return math.inf if self._outbox.is_held_up else self._pause_seconds()
+        return math.inf if outbox.is_held_up else self._pause_seconds()
 
     def _send_pending(self) -> bool:
         """Send once, then it is the others' turn; True once nothing is left to do."""
@@ -372,8 +339,8 @@ class Client:
         return self.is_closed or self._keep_up()
 
     def _next_send(self) -> tuple[list[Item], bytes | memoryview]:
-        if self._rest:
-            return self._rest_items, self._rest
+        if self.backlog.rest:
+            return self.backlog.begun, self.backlog.rest
         items: list[Item] = []
         frames: list[bytes] = []
         room, now_ns = SEND_BYTES, self._health.clock_ns()
@@ -391,14 +358,15 @@ class Client:
 
     def _take_next(self, now_ns: int) -> Item | None:
         """What is next: while the client's pace is spent, only what is urgent."""
-        assert self._outbox is not None
-        return self._outbox.take_urgent() if self._pause_seconds() else self._outbox.take(now_ns)
+        outbox = self.backlog.outbox
+        assert outbox is not None
+        return outbox.take_urgent() if self._pause_seconds() else outbox.take(now_ns)
 
     def _keep_up(self) -> bool:
         """End being behind, unless something waits: for its pace, or for a frame that is made elsewhere."""
-        if self._outbox:
+        if self.backlog.outbox:
             return False
-        self.is_behind, self._outbox = False, None
+        self.backlog.outbox = None
         self._rejoin()
         return True
 
@@ -416,7 +384,7 @@ class Client:
         """
         if self._writer_done is not None:
             await self._writer_done.wait()
-        return bytes(self._rest)
+        return bytes(self.backlog.rest)
 
     def close(self) -> None:
         """Take nothing more, and account for what was still pending."""
@@ -425,9 +393,7 @@ class Client:
         self.is_closed = True
         for group in self.groups.values():
             group.rest(self)
-        gone = self._rest_items + (self._outbox.clear() if self._outbox else [])
-        self.accounts.drop(gone, "disconnected")
-        self._rest_items, self._outbox, self.is_behind = [], None, False
+        self.accounts.drop(self.backlog.clear(), "disconnected")
         if self._writing is not None:
             self._writing.cancel()
 

@@ -251,7 +251,7 @@ class Hub:
 
     def _find_start(self, channel: Channel, client: Client, wish: Wish, variant: Variant) -> Start:
         whole = self._whole(channel, variant)
-        room_bytes = client.room_bytes
+        room_bytes = client.backlog.room_bytes
         limit_bytes = room_bytes // RECOVERED_SHARE if client.is_behind else room_bytes * RECOVERED_OUTBOXES
         try:
             return find_start(channel, wish, whole, now_ns=self._clock_ns(), limit_bytes=limit_bytes)

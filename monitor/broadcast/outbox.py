@@ -5,7 +5,7 @@ is taken but can't be sent yet is held, and keeps its lane waiting, and no other
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -147,30 +147,3 @@ class Outbox:
 
     def _item(self, entry: "str | Item") -> Item:
         return self._mergeable[entry] if isinstance(entry, str) else entry
-
-    def clear(self) -> list[Item]:
-        """Take out everything, in the order of the lanes."""
-        gone = [item for lane in _LANES for item in self.of(lane)]
-        for lane in self._lanes:
-            lane.clear()
-        self._mergeable.clear()
-        self._held.clear()
-        self._ready.clear()
-        self.bytes = 0
-        return gone
-
-    def depths(self) -> list[int]:
-        """Publications waiting, by lane."""
-        return [sum(item.count for item in self.of(lane)) for lane in _LANES]
-
-    def heads(self) -> list[Item | None]:
-        """What each lane has waited longest with."""
-        return [next(self.of(lane), None) for lane in _LANES]
-
-
-def oldest_ns(begun: Sequence[Item], outbox: Outbox | None) -> list[int | None]:
-    """Since when the first publication of each lane waits, half out or behind that."""
-    heads: list[Item | None] = outbox.heads() if outbox else [None] * len(Lane)
-    for item in reversed(begun):
-        heads[item.lane] = item
-    return [head.publications[0].stamp_ns if head and head.publications else None for head in heads]

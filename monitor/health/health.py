@@ -252,7 +252,7 @@ class Health:
 
 def _oldest_ns(slow: Collection[rules.SlowClient]) -> list[int | None]:
     """Since when the oldest message of each lane waits, for whomever."""
-    by_lane = zip(*(client.oldest_ns() for client in slow), strict=True) if slow else ((),) * len(Lane)
+    by_lane = zip(*(each.backlog.oldest_ns() for each in slow), strict=True) if slow else ((),) * len(Lane)
     return [min((since for since in lane if since is not None), default=None) for lane in by_lane]
 
 

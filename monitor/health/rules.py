@@ -63,6 +63,17 @@ class Place(Protocol):
     def pinned(self) -> IntEnum | None: ...
 
 
+class Waiting(Protocol):
+    """What a client has still to be sent."""
+
+    @property
+    def bytes(self) -> int: ...
+
+    def depths(self) -> list[int]: ...
+
+    def oldest_ns(self) -> list[int | None]: ...
+
+
 class SlowClient(Protocol):
     """A client that is behind, or on the ladder."""
 
@@ -73,11 +84,7 @@ class SlowClient(Protocol):
     def ladder(self) -> Place: ...
 
     @property
-    def pending_bytes(self) -> int: ...
-
-    def depths(self) -> list[int]: ...
-
-    def oldest_ns(self) -> list[int | None]: ...
+    def backlog(self) -> Waiting: ...
 
 
 class Standing(StrEnum):
@@ -113,7 +120,7 @@ def find_deep_lanes(lanes: list[LaneMeter], slow: Collection[SlowClient]) -> Ite
 
 
 def _holders(lane: Lane, slow: Collection[SlowClient]) -> str:
-    held = [(client.depths()[lane], client.id) for client in slow]
+    held = [(client.backlog.depths()[lane], client.id) for client in slow]
     named = ", ".join(f"{depth} for client {id}" for depth, id in nlargest(_NAMED_LIMIT, held) if depth)
     return f"; {named}" if named else ""
 
@@ -122,10 +129,10 @@ def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
     """Clients that the ladder gives less because of their backlog, those furthest up first."""
     given_less = [each for each in slow if each.ladder.step >= GIVEN_LESS_STEP and each.ladder.pinned is None]
     if given_less:
-        worst = nlargest(_NAMED_LIMIT, given_less, key=lambda each: (each.ladder.step, each.pending_bytes))
+        worst = nlargest(_NAMED_LIMIT, given_less, key=lambda each: (each.ladder.step, each.backlog.bytes))
         named = ", ".join(
             f"{client.id} is on step {client.ladder.step.name.lower()},"
-            f" {client.pending_bytes / 1_024:.0f} KiB wait"
+            f" {client.backlog.bytes / 1_024:.0f} KiB wait"
             for client in worst
         )
         more = ", …" if len(given_less) > len(worst) else ""

@@ -26,8 +26,8 @@ def connection_row(session: Session) -> dict[str, Any]:
         "operator": session.is_operator,
         "state": _state(session),
         "channels": list(session.subscriptions),
-        "lanes": client.depths(),
-        "outbox_bytes": client.pending_bytes,
+        "lanes": client.backlog.depths(),
+        "outbox_bytes": client.backlog.bytes,
         "offered": ledger.offered,
         "sent": ledger.sent,
         "sent_bytes": ledger.sent_bytes + client.accounts.reply_bytes,
@@ -76,7 +76,7 @@ def _counted(field: str) -> Callable[[Session], Any]:
 CONNECTIONS: Listing[Session] = Listing(
     keys={
         "connected": attrgetter("connected_ms"),
-        "depth": lambda session: sum(session.client.depths()) if session.client.is_behind else 0,
+        "depth": lambda session: sum(session.client.backlog.depths()) if session.client.is_behind else 0,
         "channels": lambda session: len(session.subscriptions),
         "id": attrgetter("id"),
         "user": attrgetter("user"),
@@ -84,7 +84,7 @@ CONNECTIONS: Listing[Session] = Listing(
         "address": attrgetter("address"),
         "state": _state,
         "step": attrgetter("client.ladder.step"),
-        "outbox_bytes": attrgetter("client.pending_bytes"),
+        "outbox_bytes": attrgetter("client.backlog.bytes"),
         **{name: _settled(name) for name in ("offered", "sent", "late")},
         **{name: _counted(name) for name in ("merged", "dropped", "pending", "resent")},
         "sent_bytes": lambda session: (

@@ -319,7 +319,7 @@ class Session:
             "ladder": {
                 "step": int(step),
                 "name": step.name.lower(),
-                "backlog_bytes": self.client.pending_bytes,
+                "backlog_bytes": self.client.backlog.bytes,
                 "since": self.house.hub.health.wall_ms() - int(seconds * 1_000) if step else None,
                 "pinned": ladder.pinned is not None,
             }

@@ -86,7 +86,11 @@ class Bench:
     def assert_balanced(self) -> None:
         ledger, totals = self.client.settle(), self.health.totals
         assert ledger.is_balanced
-        assert ledger.pending == sum(self.client.depths()) == sum(lane.depth for lane in self.health.lanes)
+        assert (
+            ledger.pending
+            == sum(self.client.backlog.depths())
+            == sum(lane.depth for lane in self.health.lanes)
+        )
         assert totals.offered == totals.sent + totals.merged + totals.dropped.total() + ledger.pending
         assert (ledger.sent, ledger.merged) == (totals.sent, totals.merged)
         for name in ("merged", "dropped", "pending", "resent"):
@@ -135,10 +139,10 @@ async def test_each_lane_says_since_when_its_first_one_waits(nursery: trio.Nurse
     for item in items:
         bench.offer(item)
     first_high, first_low = (item.publications[0].stamp_ns for item in items[:2])
-    assert bench.client.oldest_ns() == [None, first_high, None, first_low]
+    assert bench.client.backlog.oldest_ns() == [None, first_high, None, first_low]
     bench.wire.make_room(BIG)
     await trio.testing.wait_all_tasks_blocked()
-    assert bench.client.oldest_ns() == [None] * 4
+    assert bench.client.backlog.oldest_ns() == [None] * 4
 
 
 async def test_several_pending_frames_leave_in_one_send(nursery: trio.Nursery) -> None:
@@ -189,7 +193,7 @@ async def test_one_who_never_reads_is_cut_at_the_byte_bound(nursery: trio.Nurser
     bench = Bench(nursery, FakeWire(room=0), outbox_bytes=5_000)
     for number in range(100):
         bench.offer(make_item(number, size=100))
-        assert bench.client.pending_bytes <= 5_200
+        assert bench.client.backlog.bytes <= 5_200
         bench.assert_balanced()
     assert bench.lost == [(3008, "slow")]
     assert bench.client.is_closed

@@ -156,7 +156,7 @@ class FanOutMachine(RuleBasedStateMachine):
         for member in self.members:
             ledger = member.client.settle()
             assert ledger.is_balanced
-            assert ledger.pending == sum(member.client.depths())
+            assert ledger.pending == sum(member.client.backlog.depths())
             waiting += ledger.pending
         assert totals.offered == totals.sent + waiting
         assert waiting == sum(lane.depth for lane in self.health.lanes)

@@ -69,7 +69,7 @@ class Member:
             assert min(ledger.pending, ledger.pending_bytes) >= 0
             assert ledger.resent <= ledger.offered
             assert ledger.resent_bytes <= ledger.offered_bytes
-        assert total.pending == sum(self.client.depths())
+        assert total.pending == sum(self.client.backlog.depths())
         if not self.client.is_behind:
             assert total.pending_bytes == 0
             assert total.sent_bytes + self.client.accounts.reply_bytes == len(self.wire.data)

@@ -152,8 +152,8 @@ async def test_a_long_recovery_is_pending_until_its_frame_is_there(nursery: trio
     client.offer(Item(documents[0], Lane.NORMAL, resent=(Resent("tape:x", 1, len(documents[0])),)))
     ledger = client.settle()
     assert (ledger.offered, ledger.resent, ledger.pending) == (1, 1, 1)
-    assert client.depths() == [0, 0, 1, 0]
-    assert client.pending_bytes == len(documents[0])
+    assert client.backlog.depths() == [0, 0, 1, 0]
+    assert client.backlog.bytes == len(documents[0])
     encoding.may.set()
     await until(lambda: not client.is_behind)
     ledger = client.settle()
@@ -170,7 +170,7 @@ async def test_long_changes_that_merged_for_one_client_are_made_apart(nursery: t
     stage.hub.publish("levels:x", b'{"s":{"0":0}}')
     for key in (b"1", b"2"):
         stage.hub.publish("levels:x", b'{"s":{"%s":"%s"}}' % (key, b"x" * half))
-    assert client.pending_bytes > THREAD_FROM_BYTES
+    assert client.backlog.bytes > THREAD_FROM_BYTES
     encoding.may.set()
     wire.make_room(1 << 30)
     await until(lambda: not client.is_behind)
@@ -192,7 +192,7 @@ async def test_who_goes_while_his_own_frame_is_made_is_not_sent_it(
         stage.hub.publish("levels:x", b'{"s":{"%s":"%s"}}' % (key, b"x" * half))
     wire.make_room(1 << 30)
     await until(lambda: bool(encoding.threads))
-    assert client.depths()[Lane.NORMAL] == 1
+    assert client.backlog.depths()[Lane.NORMAL] == 1
     stage.hub.unsubscribe("levels:x", client) if is_leaving else client.close()
     encoding.may.set()
     await until(lambda: not client.is_behind)

@@ -182,10 +182,14 @@ class Waiter:
     id: str = "c1"
     step: Step = Step.FULL
     pinned: Step | None = None
-    pending_bytes: int = 0
+    bytes: int = 0
 
     @property
     def ladder(self) -> "Waiter":
+        return self
+
+    @property
+    def backlog(self) -> "Waiter":
         return self
 
     def depths(self) -> list[int]:

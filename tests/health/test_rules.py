@@ -65,11 +65,15 @@ class Slow:
     id: str
     step: Step = Step.FULL
     pinned: Step | None = None
-    pending_bytes: int = 0
+    bytes: int = 0
     normal: int = 0
 
     @property
     def ladder(self) -> "Slow":
+        return self
+
+    @property
+    def backlog(self) -> "Slow":
         return self
 
     def depths(self) -> list[int]:
@@ -120,9 +124,9 @@ def test_a_deep_lane_names_the_three_clients_that_hold_most_of_it() -> None:
 
 def test_clients_that_are_given_less_are_told_with_their_step_and_backlog() -> None:
     slow = [
-        Slow("ann", Step.BOOK_20, pending_bytes=200 * 1_024),
-        Slow("bob", Step.SNAPSHOTS, pending_bytes=600 * 1_024),
-        Slow("eve", Step.MERGE, pending_bytes=100 * 1_024),
+        Slow("ann", Step.BOOK_20, bytes=200 * 1_024),
+        Slow("bob", Step.SNAPSHOTS, bytes=600 * 1_024),
+        Slow("eve", Step.MERGE, bytes=100 * 1_024),
         Slow("joe", Step.SLOW, pinned=Step.SLOW),
     ]
     (finding,) = find_slow_clients(slow)
