@@ -8,7 +8,7 @@ in `dropped`.
 
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -58,8 +58,6 @@ class Status:
     """The close or error code that `reason` came with; 0 when there was none."""
     failures: int = 0
     """Attempts that failed since it was last connected."""
-    retry_seconds: float = 0.0
-    """From this status to the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ class Client:
     ) -> Subscription:
         """Subscribe and wait for the reply; `since` asks for what was published after it.
 
-        Temporary refusals are tried again. Cancelled, the channel is left as soon as the reply is in.
+        Temporary refusals are tried again. Cancelled, the channel is left, which takes a second at most.
         """
         subscription = Subscription(channel, data, token, since, capacity)
         await self._follow(subscription)
@@ -141,20 +139,26 @@ class Client:
             else:
                 await self._connected()
             await subscription.settled.wait()
-            if subscription.error is not None:
-                raise subscription.error
         except BaseException:
-            self._subscriptions.pop(channel, None)
-            subscription.is_abandoned = True
+            with trio.move_on_after(GOODBYE_SECONDS, shield=True), suppress(PeerError):
+                await self._leave(subscription)
             raise
+        if subscription.error is not None:
+            raise subscription.error
 
     async def unsubscribe(self, channel: str) -> None:
         """End the subscription; what it has already received can still be iterated."""
-        subscription = self._subscriptions.pop(channel, None)
-        if subscription is not None:
-            subscription.end(None)
-            if self._connection is not None:
-                await self._connection.call("unsubscribe", {"channel": channel}, channel)
+        if (subscription := self._subscriptions.get(channel)) is not None:
+            await self._leave(subscription)
+
+    async def _leave(self, subscription: Membership) -> None:
+        """End it, if nobody has; the server carries this out behind a subscribe that is on its way."""
+        if subscription.is_ended:
+            return
+        channel = subscription.channel
+        self._end(subscription, None)
+        if self._connection is not None:
+            await self._connection.call("unsubscribe", {"channel": channel}, channel)
 
     async def publish(self, channel: str, data: Any) -> None:
         await self._call("publish", {"channel": channel, "data": data}, channel)
@@ -218,9 +222,9 @@ class Client:
                 return lost
             if self.status.state is LinkState.CONNECTED:
                 failures, pauses = 0, retry_pauses()
-            failures, pause = failures + 1, next(pauses)
-            self._set(Status(LinkState.CONNECTING, lost.reason, lost.code, failures, pause))
-            await trio.sleep(pause)
+            failures += 1
+            self._set(Status(LinkState.CONNECTING, lost.reason, lost.code, failures))
+            await trio.sleep(next(pauses))
 
     def _stop(self, lost: Disconnected) -> None:
         self._set(Status(LinkState.DISCONNECTED, lost.reason, lost.code))
@@ -282,12 +286,12 @@ class Client:
         """Subscribe on this connection, trying again while the refusal is temporary."""
         channel = subscription.channel
         for pause in retry_pauses():
+            if subscription.is_ended:
+                return
             try:
                 subscription.begin()
                 while not subscription.is_entered:
                     await connection.call("subscribe", subscription.request(), channel, subscription.enter)
-                if subscription.is_abandoned:
-                    await connection.call("unsubscribe", {"channel": channel}, channel)
                 return
             except CommandRejected as refusal:
                 if not (refusal.is_temporary or subscription.starts_over(refusal.code)):
@@ -300,8 +304,8 @@ class Client:
 
     def _receive(self, connection: Connection, push: dict[str, Any]) -> None:
         subscription = self._subscriptions.get(push.get("channel", ""))
-        if subscription is None:
-            return
+        if subscription is None or not subscription.is_entered:
+            return  # it is meant for one that was left
         if (body := push.get("pub")) is not None:
             self._answer(connection, body)
             subscription.receive(body)
@@ -328,7 +332,7 @@ class Client:
         else:
             connection.nursery.start_soon(self._enter, connection, subscription)
 
-    def _end(self, subscription: Membership, error: PeerError) -> None:
+    def _end(self, subscription: Membership, error: PeerError | None) -> None:
         if self._subscriptions.get(subscription.channel) is subscription:
             del self._subscriptions[subscription.channel]
         subscription.end(error)

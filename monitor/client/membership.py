@@ -25,13 +25,11 @@ class Membership(ABC):
     def __init__(self, channel: str) -> None:
         self.channel = channel
         self.is_entered = False
-        """Whether this connection needs no further request."""
+        """Whether this connection needs no further request; until then it brings nothing else."""
         self.settled = trio.Event()
         """Set once the subscription has begun or was refused for the first time."""
-        self.is_abandoned = False
-        """Whoever asked for it went away before the answer."""
+        self.is_ended = False
         self.error: PeerError | None = None
-        self._is_ended = False
         self._arrived = trio.Event()
 
     def begin(self) -> None:
@@ -55,7 +53,7 @@ class Membership(ABC):
         return False
 
     def end(self, error: PeerError | None) -> None:
-        self._is_ended, self.error = True, error
+        self.is_ended, self.error = True, error
         self.is_entered = True
         self.settled.set()
         self._arrived.set()
@@ -73,7 +71,7 @@ class Membership(ABC):
         """
         if self.error is not None:
             raise self.error
-        if self._is_ended:
+        if self.is_ended:
             raise StopAsyncIteration
         self._arrived = trio.Event()
         await self._arrived.wait()

@@ -399,24 +399,51 @@ async def test_second_subscription_to_a_channel_is_refused_here() -> None:
 
 
 @pytest.mark.trio
-async def test_cancelled_subscribe_leaves_the_channel_again() -> None:
+async def test_subscription_that_was_left_while_it_was_refused_is_not_asked_for_again(
+    mock_clock: MockClock,
+) -> None:
+    def script(command: Command) -> Answer:
+        if "subscribe" in command:
+            return refusal(command, 111, "too many requests", temporary=True)
+        return obliging(command)
+
+    async with serving(script) as server, open_client(server.url) as client, trio.open_nursery() as nursery:
+        await client.rpc("connected")
+        nursery.start_soon(client.subscribe, "a:b")
+        while not server.sent("subscribe"):
+            await client.rpc("refused")
+        await client.unsubscribe("a:b")
+        mock_clock.jump(1)
+        for _ in range(3):
+            await client.rpc("later")
+        assert len(server.sent("subscribe")) == 1
+
+
+@pytest.mark.trio
+async def test_what_still_comes_of_a_cancelled_subscribe_is_not_the_next_ones() -> None:
     held: list[Command] = []
 
     def script(command: Command) -> Answer:
-        if "subscribe" in command and not held:
+        if "subscribe" in command:
             held.append(command)
             return None
         return obliging(command)
 
-    async with serving(script) as server, open_client(server.url) as client:
-        await state(client, LinkState.CONNECTED)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(client.subscribe, "a:b")
+    async def subscribe(client: Client) -> None:
+        subscription = await client.subscribe("a:b")
+        assert (await anext(subscription)).data == "new"
+
+    async with serving(script) as server, open_client(server.url) as client, trio.open_nursery() as nursery:
+        async with trio.open_nursery() as first:
+            first.start_soon(subscribe, client)
             await until(lambda: held)
-            nursery.cancel_scope.cancel()
-        await server.say(result(held[0]))
-        await until(lambda: server.sent("unsubscribe"))
-        await client.subscribe("a:b")
+            first.cancel_scope.cancel()
+        assert server.sent("unsubscribe") == [{"channel": "a:b"}]
+        nursery.start_soon(subscribe, client)
+        await until(lambda: len(held) == 2)
+        moved = {"push": {"channel": "a:b", "unsubscribe": {"code": 2500, "reason": "position"}}}
+        await server.say(result(held[0]), push("a:b", "old"), moved, result(held[1]), push("a:b", "new"))
+    assert len(held) == 2
 
 
 @pytest.mark.trio

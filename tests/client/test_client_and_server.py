@@ -1,9 +1,12 @@
 """The client and the server of this house, together: what each side's own tests can't show."""
 
+from itertools import count
+
 import pytest
 import trio
 
 from monitor.client import (
+    Client,
     CommandRejected,
     Disconnected,
     LinkState,
@@ -44,6 +47,36 @@ async def test_history_and_presence_of_a_channel(server: Server) -> None:
         backwards = await client.history("chat:room", 1, reverse=True)
         assert [publication.data for publication in backwards.publications] == [2]
         assert [member["user"] for member in (await client.presence("chat:room")).values()] == ["ada"]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("method", "channel"), [("subscribe", "chat:room"), ("subscribe_map", "botstate:ada")]
+)
+async def test_channel_can_be_taken_again_at_once_whenever_a_subscribe_was_cancelled(
+    server: Server, method: str, channel: str
+) -> None:
+    taken: list[object] = []
+
+    async def take(client: Client) -> None:
+        taken.append(await getattr(client, method)(channel))
+
+    async with open_client(url(server), sign(sub="ada")) as client:
+        await client.rpc("me")
+        for turns in count():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(take, client)
+                for _ in range(turns):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+            if taken:
+                break
+            await take(client)
+            await client.unsubscribe(channel)
+            taken.clear()
+        await client.unsubscribe(channel)
+        assert turns > 2
+        assert await server.api("channels") == {"result": {"channels": {}}}
 
 
 @pytest.mark.trio
