@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import trio
 
-from monitor.broadcast.hub import Hub, TooBusy, TooMany
+from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.maps import Maps
 from monitor.broadcast.tuning import Tuning
@@ -76,7 +76,7 @@ class Engine:
                 stamp_ns=received_ns,
                 key=publication.key,
             )
-        except (TooBusy, TooMany) as error:
+        except (TooBusy, TooMany, BadPublication) as error:
             _log.debug("a publication was not taken: %s", error)
             publication.note()
         else:

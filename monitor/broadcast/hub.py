@@ -6,6 +6,7 @@ channel holds while its fan-out is under way is bounded: beyond it its publisher
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -115,15 +116,14 @@ class Hub:
         if namespace.journal and skip_history:
             raise BadPublication(f"channel {channel!r} is journaled: nothing in it can skip history")
         publication = self.compose(namespace, data, kind=kind, stamp_ns=stamp_ns, info=info, tags=tags)
-        found = self.open(channel)
-        self.check_room(found, publication)
         receipt = Receipt()
-        if namespace.journal:
-            self._journal(found, publication, key, receipt)
-        else:
-            receipt.settle(
-                self._send_out(found, publication if skip_history else self._keep(found, publication))
-            )
+        with self.using(channel) as found:
+            self.check_room(found, publication)
+            if namespace.journal:
+                self._journal(found, publication, key, receipt)
+            else:
+                placed = publication if skip_history else self._keep(found, publication)
+                receipt.settle(self._send_out(found, placed))
         return receipt
 
     def compose(
@@ -158,7 +158,7 @@ class Hub:
         settle = partial(self._settle, channel, publication, receipt)
         try:
             self.journal.append(channel.name, channel.history.position, publication, key, settle)
-        except TooBusy:
+        except (TooBusy, BadPublication):
             channel.unsettled -= 1
             self.health.totals.refused["queue_bytes"] += 1
             raise
@@ -211,20 +211,26 @@ class Hub:
         return found is not None and bool(found.subscribers) and not self.outflow.is_busy(found)
 
     def check_room(self, channel: Channel, publication: Publication) -> None:
-        """Raises TooBusy while the channel holds as much as it may."""
-        held = channel.gathered_bytes + channel.queued_bytes
-        if held + publication.size_bytes > self._limits.gather_bytes:
-            self.health.totals.refused["gather_bytes"] += 1
-            raise TooBusy(
-                f"channel {channel.name!r} holds {held} bytes of at most {self._limits.gather_bytes}"
-                " (limits.gather_bytes) while its fan-out is under way: publish again later"
+        """Raises TooBusy while the channel holds as much as it may, BadPublication if it never could."""
+        size, held = publication.size_bytes, channel.gathered_bytes + channel.queued_bytes
+        limit = self._limits.gather_bytes
+        if held + size <= limit:
+            return
+        self.health.totals.refused["gather_bytes"] += 1
+        if size > limit:
+            raise BadPublication(
+                f"channel {channel.name!r} holds at most {limit} bytes (limits.gather_bytes), and {size} were"
+                " published at once: publish less"
             )
+        raise TooBusy(
+            f"channel {channel.name!r} holds {held} bytes of at most {limit} (limits.gather_bytes) while its"
+            " fan-out is under way: publish again later"
+        )
 
     def _keep_state(self, channel: Channel, publication: Publication) -> None:
         try:
             channel.keep_state(publication, limit_bytes=self._limits.gather_bytes)
         except ValueError as error:
-            self.forget_unneeded(channel)
             raise BadPublication(f"channel {channel.name!r}: {error}") from None
 
     def subscribe(self, channel: str, client: Client, info: bytes, wish: Wish = ANEW) -> Start:
@@ -233,20 +239,25 @@ class Hub:
         Raises:
             UnknownChannel, TooMany, Unrecoverable.
         """
-        found = self.open(channel)
-        limit = found.namespace.subscriber_limit
-        if limit and len(found.subscribers) >= limit:
+        with self.using(channel) as found:
+            return self._subscribe(found, client, info, wish)
+
+    def _subscribe(self, channel: Channel, client: Client, info: bytes, wish: Wish) -> Start:
+        limit = channel.namespace.subscriber_limit
+        if limit and len(channel.subscribers) >= limit:
             self.health.totals.refused["subscriber_limit"] += 1
-            raise TooMany(f"channel {channel!r} has {limit} subscribers, its limit (subscriber_limit)")
-        if not found.has_room_for(wish.only):
+            raise TooMany(f"channel {channel.name!r} has {limit} subscribers, its limit (subscriber_limit)")
+        if not channel.has_room_for(wish.only):
             self.health.totals.refused["tags_filters"] += 1
-            raise TooMany(f"channel {channel!r} has {FILTERS_MAX} tags filters, its limit: use one of them")
-        variant = self._variant(found, client.ladder.step)
-        start = self._find_start(found, client, wish, variant)
-        self.outflow.flush(found)
-        found.add(client, info, variant, is_chain=start.is_chain, only=wish.only)
+            raise TooMany(
+                f"channel {channel.name!r} has {FILTERS_MAX} tags filters, its limit: use one of them"
+            )
+        variant = self._variant(channel, client.ladder.step)
+        start = self._find_start(channel, client, wish, variant)
+        self.outflow.flush(channel)
+        channel.add(client, info, variant, is_chain=start.is_chain, only=wish.only)
         self.health.subscriptions += 1
-        self._announce(found, "join", info)
+        self._announce(channel, "join", info)
         return start
 
     def _find_start(self, channel: Channel, client: Client, wish: Wish, variant: Variant) -> Start:
@@ -257,7 +268,6 @@ class Hub:
             return find_start(channel, wish, whole, now_ns=self._clock_ns(), limit_bytes=limit_bytes)
         except Unrecoverable:
             self._close_unwatched(channel, variant)
-            self.forget_unneeded(channel)
             raise
 
     def _variant(self, channel: Channel, step: Step) -> Variant:
@@ -348,6 +358,15 @@ class Hub:
             self.health.channels = len(self._channels)
         return channel
 
+    @contextmanager
+    def using(self, name: str) -> Iterator[Channel]:
+        """As `open`; the channel is let go again if it turns out to keep nothing."""
+        channel = self.open(name)
+        try:
+            yield channel
+        finally:
+            self.forget_unneeded(channel)
+
     def _evict(self) -> bool:
         """Forget the oldest channel without subscribers, its history with it; False if all have some."""
         for name, channel in self._channels.items():
@@ -387,7 +406,13 @@ class Hub:
             self._fell_behind = trio.Event()
             while self._slow:
                 await trio.sleep(JUDGE_SECONDS)
-                self._slow -= {client for client in list(self._slow) if not client.judge(trio.current_time())}
+                self._judge(trio.current_time())
+
+    def _judge(self, now: float) -> None:
+        # One by one: a step may have somebody fall behind who was judged before.
+        for client in list(self._slow):
+            if not client.judge(now):
+                self._slow.discard(client)
 
     def step_changes(self, client: Client, step: Step) -> Iterator[str]:
         """The client's channels that have another form on this step than the client gets now."""

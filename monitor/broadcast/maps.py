@@ -20,7 +20,7 @@ from monitor.broadcast.hub import BadPublication, Hub
 from monitor.broadcast.item import Publication
 from monitor.broadcast.keyed import Keyed, KeyMode, Suppression, Version
 from monitor.broadcast.ladder import Variant
-from monitor.config import Namespace
+from monitor.config import Delivery, Namespace
 
 _log = logging.getLogger("lanecast")
 
@@ -106,7 +106,8 @@ class Maps:
 
     def adopt(self, channel: str, whole: bytes) -> None:
         """Take over what the market shows, an object by key, where the channel holds something else."""
-        found, keyed = self._open(channel)
+        found = self._hub.open(channel)
+        keyed = _keyed(found)
         now = _split(whole)
         gone = dict.fromkeys(keyed.sourced - now.keys(), _NULL)
         changed = {key: data for key, data in now.items() if not keyed.holds(key, data)}
@@ -114,7 +115,8 @@ class Maps:
 
     def follow(self, channel: str, changes: bytes) -> None:
         """Take over what has changed in the market, an object by key; null removes a key."""
-        self._change(*self._open(channel), _split(changes))
+        found = self._hub.open(channel)
+        self._change(found, _keyed(found), _split(changes))
 
     def _change(self, channel: Channel, keyed: Keyed, changes: Mapping[str, bytes]) -> None:
         told = (self._apply(channel.namespace, keyed, key, data) for key, data in changes.items())
@@ -155,18 +157,10 @@ class Maps:
     @contextmanager
     def _using(self, name: str) -> Iterator[tuple[Channel, Keyed]]:
         """A channel, which is let go afterwards if it turns out to hold nothing."""
-        channel, keyed = self._open(name)
-        try:
-            yield channel, keyed
-        finally:
-            self._hub.forget_unneeded(channel)
-
-    def _open(self, name: str) -> tuple[Channel, Keyed]:
-        channel = self._hub.open(name)
-        if channel.keyed is None:
-            self._hub.forget_unneeded(channel)
+        if self._hub.namespace(name).delivery is not Delivery.MAP:
             raise BadPublication(f"channel {name!r} is no map: it has no keys")
-        return channel, channel.keyed
+        with self._hub.using(name) as channel:
+            yield channel, _keyed(channel)
 
     def _announce(self, channel: Channel, publications: list[Publication]) -> None:
         if not publications:
@@ -214,6 +208,11 @@ def shown(namespace: Namespace, publications: list[Publication]) -> list[Publica
     if namespace.history_size:
         return publications
     return [replace(publication, offset=0) for publication in publications]
+
+
+def _keyed(channel: Channel) -> Keyed:
+    assert channel.keyed is not None, "a map has keys"
+    return channel.keyed
 
 
 def _position(channel: Channel) -> Position | None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 import trio
 
 from monitor.broadcast.history import Position
-from monitor.broadcast.hub import TooBusy
+from monitor.broadcast.hub import BadPublication, TooBusy
 from monitor.broadcast.item import Publication
 from monitor.broadcast.journaled import Journaled
 from monitor.broadcast.receipt import LOST, Kept
@@ -202,16 +202,24 @@ class Journal:
             settle(LOST)
             return
         entry = _Entry(self._record(channel, position, publication, key), settle)
-        held = self._meter.waiting_bytes
-        if held + entry.size_bytes > self._settings.queue_bytes:
-            raise TooBusy(
-                f"{held} bytes wait for the journal, of at most {self._settings.queue_bytes}"
-                " (journal.queue_bytes): publish again later"
-            )
+        self._check_room(entry.size_bytes)
         self._waiting.append(entry)
         self._meter.depth += 1
         self._meter.waiting_bytes += entry.size_bytes
         self._filled.set()
+
+    def _check_room(self, size_bytes: int) -> None:
+        held, limit = self._meter.waiting_bytes, self._settings.queue_bytes
+        if size_bytes > limit:
+            raise BadPublication(
+                f"at most {limit} bytes wait for the journal (journal.queue_bytes), and {size_bytes} were"
+                " published at once: publish less"
+            )
+        if held + size_bytes > limit:
+            raise TooBusy(
+                f"{held} bytes wait for the journal, of at most {limit} (journal.queue_bytes): publish again"
+                " later"
+            )
 
     def _record(self, channel: str, position: Position, publication: Publication, key: str) -> Record:
         return Record(

@@ -1,6 +1,7 @@
 """Publishing: who gets what, when, in which frames; and what a publisher is told."""
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -60,7 +61,11 @@ class Stage:
         return self.now_ns
 
     def join(
-        self, *channels: str, room: int = 1 << 40, encoding: Encoding = PLAIN
+        self,
+        *channels: str,
+        room: int = 1 << 40,
+        encoding: Encoding = PLAIN,
+        on_step: Callable[[], None] = lambda: None,
     ) -> tuple[Client, FakeWire]:
         wire = FakeWire(room)
         client = Client(
@@ -71,7 +76,7 @@ class Stage:
             write_seconds=15,
             attend=self.hub.attend,
             make_frame=self.hub.outflow.make_frame,
-            on_step=lambda: None,
+            on_step=on_step,
             lose=lambda code, reason: self.lost.append((code, reason)),
         )
         for channel in channels:
@@ -468,6 +473,10 @@ async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery)
     stage.hub.publish("levels:x", b'{"s":{"1":"%s"}}' % (b"x" * 40_000))
     with pytest.raises(BadPublication, match="limit is 65536"):
         stage.hub.publish("levels:x", b'{"s":{"2":"%s"}}' % (b"x" * 40_000))
+    with pytest.raises(BadPublication, match=r"tape:0.*at most 65536 bytes.*publish less"):
+        stage.hub.publish("tape:0", b'"%s"' % (b"x" * 70_000))
+    assert [channel.name for channel in stage.hub.channels()] == ["levels:x"]
+    assert stage.health.channels == 1
     stage.join("tape:1", "tape:2")
     with pytest.raises(TooMany, match=r"limits\.channels"):
         stage.hub.publish("tape:3", b"1")

@@ -1,9 +1,12 @@
 from itertools import pairwise
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
+from monitor.broadcast.client import Client
 from monitor.broadcast.ladder import (
     DOWN_SECONDS,
     ENTER_SHARE,
@@ -15,6 +18,7 @@ from monitor.broadcast.ladder import (
     variant_of,
 )
 from monitor.config import DEFAULT_NAMESPACES
+from tests.broadcast.test_hub import start
 
 
 def climb(ladder: Ladder, share: float, seconds: float, start: float = 0.0) -> list[tuple[float, Step]]:
@@ -80,3 +84,28 @@ def test_a_backlog_that_comes_and_goes_within_half_a_second_changes_nothing(shar
 )
 def test_only_market_state_is_given_in_lesser_forms(channel: str, expected: list[str]) -> None:
     assert [variant_of(DEFAULT_NAMESPACES[channel], step) for step in Step] == [Variant(v) for v in expected]
+
+
+@pytest.mark.trio
+async def test_who_falls_behind_while_another_is_judged_is_watched_on(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    stage = await start(nursery)
+    left, _ = stage.join(room=0, on_step=lambda: stall(right))
+    right, _ = stage.join(room=0, on_step=lambda: stall(left))
+
+    def stall(other: Client) -> None:
+        """A step may do so: what a channel has gathered goes out to all before one of them leaves it."""
+        if other.ladder.pinned is None:
+            other.fall_behind()
+
+    for client in (left, right):
+        client.pin(Step.MERGE)
+        stage.hub.watch(client)
+    await trio.sleep(1)
+    for client in (left, right):
+        client.pin(None)
+    await trio.sleep(DOWN_SECONDS + 1)
+    assert left.ladder.step is right.ladder.step is Step.FULL
+    assert {client for client in (left, right) if client.is_behind} <= set(stage.health.slow)
+    assert left.is_behind or right.is_behind

@@ -72,6 +72,10 @@ def test_channel_that_is_no_map_is_told_so_and_not_kept() -> None:
     with pytest.raises(BadPublication, match="publish to one of its keys"):
         hub.publish(CHANNEL, b"1")
     assert hub.channel("chat:a") is hub.channel(CHANNEL) is None
+    Maps(hub).put(CHANNEL, "k", b"1")
+    with pytest.raises(BadPublication, match="no map"):
+        Maps(hub).put("chat:a", "k", b"1")
+    assert hub.channel(CHANNEL) is not None, "nothing made room for what is refused"
 
 
 def test_reading_an_unused_map_leaves_nothing_behind() -> None:

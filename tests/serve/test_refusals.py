@@ -72,7 +72,7 @@ async def publish_twice(server: Server) -> None:
 
 async def publish_too_much(server: Server, name: str = "chat:a") -> None:
     answer = await server.api("publish", channel=name, data="x" * 70_000)
-    assert answer["error"]["code"] == 111
+    assert answer["error"]["code"] == 107
 
 
 async def use_two_channels(server: Server) -> None:

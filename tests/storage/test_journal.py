@@ -86,10 +86,13 @@ async def test_what_waits_is_bounded_and_beyond_it_the_publisher_is_told(tmp_pat
         receipts = [hub.publish(CHANNEL, b'"%s"' % (b"x" * 15_000)) for _ in range(4)]
         with pytest.raises(TooBusy, match=r"60008 bytes wait for the journal, of at most 65536"):
             hub.publish(CHANNEL, b'"%s"' % (b"x" * 15_000))
+        with pytest.raises(BadPublication, match=r"65536 bytes wait for the journal.*publish less"):
+            hub.publish("orders:other", b'"%s"' % (b"x" * 70_000))
+        assert hub.channel("orders:other") is None
         receipts.append(hub.publish(CHANNEL, b'"%s"' % (b"x" * 5_480)))
         for event in (listing("BTCUSDT"), order_fill("f1")):
             each.engine.ingest(event, 0)
-        assert each.engine.health.totals.refused == {"queue_bytes": 2}
+        assert each.engine.health.totals.refused == {"queue_bytes": 3}
         assert [await receipt.wait() for receipt in receipts][-1] == hub.stream(CHANNEL).position
         assert await each.publish(b"1")
         meter = each.engine.health.journal
