@@ -46,7 +46,6 @@ class Engine:
     house: House
     market: MarketState
     views: Views
-    wall_ms: Callable[[], int]
 
     @property
     def hub(self) -> Hub:
@@ -59,7 +58,7 @@ class Engine:
     def ingest(self, event: Event, received_ns: int) -> None:
         """One event from a feed, all the way to the sockets. Never raises for what a venue sends."""
         try:
-            publications = self.market.apply(event, self.wall_ms())
+            publications = self.market.apply(event, self.health.wall_ms())
         except FeedError as error:
             self.health.totals.refused["event"] += 1
             _log.debug("an event was not taken: %s", error)
@@ -110,10 +109,10 @@ def build_engine(
         ConfigError: the JWKS file can't be used.
     """
     health = Health(settings, clock_ns=clock_ns, wall_ms=wall_ms)
-    hub = Hub(settings, Namespaces(settings.namespaces), health, clock_ns=clock_ns)
+    hub = Hub(settings, Namespaces(settings.namespaces), health)
     market = MarketState(lambda channel: hub.namespace(channel).interval_ms)
     maps = Maps(hub)
-    views = Views(market, hub, maps, clock_ns=clock_ns)
+    views = Views(market, hub, maps)
     hub.source = _Source(views, health)
     registry = Registry(health)
     house = House(
@@ -137,7 +136,7 @@ def build_engine(
         handlers=HANDLERS,
         rpcs=RPCS,
     )
-    return Engine(house, market, views, wall_ms)
+    return Engine(house, market, views)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         channels,
         namespaces,
         tell_lost=engine.house.registry.lose_positions,
-        wall_ms=engine.wall_ms,
+        wall_ms=engine.health.wall_ms,
     )
     if not namespaces:
         await journal.forgo()
@@ -52,7 +52,7 @@ def _restore(
     kept: defaultdict[str, list[Publication]] = defaultdict(list)
     for row in rows:
         if row.position.epoch == standing.positions[row.channel].epoch:
-            kept[row.channel].append(_publication(row, engine.hub.now_ns(), date_ms))
+            kept[row.channel].append(_publication(row, engine.health.clock_ns(), date_ms))
         engine.market.restore(row.channel, row.data)
     channels.restore(standing, kept)
 

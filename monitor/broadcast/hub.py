@@ -4,8 +4,7 @@ A publication is checked, kept where the channel keeps anything, and let go (`ou
 channel holds while its fan-out is under way is bounded: beyond it its publisher gets an error.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
@@ -56,23 +55,15 @@ class BadPublication(LanecastError):
 
 
 class Hub:
-    def __init__(
-        self,
-        settings: Settings,
-        namespaces: Namespaces,
-        health: Health,
-        *,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
+    def __init__(self, settings: Settings, namespaces: Namespaces, health: Health) -> None:
         self.source: Source = NoSource()
         self.journal: Journal = NoJournal()
         self.health = health
         self._limits = settings.limits
         self._namespaces = namespaces
-        self._clock_ns = clock_ns
         self._channels: dict[str, Channel] = {}
         self.epochs = Epochs()
-        self.outflow = Outflow(settings, health, clock_ns)
+        self.outflow = Outflow(settings, health)
         self._slow: set[Client] = set()
         """Clients that are behind, or not yet back on the ladder's first step."""
         health.slow = self._slow
@@ -141,7 +132,7 @@ class Hub:
         kind = kind or namespace.kind
         if kind not in self.health.kinds:
             raise BadPublication(f"kind {kind!r} is not configured; known are {', '.join(self.health.kinds)}")
-        now_ns = self._clock_ns()
+        now_ns = self.health.clock_ns()
         stamp_ns = stamp_ns if stamp_ns is not None else now_ns
         text = data.replace(b"\n", b"")
         return Publication(text, kind, stamp_ns, info=info, tags=tags, key=key, published_ns=now_ns)
@@ -203,7 +194,9 @@ class Hub:
         found.published += 1
         self.health.kinds[found.namespace.kind].count += 1
         self.outflow.flush(found)
-        self.outflow.fan_out(found, [Publication(data, found.namespace.kind, self._clock_ns())], variant)
+        self.outflow.fan_out(
+            found, [Publication(data, found.namespace.kind, self.health.clock_ns())], variant
+        )
 
     def is_ready(self, channel: str) -> bool:
         """Whether somebody watches the channel, and no fan-out of it is under way."""
@@ -265,7 +258,7 @@ class Hub:
         room_bytes = client.backlog.room_bytes
         limit_bytes = room_bytes // RECOVERED_SHARE if client.is_behind else room_bytes * RECOVERED_OUTBOXES
         try:
-            return find_start(channel, wish, whole, now_ns=self._clock_ns(), limit_bytes=limit_bytes)
+            return find_start(channel, wish, whole, now_ns=self.health.clock_ns(), limit_bytes=limit_bytes)
         except Unrecoverable:
             self._close_unwatched(channel, variant)
             raise
@@ -311,9 +304,6 @@ class Hub:
     def _close_unwatched(self, channel: Channel, variant: Variant) -> None:
         if not channel.has_variant(variant):
             self.source.close(channel.name, variant)
-
-    def now_ns(self) -> int:
-        return self._clock_ns()
 
     def stream(self, channel: str) -> History:
         """What is kept of a channel whose namespace has history; an empty one for an unused channel."""

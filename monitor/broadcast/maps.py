@@ -43,6 +43,7 @@ class Placed:
 class Maps:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._now_ns = hub.health.clock_ns
         self._aging: set[Channel] = set()
         """Those whose keys go by themselves."""
         self._has_aging = trio.Event()
@@ -81,7 +82,7 @@ class Maps:
     def remove(self, channel: str, key: str) -> Placed:
         """Take a key out and tell the subscribers, if it is there. Raises as `put`."""
         with self._using(channel) as (found, keyed):
-            told = keyed.remove(key, found.namespace.kind, self._hub.now_ns())
+            told = keyed.remove(key, found.namespace.kind, self._now_ns())
             if told is None:
                 return Placed(_position(found), Suppression.KEY_NOT_FOUND)
             self._announce(found, [told])
@@ -93,14 +94,14 @@ class Maps:
         Raises as `put`.
         """
         with self._using(channel) as (_, keyed):
-            is_there = keyed.renew(key, self._hub.now_ns())
+            is_there = keyed.renew(key, self._now_ns())
         if not is_there:
             self.put(channel, key, _NULL, info=info)
 
     def clear(self, channel: str) -> None:
         """Take out every key and tell the subscribers. Raises as `put`."""
         with self._using(channel) as (found, keyed):
-            self._announce(found, keyed.clear(found.namespace.kind, self._hub.now_ns()))
+            self._announce(found, keyed.clear(found.namespace.kind, self._now_ns()))
 
     # The market
 
@@ -124,7 +125,7 @@ class Maps:
 
     def _apply(self, namespace: Namespace, keyed: Keyed, key: str, data: bytes) -> Publication | None:
         if data == _NULL:
-            return keyed.remove(key, namespace.kind, self._hub.now_ns())
+            return keyed.remove(key, namespace.kind, self._now_ns())
         try:
             told = _put(namespace, keyed, self._hub.compose(namespace, data, key=key))
         except ValueError as error:
@@ -185,7 +186,7 @@ class Maps:
     def _expire(self) -> None:
         for channel in list(self._aging):
             if channel.keyed and self._hub.channel(channel.name) is channel:
-                self._announce(channel, channel.keyed.expire(self._hub.now_ns()))
+                self._announce(channel, channel.keyed.expire(self._now_ns()))
             else:
                 self._aging.discard(channel)
 

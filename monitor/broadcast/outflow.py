@@ -26,14 +26,14 @@ THREADS = 2
 
 
 class Outflow:
-    def __init__(self, settings: Settings, health: Health, clock_ns: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, health: Health) -> None:
         self.volunteers = Volunteers(health)
         self.cadence = settings.cadence
         self.encodings = negotiable(settings.cadence)
         """By the window of permessage-deflate, None without it."""
         self._frame_bytes = settings.limits.frame_bytes
         self._health = health
-        self._clock_ns = clock_ns
+        self._clock_ns = health.clock_ns
         self._turns = Turns()
         self._gathering: set[Channel] = set()
         self._gathered = trio.Event()

@@ -5,8 +5,6 @@ between are merged where they arise, so nobody downstream has to throw anything 
 """
 
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -27,18 +25,11 @@ class _Open:
 
 
 class Views:
-    def __init__(
-        self,
-        market: MarketState,
-        hub: Hub,
-        maps: Maps,
-        *,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
+    def __init__(self, market: MarketState, hub: Hub, maps: Maps) -> None:
         self._market = market
         self._hub = hub
         self._maps = maps
-        self._clock_ns = clock_ns
+        self._clock_ns = hub.health.clock_ns
         self._open: dict[tuple[str, Variant], _Open] = {}
         self._opened = trio.Event()
 

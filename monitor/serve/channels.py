@@ -100,7 +100,7 @@ def history(
         raise CommandError(protocol.UNRECOVERABLE_POSITION)
     most = size if limit_max is None else limit_max
     publications = kept.read(
-        hub.now_ns(),
+        hub.health.clock_ns(),
         since=since.offset if since else None,
         limit=most if limit < 0 else min(limit, most),
         reverse=reverse,

@@ -276,7 +276,7 @@ def _send(session: Session, request: protocol.SendRequest) -> Outcome:
         raise Disconnect(protocol.NO_MESSAGE_HANDLER)
     if session.rtt_ms is not None:
         hub, round_trip_ns = session.house.hub, round(session.rtt_ms * NS_PER_MS)
-        found = hub.health.samples.answer(answer.latency, session.id, hub.now_ns(), round_trip_ns)
+        found = hub.health.samples.answer(answer.latency, session.id, hub.health.clock_ns(), round_trip_ns)
         session.end_to_end = found or session.end_to_end
     return Outcome(Lane.IMMEDIATE, _EMPTY)
 

@@ -107,7 +107,7 @@ class Loading:
         page = keyed.page(request.cursor, start.offset, count=count, limit_bytes=PAGE_BYTES)
         self._cursor = page.cursor
         if not page.cursor:
-            changes = keyed.since(start.offset, start.epoch, self._session.house.hub.now_ns())
+            changes = keyed.since(start.offset, start.epoch, self._session.house.hub.health.clock_ns())
             if not self._is_positioned or len(_page(changes, count)) == len(changes):
                 return self._go_live(keyed, changes, state=page.entries)
         state = _list(self._documents(page.entries))
@@ -125,7 +125,7 @@ class Loading:
         return start
 
     def _send_stream(self, keyed: Keyed, request: SubscribeRequest) -> Subscribed:
-        changes = keyed.since(request.offset, request.epoch, self._session.house.hub.now_ns())
+        changes = keyed.since(request.offset, request.epoch, self._session.house.hub.health.clock_ns())
         page = _page(changes, _page_size(request))
         if len(page) == len(changes):
             return self._go_live(keyed, changes, is_recovering=request.recover)

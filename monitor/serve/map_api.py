@@ -111,7 +111,7 @@ def _read_stream(house: House, params: StreamParams) -> bytes:
         if params.since_epoch not in ("", keyed.stream.epoch):
             raise CommandError(protocol.UNRECOVERABLE_POSITION)
         changes = keyed.stream.read(
-            house.hub.now_ns(),
+            house.hub.health.clock_ns(),
             since=params.since_offset or None,
             limit=params.limit if params.limit >= 0 else None,
             reverse=params.reverse,

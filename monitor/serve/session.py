@@ -5,7 +5,6 @@ with a code that says whether to come back.
 """
 
 import logging
-import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -97,7 +96,7 @@ class Session:
         self.house = house
         self.claims: Claims | None = None
         self.name = ""
-        self.connected_ms = time.time_ns() // 1_000_000
+        self.connected_ms = house.hub.health.wall_ms()
         self.rtt_ms: float | None = None
         self.is_volunteer = False
         """It said that it answers samples."""

@@ -52,9 +52,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.health = Health(self.settings, clock_ns=self.clock_ns)
-        self.hub = Hub(
-            self.settings, Namespaces(self.settings.namespaces), self.health, clock_ns=self.clock_ns
-        )
+        self.hub = Hub(self.settings, Namespaces(self.settings.namespaces), self.health)
 
     def clock_ns(self) -> int:
         self.now_ns += self.step_ns

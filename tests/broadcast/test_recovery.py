@@ -109,7 +109,7 @@ class RecoveryMachine(RuleBasedStateMachine):
 
     def new_hub(self) -> Hub:
         health = Health(SETTINGS, clock_ns=self.clock_ns)
-        return Hub(SETTINGS, Namespaces(SETTINGS.namespaces), health, clock_ns=self.clock_ns)
+        return Hub(SETTINGS, Namespaces(SETTINGS.namespaces), health)
 
     def clock_ns(self) -> int:
         return self.now * 1_000_000_000

@@ -28,7 +28,7 @@ class Plant:
     def __init__(self, *, is_on: bool = True, bytes_per_second: int = 0, **overrides: Any) -> None:
         settings = Settings(**overrides)
         self.health = Health(settings, clock_ns=now_ns, wall_ms=lambda: now_ns() // MS)
-        self.outflow = Outflow(settings, self.health, now_ns)
+        self.outflow = Outflow(settings, self.health)
         self.tuning = Tuning(self.outflow, self.health, is_on=is_on, bytes_per_second=bytes_per_second)
 
     async def run(self) -> None:

@@ -46,7 +46,7 @@ async def open_exchange(nursery: trio.Nursery) -> Exchange:
     stage = Clock(Settings())
     market = MarketState(lambda channel: stage.hub.namespace(channel).interval_ms)
     maps = Maps(stage.hub)
-    views = Views(market, stage.hub, maps, clock_ns=stage.clock_ns)
+    views = Views(market, stage.hub, maps)
     stage.hub.source = views
     await nursery.start(stage.hub.run)
     await nursery.start(views.run)

@@ -68,7 +68,7 @@ class Running:
     def recovers(self, since: Position, channel: str = "orders:ann") -> list[bytes] | None:
         """What a client gets that comes back with this position; None if it is told that it can't."""
         hub = self.engine.hub
-        missed = hub.stream(channel).missed(since, hub.now_ns(), limit_bytes=2**40)
+        missed = hub.stream(channel).missed(since, hub.health.clock_ns(), limit_bytes=2**40)
         return None if missed is None else [publication.data for publication in missed]
 
     async def publish(self, data: bytes, channel: str = "orders:ann", key: str = "") -> Position:

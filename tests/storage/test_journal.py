@@ -44,7 +44,7 @@ def in_file(directory: Path) -> list[tuple[int, bytes]]:
 
 def in_history(each: Running, channel: str = CHANNEL) -> list[tuple[int, bytes]]:
     hub = each.engine.hub
-    publications = hub.stream(channel).read(hub.now_ns(), since=None, limit=None, reverse=False)
+    publications = hub.stream(channel).read(hub.health.clock_ns(), since=None, limit=None, reverse=False)
     return [(publication.offset, publication.data) for publication in publications]
 
 

@@ -302,7 +302,7 @@ async def test_what_waited_goes_out_in_order_when_the_journal_fails(tmp_path: Pa
         receipts += [hub.publish(CHANNEL, b"%d" % number) for number in range(50, 99)]
         positions = [await receipt.wait() for receipt in receipts]
         assert [position.offset for position in positions if position] == list(range(2, 100))
-        kept_now = hub.stream(CHANNEL).read(hub.now_ns(), since=None, limit=None, reverse=False)
+        kept_now = hub.stream(CHANNEL).read(hub.health.clock_ns(), since=None, limit=None, reverse=False)
         assert [int(publication.data) for publication in kept_now] == list(range(99))
         holder.close()
 
