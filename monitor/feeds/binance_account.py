@@ -127,19 +127,29 @@ class BinanceAccountDialect(Dialect):
         return ()
 
     def gap(self, symbol: str) -> dict[str, str]:
-        """Where to begin to look for fills that we were not told, as the venue's parameter."""
+        """Where to go on looking for fills that we were not told, as the venue's parameter."""
         last_id = self._gaps.get(symbol)
         return {"startTime": str(self._since_ms)} if last_id is None else {"fromId": str(last_id + 1)}
 
-    def backfill(self, rows: Iterable[Any]) -> list[Event]:
-        """The rows of the history that are news; may raise what a wrong shape raises."""
+    def backfill(self, symbol: str, rows: Iterable[Any], *, is_last: bool) -> list[Event]:
+        """The rows of a page of the symbol's history that are news; the page after it is asked for.
+
+        May raise what a wrong shape raises: then none of it was taken.
+        """
         fills = [self._read_row(row) for row in rows]
+        if is_last:
+            self._gaps.pop(symbol, None)
+        else:
+            self._narrow_gap(symbol, int(fills[-1].fill_id))
         news = [fill for fill in fills if self._is_new(fill)]
         return [event for fill in news for event in (*self._list(fill.market), fill)]
 
-    def close_gap(self, symbol: str) -> None:
-        """All that was missed of the symbol is known."""
-        self._gaps.pop(symbol, None)
+    def _narrow_gap(self, symbol: str, last_id: int) -> None:
+        before = self._gaps.get(symbol)
+        if before is not None and last_id <= before:
+            raise Garbage("a page that was told before")
+        self._gaps[symbol] = last_id
+        self.commands.append(Fetch(symbol))
 
     def _is_new(self, fill: OrderFill) -> bool:
         self._last_ids[fill.market] = max(int(fill.fill_id), self._last_ids.get(fill.market) or 0)

@@ -1,4 +1,7 @@
-"""What a Binance account's stream did not tell: its fills of a symbol from the REST history, page by page."""
+"""What a Binance account's stream did not tell: its fills of a symbol from the REST history, page by page.
+
+Each page is told before the next one is asked for, so one that fails, or is cut off, costs no other.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +12,7 @@ from monitor.clock import wall_ms
 from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
-from monitor.feeds.dialect import UNREADABLE, Garbage, whole
+from monitor.feeds.dialect import UNREADABLE, Garbage
 from monitor.feeds.rest import get
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
 
 PATH = "/api/v3/myTrades"
 PAGE_ROWS = 1_000
-PAGES_LIMIT = 100
-"""Beyond 100,000 fills of one symbol the rest is left to the next connection."""
 
 
 class BinanceFills:
@@ -33,24 +34,16 @@ class BinanceFills:
         self._secret = secret
 
     async def fetch(self, symbol: str) -> list[Event]:
-        """The fills that close the symbol's gap; FeedError when it must be tried again."""
-        events: list[Event] = []
-        start = self._dialect.gap(symbol)
-        for _ in range(PAGES_LIMIT):
-            body = await self._page(symbol, start)
-            try:
-                rows = _rows(body)
-                events += self._dialect.backfill(rows)
-                start = {"fromId": str(whole(rows[-1]["id"]) + 1)} if rows else start
-            except UNREADABLE as error:
-                raise FeedError(f"the fills are none ({type(error).__name__})") from None
-            if len(rows) < PAGE_ROWS:
-                self._dialect.close_gap(symbol)
-                break
-        return events
+        """What is news of the next page in the symbol's gap; FeedError when it must be asked for again."""
+        body = await self._page(symbol)
+        try:
+            rows = _rows(body)
+            return self._dialect.backfill(symbol, rows, is_last=len(rows) < PAGE_ROWS)
+        except UNREADABLE as error:
+            raise FeedError(f"the fills are none ({type(error).__name__})") from None
 
-    async def _page(self, symbol: str, start: dict[str, str]) -> bytes:
-        params = {"symbol": symbol, "limit": str(PAGE_ROWS), **start}
+    async def _page(self, symbol: str) -> bytes:
+        params = {"symbol": symbol, "limit": str(PAGE_ROWS), **self._dialect.gap(symbol)}
         params |= {"recvWindow": str(RECEIVE_WINDOW_MS), "timestamp": str(wall_ms())}
         params = dict(sorted(params.items()))
         return await get(

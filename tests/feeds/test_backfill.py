@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from monitor.config import BinanceAccountSettings
 from monitor.errors import FeedError
 from monitor.events import AccountPast, OrderFill
-from monitor.feeds import binance_fills, kalshi_fills
+from monitor.feeds import binance_fills, feed, kalshi_fills
 from monitor.feeds.binance_account import BinanceAccountDialect, run_binance_account
 from monitor.feeds.binance_fills import BinanceFills
-from monitor.feeds.dialect import OVERLAP_MS, Fetch
+from monitor.feeds.dialect import OVERLAP_MS, Fetch, Garbage
 from monitor.feeds.kalshi import FILLS, KalshiDialect
 from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.feeds.kalshi_key import load_signer
@@ -26,6 +26,7 @@ from tests.feeds.test_binance_account import REPORT
 from tests.feeds.test_kalshi import write_key
 from tests.venue.client import standing_in
 from tests.venue.test_binance import Listener
+from tests.venue.unruly import Fault, unruly_venue
 
 pytestmark = pytest.mark.trio
 
@@ -50,6 +51,20 @@ def told(events: Any) -> list[tuple[str, bool]]:
     return [(event.fill_id, event.is_backfilled) for event in events if isinstance(event, OrderFill)]
 
 
+def row(trade_id: int) -> dict[str, Any]:
+    """As the history has the fill of `report`."""
+    return {
+        "symbol": "XUSDT", "id": trade_id, "orderId": 7, "price": "1.4", "qty": "0.5", "commission": "0.001",
+        "commissionAsset": "BNB", "time": 1_500, "isBuyer": True, "isMaker": False,
+    }  # fmt: skip
+
+
+def settings(base: str) -> BinanceAccountSettings:
+    rest = base.replace("ws", "http", 1)
+    given = {"account": "me", "api_key": "k", "api_secret": "s", "url": base, "rest_url": rest}
+    return BinanceAccountSettings.model_validate(given)
+
+
 def binance(symbols: tuple[str, ...] = ("XUSDT",), since_ms: int = 0) -> BinanceAccountDialect:
     health = FeedHealth("binance_account", "binance")
     return BinanceAccountDialect("me", "key", "secret", health, symbols=symbols, since_ms=since_ms)
@@ -63,9 +78,15 @@ def connect(dialect: Any, answer: bytes) -> list[str]:
     return [command.market for command in dialect.commands if isinstance(command, Fetch)]
 
 
-async def look_up(base: str, dialect: BinanceAccountDialect, symbol: str = "XUSDT") -> list[tuple[str, bool]]:
+async def look_up(base: str, dialect: BinanceAccountDialect) -> list[tuple[str, bool]]:
+    """What is told of each page, for as long as the dialect asks for one."""
+    found = []
     async with open_rest(base.replace("ws", "http", 1)) as client:
-        return told(await BinanceFills(client, dialect, "key", "secret").fetch(symbol))
+        fills = BinanceFills(client, dialect, "key", "secret")
+        while dialect.commands:
+            dialect.commands.popleft()
+            found += told(await fills.fetch("XUSDT"))
+    return found
 
 
 async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_path: Path) -> None:
@@ -94,17 +115,8 @@ async def test_a_binance_symbol_of_the_past_is_looked_up_though_no_setting_names
     capture = write_capture(tmp_path / "session.gz", reports, every_seconds=3_600)
     listener, health = Listener(), FeedHealth("binance_account", "binance")
     async with standing_in(capture, speed=1) as base, trio.open_nursery() as nursery:
-        rest = base.replace("ws", "http", 1)
-        wanted: dict[str, Any] = {
-            "account": "me",
-            "api_key": "k",
-            "api_secret": "s",
-            "url": base,
-            "rest_url": rest,
-        }
-        settings = BinanceAccountSettings.model_validate(wanted)
         past = AccountPast(1_000 + OVERLAP_MS, frozenset({"YUSDT"}))
-        nursery.start_soon(partial(run_binance_account, settings, listener, health, past=past))
+        nursery.start_soon(partial(run_binance_account, settings(base), listener, health, past=past))
         await listener.wait_until(lambda: any(fill.market == "YUSDT" for fill in listener.of(OrderFill)))
         nursery.cancel_scope.cancel()
     assert ("2", True) in told(listener.events)
@@ -119,21 +131,57 @@ async def test_binance_history_is_read_page_by_page(tmp_path: Path, monkeypatch:
         assert await look_up(base, dialect) == [(str(number), True) for number in range(1, 6)]
 
 
-async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_began(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.DROP])
+async def test_a_page_that_fails_or_is_cut_off_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr(binance_fills, "PAGE_ROWS", 2)
+    monkeypatch.setattr(feed, "BACKOFF_SECONDS", 0.1)
+    reports = [report(number) for number in range(1, 6)]
+    capture = write_capture(tmp_path / "session.gz", reports, every_seconds=3_600)
+    listener, health = Listener(), FeedHealth("binance_account", "binance")
+    past = AccountPast(0, frozenset({"XUSDT"}))
+    async with unruly_venue(capture, fault, b'"id":3,', speed=1) as venue, trio.open_nursery() as nursery:
+        account = settings(venue.url)
+        nursery.start_soon(partial(run_binance_account, account, listener, health, past=past))
+        if fault is Fault.DROP:
+            await listener.wait_until(lambda: len(told(listener.events)) == 2)
+            while not venue.has_struck:  # noqa: ASYNC110 - a stand-in has no event
+                await trio.sleep(0.01)
+            venue.cut()
+        await listener.wait_until(lambda: len(told(listener.events)) >= 5)
+        nursery.cancel_scope.cancel()
+    assert sorted(told(listener.events)) == [(str(number), True) for number in range(1, 6)]
+
+
+async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_was_left() -> None:
     dialect = binance()
     dialect.receive(orjson.dumps(report(2)), 1)
     connect(dialect, SUBSCRIBED)
     dialect.receive(orjson.dumps(report(9)), 1)
     connect(dialect, SUBSCRIBED)
     assert dialect.gap("XUSDT") == {"fromId": "3"}
-    dialect.close_gap("XUSDT")
+    assert told(dialect.backfill("XUSDT", [row(3), row(4)], is_last=False)) == [("3", True), ("4", True)]
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
+    assert dialect.gap("XUSDT") == {"fromId": "5"}
+    dialect.backfill("XUSDT", [row(9)], is_last=True)
     connect(dialect, SUBSCRIBED)
     assert dialect.gap("XUSDT") == {"fromId": "10"}
+
+
+async def test_a_history_that_does_not_go_on_is_not_read_for_ever() -> None:
+    dialect = binance()
+    connect(dialect, SUBSCRIBED)
+    dialect.backfill("XUSDT", [row(1), row(2)], is_last=False)
+    with pytest.raises(Garbage, match="told before"):
+        dialect.backfill("XUSDT", [row(1), row(2)], is_last=False)
+    assert told(dialect.backfill("XUSDT", [row(3)], is_last=True)) == [("3", True)]
 
 
 async def test_a_lookup_that_fails_is_to_be_tried_again(tmp_path: Path) -> None:
     capture = write_capture(tmp_path / "session.gz", [report(1)])
     dialect = binance()
+    connect(dialect, SUBSCRIBED)
     async with standing_in(capture) as base, open_rest(base.replace("ws", "http", 1)) as client:
         with pytest.raises(FeedError, match="HTTP 400"):
             await BinanceFills(client, dialect, "", "secret").fetch("XUSDT")
