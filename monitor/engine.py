@@ -44,12 +44,15 @@ class Engine:
     """Made by `build_engine`."""
 
     house: House
-    market: MarketState
     views: Views
 
     @property
     def hub(self) -> Hub:
         return self.house.hub
+
+    @property
+    def market(self) -> MarketState:
+        return self.house.market
 
     @property
     def health(self) -> Health:
@@ -79,7 +82,7 @@ class Engine:
             _log.debug("a publication was not taken: %s", error)
             publication.note()
         else:
-            receipt.then(lambda: None if receipt.is_duplicate else publication.note())
+            receipt.then_if_new(publication.note)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""
@@ -124,8 +127,7 @@ def build_engine(
             hub.outflow, health, is_on=settings.tuning, bytes_per_second=settings.tuning_bytes_per_second
         ),
         closes=Closes(),
-        books=market.books,
-        book=market.book,
+        market=market,
         census=Census(clock_ns),
         registry=registry,
         admission=Admission(settings.limits, registry, health.totals),
@@ -136,7 +138,7 @@ def build_engine(
         handlers=HANDLERS,
         rpcs=RPCS,
     )
-    return Engine(house, market, views)
+    return Engine(house, views)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,15 @@ tells again is known.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 
 from monitor.broadcast.item import Publication
 from monitor.broadcast.journaled import Journaled, Standing
 from monitor.config import Settings, journaled_namespaces
 from monitor.engine import Engine
 from monitor.health.latency import NS_PER_MS
+from monitor.market.state import MarketState
+from monitor.market.told import BadTold
 from monitor.storage.journal import Journal
 from monitor.storage.journal_file import Row
 
@@ -53,8 +56,14 @@ def _restore(
     for row in rows:
         if row.position.epoch == standing.positions[row.channel].epoch:
             kept[row.channel].append(_publication(row, engine.health.clock_ns(), date_ms))
-        engine.market.restore(row.channel, row.data)
+        _note(engine.market, row)
     channels.restore(standing, kept)
+
+
+def _note(market: MarketState, row: Row) -> None:
+    with suppress(BadTold):  # a journal of before this was refused has some
+        if (said := market.read(row.channel, row.data)) is not None:
+            said.note()
 
 
 def _publication(row: Row, now_ns: int, date_ms: int) -> Publication:

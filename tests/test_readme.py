@@ -1,5 +1,6 @@
 """The README's programs, run as they are pasted, but for the address and the channel."""
 
+import json
 import re
 import socket
 import subprocess
@@ -17,15 +18,18 @@ from monitor.webhook import sign
 from tests.browser import PATIENCE_MS
 from tests.process import Process
 from tests.sdk.test_javascript import load_sdk
+from tests.serve.running import KEYS
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+HOME = Path(__file__).parent.parent
+README = (HOME / "README.md").read_text()
+BOTS = (HOME / "docs/bots.md").read_text()
 SALE = {"sold": 7}
 PATIENCE_SECONDS = PATIENCE_MS / 1_000
 SECRET = "0123456789abcdef"
 
 
-def programs(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def programs(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 ON_ASYNCIO, ON_TRIO, RECEIVER = programs("python")
@@ -78,6 +82,21 @@ def test_viewer_in_a_browser_prints_what_is_published(browser: Browser, process:
             page.evaluate(f"() => {{ {viewer_of(process, channel, IN_A_BROWSER)} }}")
             publish_once_somebody_listens(process, channel)
         assert printed.value.args[0].json_value() == SALE
+
+
+def test_what_a_bot_is_said_to_publish_is_taken(process: Process) -> None:
+    for text in (README, BOTS):
+        (body,) = re.findall(r"'\s+(\{\"channel\":\"orders:ann\".*?)'$", text, flags=re.MULTILINE | re.DOTALL)
+        assert process.api("publish", **json.loads(body))["offset"] == 1
+    (program,) = programs("python", BOTS)
+    address, key = process.address.removeprefix("http://"), KEYS.api
+    given = program.replace("127.0.0.1:8000", address).replace("what is in api.key", key)
+    subprocess.run([sys.executable, "-c", given], check=True)
+    kept = [
+        process.api("history", channel=f"{name}:ann", limit=-1)["publications"] for name in ("orders", "bots")
+    ]
+    told = [[each["data"]["type"] for each in publications] for publications in kept]
+    assert told == [["order_fill", "order_update"], ["bot_status"]]
 
 
 def test_receiver_of_alerts_takes_what_is_signed_and_of_now_and_nothing_else() -> None:

@@ -46,6 +46,10 @@ class Receipt:
         else:
             self._waiting.append(call)
 
+    def then_if_new(self, call: Callable[[], None]) -> None:
+        """As `then`, unless it was there before."""
+        self.then(lambda: None if self.is_duplicate else call())
+
     async def wait(self) -> Position | None:
         """The position, once it is settled; cancelled, the publication goes its way all the same."""
         if not self.is_settled:

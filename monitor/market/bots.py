@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.events import BotCycle, BotLifecycle, BotStatus
 from monitor.market.market import Market
-from monitor.market.payload import Told
+from monitor.market.told import Told
 from monitor.market.view import Sections
 
 _BOTS = 1_000

@@ -11,7 +11,7 @@ import orjson
 
 from monitor.events import AccountPast, OrderFill, OrderUpdate
 from monitor.market.market import Market
-from monitor.market.payload import Told
+from monitor.market.told import Told
 from monitor.market.view import Sections
 from monitor.seen import SeenIds
 

@@ -33,14 +33,19 @@ from monitor.market.bots import Bots, tell_cycle, tell_lifecycle, tell_status
 from monitor.market.hot import HotMarkets
 from monitor.market.market import Market
 from monitor.market.orders import Orders, fill_key, tell_fill, tell_update
-from monitor.market.payload import Told, encode_payload, read_told
+from monitor.market.payload import encode_payload
 from monitor.market.sparkline import SparklineBoard
 from monitor.market.tape import Tape
 from monitor.market.ticker import TickerState
+from monitor.market.told import BadTold, Told, read_told
 from monitor.market.view import LatestView, MapView, StateView, StreamView, View
 
 MARKET_LIMIT = 20_000
 """Twice what one venue can be asked for; a book of 50 levels takes about 20 KB."""
+
+
+ACCOUNT_LIMIT = 10_000
+"""Of those that backends tell of; the settings name the others."""
 
 
 def _nothing() -> None:
@@ -238,26 +243,26 @@ class MarketState:
 
     def _order_update(self, update: OrderUpdate, now_ms: int) -> list[Publication]:
         told = tell_update(self._market(update), update)
-        return [_publication("orders", update.account, told, self._account(update.account).orders)]
+        return [_tell(f"orders:{update.account}", told, self._account(update.account).orders)]
 
     def _order_fill(self, fill: OrderFill, now_ms: int) -> list[Publication]:
         orders = self._account(fill.account).orders
         told = tell_fill(self._market(fill), fill)
         if orders.knows(told):
             return []
-        return [_publication("orders", fill.account, told, orders, key=fill_key(told))]
+        return [_tell(f"orders:{fill.account}", told, orders, fill_key(told))]
 
     def _bot_status(self, status: BotStatus, now_ms: int) -> list[Publication]:
         told = tell_status(self._market(status), status)
-        return [_publication("bots", status.account, told, self._account(status.account).bots)]
+        return [_tell(f"bots:{status.account}", told, self._account(status.account).bots)]
 
     def _bot_cycle(self, cycle: BotCycle, now_ms: int) -> list[Publication]:
         told = tell_cycle(self._market(cycle), cycle)
-        return [_publication("bots", cycle.account, told, self._account(cycle.account).bots)]
+        return [_tell(f"bots:{cycle.account}", told, self._account(cycle.account).bots)]
 
     def _bot_lifecycle(self, lifecycle: BotLifecycle, now_ms: int) -> list[Publication]:
         told = tell_lifecycle(self._market(lifecycle), lifecycle)
-        return [_publication("bots", lifecycle.account, told, self._account(lifecycle.account).bots)]
+        return [_tell(f"bots:{lifecycle.account}", told, self._account(lifecycle.account).bots)]
 
     def books(self) -> Iterator[tuple[str, Book]]:
         """Those of which anything was heard, by market as its channel has it: `sim.BTCUSDT`."""
@@ -272,23 +277,31 @@ class MarketState:
         """What is known of an account's orders and fills at a venue; None if that is nothing."""
         return self._account(account).orders.past(venue)
 
-    def restore(self, channel: str, payload: bytes) -> None:
-        """Take what went out before the server ended; a backend's payload of another form is passed over."""
-        told = read_told(payload)
+    def read(self, channel: str, payload: bytes) -> Publication | None:
+        """What somebody says of an account in its channel, as if a feed had; None for anything else.
+
+        `payload` is JSON text without line breaks. Raises BadTold.
+        """
         namespace, _, account = channel.partition(":")
-        if told is None or not account:
-            return
+        if namespace not in ("orders", "bots") or not account or (told := read_told(payload)) is None:
+            return None
+        if account not in self._accounts and len(self._accounts) >= ACCOUNT_LIMIT:
+            raise BadTold(f"{channel}: more than {ACCOUNT_LIMIT} accounts")
         match namespace, told["type"]:
-            case "orders", "order_update" | "order_fill":
-                self._account(account).orders.take(told, payload)
+            case "orders", "order_fill":
+                return _publication(channel, told, payload, self._account(account).orders, fill_key(told))
+            case "orders", "order_update":
+                return _publication(channel, told, payload, self._account(account).orders)
             case "bots", "bot_status" | "bot_cycle" | "bot_lifecycle":
-                self._account(account).bots.take(told, payload)
+                return _publication(channel, told, payload, self._account(account).bots)
+        return None
+
+
+def _tell(channel: str, told: Told, state: Orders | Bots, key: str = "") -> Publication:
+    return _publication(channel, told, encode_payload(told), state, key)
 
 
 def _publication(
-    namespace: str, account: str, told: Told, state: Orders | Bots, key: str = ""
+    channel: str, told: Told, payload: bytes, state: Orders | Bots, key: str = ""
 ) -> Publication:
-    payload = encode_payload(told)
-    return Publication(
-        f"{namespace}:{account}", told["type"], payload, key, lambda: state.take(told, payload)
-    )
+    return Publication(channel, told["type"], payload, key, lambda: state.take(told, payload))

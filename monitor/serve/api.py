@@ -44,7 +44,7 @@ class BroadcastParams(PayloadParams):
     channels: list[str] = msgspec.field(default_factory=list)
 
 
-class SessionParams(msgspec.Struct):
+class SessionParams(msgspec.Struct, forbid_unknown_fields=True):
     """Which sessions a call is about: all of a user, or the one that is named."""
 
     user: str = ""
@@ -56,35 +56,37 @@ class SessionParams(msgspec.Struct):
     recover_since: Since | None = None
 
 
-class DisconnectCode(msgspec.Struct):
+class DisconnectCode(msgspec.Struct, forbid_unknown_fields=True):
     code: int = protocol.FORCE_DISCONNECT.code
     reason: str = protocol.FORCE_DISCONNECT.reason
 
 
-class DisconnectParams(msgspec.Struct):
+class DisconnectParams(msgspec.Struct, forbid_unknown_fields=True):
     user: str = ""
     client: str = ""
     whitelist: list[str] = []
     disconnect: DisconnectCode = msgspec.field(default_factory=DisconnectCode)
 
 
-class RefreshParams(msgspec.Struct):
+class RefreshParams(msgspec.Struct, forbid_unknown_fields=True):
     user: str = ""
     client: str = ""
     expired: bool = False
     expire_at: int | None = None
 
 
-class ChannelsParams(msgspec.Struct):
+class ChannelsParams(msgspec.Struct, forbid_unknown_fields=True):
     pattern: str = ""
 
 
-class InfoParams(msgspec.Struct):
+class InfoParams(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 
-class BatchParams(msgspec.Struct):
+class BatchParams(msgspec.Struct, forbid_unknown_fields=True):
     commands: list[dict[str, msgspec.Raw]] = []
+    parallel: bool = False
+    """Changes nothing: they are begun in order, and one commit keeps them all."""
 
 
 End = Callable[[], Awaitable[bytes]]
@@ -357,7 +359,8 @@ def _decode(params: type[Any], body: bytes) -> Any:
     try:
         return msgspec.json.decode(body, type=params)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise HttpError(400, f"the body does not fit: {error}") from None
+        known = f"; there are {', '.join(params.__struct_fields__)}" if "unknown field" in str(error) else ""
+        raise HttpError(400, f"the body does not fit: {error}{known}") from None
 
 
 def _position(position: Position | None, **more: Any) -> bytes:

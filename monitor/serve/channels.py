@@ -12,6 +12,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.receipt import Receipt
 from monitor.config import Delivery, Namespace
+from monitor.market.told import BadTold
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
 
@@ -45,12 +46,23 @@ def publish(
     skip_history: bool = False,
     key: str = "",
 ) -> Receipt:
-    """As the hub's, with the protocol's errors."""
+    """As the hub's, with the protocol's errors; what is said of an account becomes part of its state.
+
+    A fill is known by the venue's id, whatever its publisher calls it: a feed may tell it, too.
+    """
     hub = house.hub
     find_namespace(hub, channel)
     count_publication(house, channel)
     with refusing():
-        return hub.publish(channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key)
+        said = house.market.read(channel, data.replace(b"\n", b""))
+        if said is not None:
+            kind, key = kind or said.kind, said.key or key
+        receipt = hub.publish(
+            channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key
+        )
+    if said is not None:
+        receipt.then_if_new(said.note)
+    return receipt
 
 
 def count_publication(house: "House", channel: str) -> None:
@@ -69,7 +81,7 @@ def refusing() -> Iterator[None]:
         raise CommandError(protocol.TOO_MANY_REQUESTS) from None
     except TooMany:
         raise CommandError(protocol.LIMIT_EXCEEDED) from None
-    except BadPublication as error:
+    except (BadPublication, BadTold) as error:
         raise protocol.bad_request(str(error)) from None
 
 

@@ -3,7 +3,7 @@
 One record instead of module globals: a test or a benchmark builds a house of its own.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +15,7 @@ from monitor.broadcast.maps import Maps
 from monitor.broadcast.receipt import Receipt
 from monitor.broadcast.tuning import Tuning
 from monitor.config import Lane, Settings
-from monitor.market.book import Book
+from monitor.market.state import MarketState
 from monitor.serve.admission import Admission
 from monitor.serve.closes import Closes
 from monitor.serve.registry import Registry
@@ -57,10 +57,7 @@ class House:
     tuning: Tuning
     registry: Registry
     closes: Closes
-    books: Callable[[], Iterable[tuple[str, Book]]]
-    """Those that the market state keeps, by market."""
-    book: Callable[[str], Book | None]
-    """That of one market."""
+    market: MarketState
     census: "Census"
     admission: Admission
     publications: Rates

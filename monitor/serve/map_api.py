@@ -35,13 +35,13 @@ class PutParams(PayloadParams):
     version_epoch: str = ""
 
 
-class RemoveParams(msgspec.Struct):
+class RemoveParams(msgspec.Struct, forbid_unknown_fields=True):
     channel: str = ""
     key: str = ""
     idempotency_key: str = ""
 
 
-class StateParams(msgspec.Struct):
+class StateParams(msgspec.Struct, forbid_unknown_fields=True):
     channel: str = ""
     cursor: str = ""
     limit: int = 0
@@ -50,7 +50,7 @@ class StateParams(msgspec.Struct):
     """Only this one."""
 
 
-class StreamParams(msgspec.Struct):
+class StreamParams(msgspec.Struct, forbid_unknown_fields=True):
     channel: str = ""
     since_offset: int = 0
     """0 starts at the oldest (newest) one kept."""

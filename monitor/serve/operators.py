@@ -219,13 +219,13 @@ def _tune(caller: Session, data: msgspec.Raw) -> bytes:
 def _books(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
     """The order books that come first by a column."""
     params = _decode(ListParams, data)
-    return orjson.dumps((yield from BOOKS.report(caller.house.books(), params)))
+    return orjson.dumps((yield from BOOKS.report(caller.house.market.books(), params)))
 
 
 def _book(caller: Session, data: msgspec.Raw) -> bytes:
     """The best levels of one market's book."""
     market = _decode(BookParams, data).market
-    if (found := caller.house.book(market)) is None:
+    if (found := caller.house.market.book(market)) is None:
         raise protocol.bad_request(f"market {market!r} has no book")
     return orjson.dumps({"market": market, **found.sections(BOOK_LEVELS)})
 

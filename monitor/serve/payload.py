@@ -8,7 +8,7 @@ import msgspec
 from monitor.serve import protocol
 
 
-class PayloadParams(msgspec.Struct):
+class PayloadParams(msgspec.Struct, forbid_unknown_fields=True):
     """What is published, to one channel or to several."""
 
     data: msgspec.Raw = protocol.NOTHING
@@ -17,6 +17,8 @@ class PayloadParams(msgspec.Struct):
     skip_history: bool = False
     tags: dict[str, str] = {}
     idempotency_key: str = ""
+    delta: bool = False
+    """Changes nothing: its namespace and each subscriber say whether it goes out as a change."""
 
     def payload(self) -> bytes:
         """Its JSON text. Raises CommandError."""

@@ -48,7 +48,10 @@ async def test_publication_may_skip_history_and_carry_tags(server: Server) -> No
         ({"channel": "chat:a", "b64data": b64encode(b'"\xff"').decode()}, 107),
         ({"channel": "book:sim.X", "data": [1]}, 107),
         ({"channel": "chat:a", "b64data": b64encode(b'{"a":\n1}').decode()}, 0),
-        ({"channel": "orders:ann", "data": {"type": "order_fill"}, "kind": "order_fill"}, 0),
+        ({"channel": "orders:ann", "data": {"type": "order_fill"}, "kind": "order_fill"}, 107),
+        ({"channel": "orders:ann", "data": {"type": "order_fill", "market": "x.Y", "fill": "1"}}, 0),
+        ({"channel": "orders:ann", "data": {"type": "my_own"}}, 0),
+        ({"channel": "orders:ann", "data": "hello"}, 0),
     ],
     ids=str,
 )
@@ -141,9 +144,20 @@ async def test_disconnect_takes_the_protocols_codes_only(server: Server, code: i
 
 
 @pytest.mark.trio
+async def test_misspelt_member_is_named_beside_those_that_there_are(server: Server) -> None:
+    answer = await server.post("publish", b'{"channel":"chat:a","data":1,"idempotncy_key":"k"}')
+    assert (answer.status, answer.body) == (
+        400,
+        b"the body does not fit: Object contains unknown field `idempotncy_key`; there are "
+        b"data, b64data, kind, skip_history, tags, idempotency_key, delta, channel\n",
+    )
+
+
+@pytest.mark.trio
 async def test_call_about_an_unknown_user_is_a_success(server: Server) -> None:
     for method in ("subscribe", "unsubscribe", "disconnect", "refresh"):
-        assert await server.api(method, user="nobody", channel="chat:a") == {"result": {}}
+        named = {"channel": "chat:a"} if "subscribe" in method else {}
+        assert await server.api(method, user="nobody", **named) == {"result": {}}
 
 
 @pytest.mark.trio

@@ -72,7 +72,7 @@ async def test_a_slow_reader_goes_up_and_down_the_ladder_and_gets_every_fill(
     client = await simulated.subscriber(BOOK, TRADES, FILLS)
     await stall(simulated, client, Step.BOOK_5)
     for number in range(20):
-        await simulated.publish(FILLS, {"type": "order_fill", "fill": f"mine-{number}"}, kind="order_fill")
+        await simulated.publish(FILLS, {"type": "order_fill", "market": "sim.X", "fill": f"mine-{number}"})
     seen: dict[str, list[Any]] = {"steps": [], "books": [], "fills": []}
     await read_to_step(client, seen, Step.FULL)
     assert seen["steps"][:3] == ["merge", "book_20", "book_5"]

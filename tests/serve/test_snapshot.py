@@ -137,3 +137,20 @@ async def first_fill(client: Client) -> bytes:
         if orjson.loads(document) == {}:
             await client.say({})
     return document
+
+
+@pytest.mark.trio
+async def test_what_a_backend_publishes_of_an_account_is_in_the_next_ones_snapshot(server: Server) -> None:
+    fill = {"type": "order_fill", "market": "my.X", "fill": "f1", "price": "1.5"}
+    order = {"type": "order_update", "market": "my.X", "order": "7", "status": "NEW"}
+    first = await server.publish("orders:ann", fill)
+    assert await server.publish("orders:ann", fill | {"price": "2"}) == first
+    await server.publish("orders:ann", order)
+    await server.publish("bots:ann", {"type": "bot_status", "bot": "b", "status": "active"})
+    client = await server.client(token=sign(sub="ann"))
+    assert (await client.call("subscribe", channel="orders:ann"))["data"] == {
+        "orders": [order],
+        "fills": [fill],
+    }
+    bots = (await client.call("subscribe", channel="bots:ann"))["data"]["bots"]
+    assert bots["b"]["status"] == "active"

@@ -228,7 +228,7 @@ async def test_orders_fills_and_bots_are_there_again(tmp_path: Path) -> None:
     async with running(tmp_path) as each:
         for event in events:
             each.engine.ingest(event, 0)
-        await each.publish(b'{"type":"order_fill","fill":3}', "orders:paper")
+        await each.publish(b'{"type":"order_fill","fill":3}', "orders:paper")  # once it could be said
         await each.publish(b'["anything"]', "orders:paper")
         view = each.engine.market.view("orders:paper")
         assert view is not None

@@ -51,7 +51,7 @@ async def test_fill_published_by_a_backend_is_shown_once(server: Server) -> None
     event = {"type": "order_fill", **fill()}
     async with linked(server) as (_, model):
         await until(lambda: model.health)
-        for payload in (event, event, {"type": "order_fill"}, {**event, "fill": "f2"}):
+        for payload in (event, event, {"type": "note"}, {**event, "fill": "f2"}):
             await server.publish("orders:paper", payload)
         await until(lambda: len(model.fills) == 2)
 
