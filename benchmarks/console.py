@@ -23,7 +23,7 @@ from benchmarks.fanout.machine import load_average
 from benchmarks.fanout.process import allow_descriptors
 from benchmarks.fanout.product import CHANNELS, OPERATOR_KEY, Product, start_product
 from benchmarks.fanout.table import Table, number, p99
-from benchmarks.programs import OURS, Program, lanecast, others, version
+from benchmarks.programs import OURS, Program, lanecast, left_out, others, version
 from benchmarks.terminal import Terminal, open_terminal
 
 CLIENTS = 5_000
@@ -159,8 +159,9 @@ def _report(
 ) -> None:
     tables = (_views_table(costs), _programs_table(samples), _ratios_table(samples, programs))
     print("\n\n".join(table.markdown() for table in tables))
-    peers = ", ".join(dict.fromkeys(map(version, programs))) or "no other program is installed"
-    print(f"\n{peers}; {len(psutil.pids())} processes, load average {load_average():.1f}")
+    about = [*dict.fromkeys(map(version, programs)), *left_out(programs)]
+    about += [f"{len(psutil.pids())} processes", f"load average {load_average():.1f}"]
+    print("\n" + ", ".join(about))
 
 
 def _views_table(rounds: Sequence[Mapping[str, Cost]]) -> Table:

@@ -14,6 +14,8 @@ from pathlib import Path
 from benchmarks.terminal import CONSOLE_COMMAND, CONSOLE_SCREEN, console_token
 
 OURS = "lanecast"
+OTHERS = {"btop": "apt-get install btop", "glances": "pip install glances"}
+"""With what installs each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def lanecast(url: str, operator_key: str) -> Program:
     """Ours, attached to a server."""
     command = [*CONSOLE_COMMAND, url]
     token = console_token(operator_key)
-    return Program(OURS, 0.25, command, CONSOLE_SCREEN, b"?", b"Signs", b"immediate", token)
+    return Program(OURS, 0.25, command, CONSOLE_SCREEN, b"?", b"Keys and signs", b"immediate", token)
 
 
 def others(directory: Path) -> list[Program]:
@@ -70,3 +72,9 @@ def version(program: Program) -> str:
     """As it tells it itself."""
     done = subprocess.run([program.command[0], "--version"], capture_output=True, text=True, check=True)
     return f"{program.name} {done.stdout.split(maxsplit=3)[2]}"
+
+
+def left_out(programs: Sequence[Program]) -> list[str]:
+    """What is said of those that are not installed."""
+    there = {program.name for program in programs}
+    return [f"{name} is left out: {how}" for name, how in OTHERS.items() if name not in there]

@@ -29,6 +29,7 @@ from tui.keys import Scope, read_keys, scope_of
 from tui.link import Link
 from tui.model import Call, Model, Part
 from tui.panels.header import ViewBar
+from tui.prompt import no_past
 from tui.refresh import REFRESH_SECONDS, faster, slower
 from tui.screens.alerts import AlertsView
 from tui.screens.book import BookView
@@ -85,7 +86,7 @@ class Console(App[None]):
         Binding("minus", "slower", "Draw less often", show=False, id="slower"),
         Binding("T", "change_theme", "Theme", show=False, id="theme"),
         Binding("ctrl+p", "command_palette", "Palette", show=False, id="palette"),
-        Binding("question_mark", "help", "Help", id="help"),
+        Binding("question_mark,f1", "help", "Help", id="help"),
         Binding("q", "quit", "Quit", id="quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
@@ -120,6 +121,7 @@ class Console(App[None]):
         self._theme_file = theme_file
         self.commands = _commands(self.available_themes)
         """What the `:` prompt takes, and what is done then."""
+        self.past_commands, self.past_filters = no_past(), no_past()
 
     def watch_theme(self, name: str) -> None:
         """Remember what the operator chose."""
@@ -207,13 +209,20 @@ class Console(App[None]):
             self.trio_token.run_sync_soon(call, *arguments)
 
     async def obey(self, command: str) -> None:
-        """Do what was typed at the `:` prompt; the first word that begins so counts."""
-        word = command.strip().casefold()
+        """Do what was typed at the `:` prompt; the first word that begins so counts.
+
+        Behind a view may stand a filter: `connections /ada`.
+        """
+        name, slash, wanted = command.partition("/")
+        if not (word := name.strip().casefold()):
+            return
         found = word if word in self.commands else next((w for w in self.commands if w.startswith(word)), "")
-        if found:
-            await self.run_action(self.commands[found])
-        else:
+        if not found:
             self.notify(f"no view or command is called {word!r}", severity="warning", markup=False)
+            return
+        await self.run_action(self.commands[found])
+        if slash:
+            self.view.filter(wanted.strip())
 
     async def action_go(self, view: str) -> None:
         """Show a view as it was left; if it is the current one, what was opened in it goes."""

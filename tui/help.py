@@ -1,4 +1,4 @@
-"""The `?` screen: the keys as they are bound now, in the view on top, and what the signs mean."""
+"""The `?` screen: the keys of the view on top as they are bound now, what signs mean, what `:` takes."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,7 +27,7 @@ _SIGNS = {
 class HelpScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Close"),
-        Binding("question_mark", "dismiss", "Close", id="help"),
+        Binding("question_mark,f1", "dismiss", "Close", id="help"),
     ]
 
     def __init__(self, view: "View") -> None:
@@ -51,6 +51,9 @@ class HelpScreen(ModalScreen[None]):
             yield Content("")
         yield Content.styled("Signs", "bold")
         yield from _entries(_SIGNS)
+        yield Content("")
+        yield Content.styled("Words for :", "bold")
+        yield from _entries(command_words(self._view.console.commands))
 
 
 def key_groups(view: "View", app: App[Any]) -> dict[str, dict[str, str]]:
@@ -63,6 +66,15 @@ def key_groups(view: "View", app: App[Any]) -> dict[str, dict[str, str]]:
             keys = groups[_group(active, view)].setdefault(text, [])
             keys.append(app.get_key_display(active.binding))
     return {title: {" ".join(keys): text for text, keys in group.items()} for title, group in groups.items()}
+
+
+def command_words(commands: Mapping[str, str]) -> dict[str, str]:
+    """By the first word of all that do the same, the others; names of themes are left to their prompt."""
+    groups: dict[str, list[str]] = {}
+    for word, action in commands.items():
+        if " " not in word:
+            groups.setdefault(action, []).append(word)
+    return {first: ", ".join(others) for first, *others in groups.values()}
 
 
 def _text(binding: Binding) -> str:

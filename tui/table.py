@@ -55,7 +55,7 @@ class Table(ScrollView, Panel, can_focus=True):
         Binding("home,g", "move(-1000000)", "First row", show=False, id="first"),
         Binding("end,G", "move(1000000)", "Last row", show=False, id="last"),
         Binding("enter", "choose", "Open", id="open", tooltip="Open the row, or read all of it"),
-        Binding("s", "sort", "Sort by the next column", show=False, id="sort"),
+        Binding("s", "sort", "Sort by the next column, or that of ← →", show=False, id="sort"),
         Binding("S", "reverse", "Sort the other way", show=False, id="reverse"),
         Binding("p", "only_trouble", "Troubles only", show=False, id="troubles"),
         Binding("space", "pause", "Pause", show=False, id="pause"),
@@ -303,8 +303,16 @@ class Table(ScrollView, Panel, can_focus=True):
         self._chosen_column = places[(place + columns) % len(places)]
         self._repaint(self._cursor)
 
+    @property
+    def chosen_column(self) -> Column | None:
+        """That of the chosen cell, if one is."""
+        return None if self._chosen_column is None else self.COLUMNS[self._chosen_column]
+
     def action_sort(self) -> None:
-        """Sort by the next column that is shown; after the last one, as the rows come."""
+        """Sort by the chosen cell's column; else by the next one shown, after the last as the rows come."""
+        if self._chosen_column is not None:
+            self._sort_by(self._chosen_column)
+            return
         shown = [index for index, _ in self._layout(self.scrollable_content_region.width)]
         places: list[int | None] = [None, *(index for index in shown if self.COLUMNS[index].title)]
         now = self._sift.order.column if self._sift.order else None

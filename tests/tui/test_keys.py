@@ -31,6 +31,12 @@ def test_keys_are_taken_by_action_and_written_as_one_likes(tmp_path: Path) -> No
     assert given == {"quit": "ctrl+x", "help": "question_mark,f1", "sort": "p", "troubles": "s"}
 
 
+def test_keys_proposed_to_those_from_k9s_are_taken(tmp_path: Path) -> None:
+    _, proposed, _ = (Path(__file__).parents[2] / "docs" / "console.md").read_text().split("```")
+    given = read(tmp_path, proposed.removeprefix("toml"))
+    assert given["open"] == "enter,d"
+
+
 def test_one_key_may_do_two_things_in_two_views(tmp_path: Path) -> None:
     assert read(tmp_path, "[keys]\ndisconnect = 'd'\nacknowledge = 'd'") == {
         "disconnect": "d",

@@ -86,6 +86,19 @@ def test_keys_sort_by_exact_values_column_by_column() -> None:
     run(story, (80, 24))
 
 
+def test_chosen_cell_says_by_which_column_to_sort() -> None:
+    async def story(screen: Screen) -> None:
+        three_fills(screen)
+        await screen.press(*FILLS, *["right"] * 5, "s")
+        assert "price▼" in screen.lines(FillsTable)[0]
+        await screen.press("s")
+        assert markets(screen) == ["sim.BTCUSDT", "sim.SOLUSDT", "sim.ETHUSDT"]
+        await screen.press("2", "right", "right", "s")
+        assert (screen.query.sort, screen.query.descending) == ("address", False)
+
+    run(story, (80, 24))
+
+
 def test_click_on_a_head_sorts_and_another_turns_it_round() -> None:
     async def story(screen: Screen) -> None:
         three_fills(screen)

@@ -45,7 +45,7 @@ class Listing:
 
 class ListingView(View):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sort", "Sort", show=False, id="sort"),
+        Binding("s", "sort", "Sort by the next column, or that of ← →", show=False, id="sort"),
         Binding("S", "reverse", "Sort the other way", show=False, id="reverse"),
     ]
 
@@ -84,7 +84,11 @@ class ListingView(View):
         super().filter("" if is_plain else text)
 
     def action_sort(self) -> None:
-        """Sort by the next column."""
+        """Sort by the chosen cell's column if the server can, without one by the next."""
+        chosen = self.table.chosen_column
+        if chosen is not None and chosen.is_sortable:
+            self.want(self.wanted.by(chosen.key))
+            return
         columns, sort = self.listing.sort_columns, self.wanted.sort
         place = columns.index(sort) if sort in columns else -1
         self.want(self.wanted.by(columns[(place + 1) % len(columns)]))

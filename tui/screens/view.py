@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 _COMMAND = "Go to a view, or do a command, by its name"
-_COMMAND_HINT = "a view, theme, reconnect, help or quit; Tab completes it"
+_COMMAND_HINT = "a view, or one and /filter; theme, reconnect, help, quit; Tab completes, ↑ recalls"
 _EXPORT = "a new file, which only you can read"
 _FILTER = "Filter: a text, ~ an expression, ! all others"
 
@@ -68,8 +68,8 @@ class View(Screen[None]):
             yield ViewBar({view: self.console.key_of(view) for view in self.console.MODES}, self.path)
             yield Banner(self.console.key_of("reconnect"))
         yield from self.compose_panels()
-        yield Prompt(self.FILTER_HINT, id="filter")
-        yield Prompt(_COMMAND_HINT, self.console.commands, id="command")
+        yield Prompt(self.FILTER_HINT, self.console.past_filters, id="filter")
+        yield Prompt(_COMMAND_HINT, self.console.past_commands, self.console.commands, id="command")
         yield Footer()
 
     def compose_panels(self) -> ComposeResult:
