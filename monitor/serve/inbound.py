@@ -27,20 +27,23 @@ if TYPE_CHECKING:
 FLOOD_FACTOR = 10
 """Over its command limit a client gets errors; after this many times the limit of them it is closed."""
 OVER_LIMIT_SECONDS = 0.05
-"""Between two turns of a client that is over its limit."""
-HEARD_SHARE = 0.2
-"""Of the limit, in such a turn at least: four times the limit a second, so a flood comes to its end."""
+"""Between two turns of a client that is over its limit, at most."""
+HEARD_FACTOR = 4
+"""So many times the limit a second such a client is heard at least, so a flood comes to its end."""
+HEARD_MAX = 100
+"""In such a turn; to refuse them takes a millisecond."""
 
 
 class Inbound:
     """Reads for a session until its connection is to end."""
 
-    __slots__ = ("_limit", "_refused", "_session", "_websocket", "_window", "close_frame")
+    __slots__ = ("_heard_least", "_limit", "_refused", "_session", "_websocket", "_window", "close_frame")
 
     def __init__(self, session: "Session", websocket: WebSocket) -> None:
         self._session = session
         self._websocket = websocket
         self._limit = session.house.settings.limits.commands_per_second
+        self._heard_least = min(HEARD_MAX, self._limit * HEARD_FACTOR * OVER_LIMIT_SECONDS)
         self._window = Window()
         self._refused = 0
         """How many commands, since one was within the limit."""
@@ -62,7 +65,7 @@ class Inbound:
         turn, heard = Turn(SHARE_NS), 0
         for _ in steps:
             heard += 1
-            if turn.is_over and not (self._refused and heard < self._limit * HEARD_SHARE):
+            if turn.is_over and not (self._refused and heard < self._heard_least):
                 await self._give_way()
                 turn, heard = Turn(SHARE_NS), 0
         if self._refused:
@@ -70,7 +73,7 @@ class Inbound:
 
     async def _give_way(self) -> None:
         """Let the others go on; who is over his limit gets his next turn later."""
-        await trio.sleep(OVER_LIMIT_SECONDS if self._refused else 0)
+        await trio.sleep(self._heard_least / (self._limit * HEARD_FACTOR) if self._refused else 0)
         await self._session.house.turnstile.enter()
 
     def _steps(self, data: bytes | None) -> Iterator[None]:
@@ -115,7 +118,9 @@ class Inbound:
             handled = self._session.house.handlers[method](self._session, getattr(command, method))
             outcome = (yield from handled) if isinstance(handled, Generator) else handled
         except CommandError as error:
-            self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
+            if method != "send":
+                # It has no id, and SDKs take an answer without one for a ping.
+                self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
             if command.subscribe is not None:
                 self._session.stop_loading(command.subscribe.channel)
             if method == "connect":

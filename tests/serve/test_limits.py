@@ -77,6 +77,19 @@ async def test_more_commands_than_the_limit_are_refused_for_a_second(jumping_clo
 
 
 @pytest.mark.trio
+async def test_message_beyond_the_limit_is_not_answered_as_if_it_were_a_command(
+    jumping_clock: object,
+) -> None:
+    async with running(limits={"commands_per_second": 2}) as server:
+        client = await server.upgraded()
+        await client.connect(data={"latency": True})
+        await client.say(*[{"send": {"data": {"latency": "0"}}}] * 3)
+        await trio.sleep(3)
+        assert [document for document in await client.kept() if "error" in document] == []
+        assert 'cause="commands_per_second"} 2.0' in (await server.get("/metrics")).body.decode()
+
+
+@pytest.mark.trio
 async def test_flood_of_commands_is_closed_with_leave_to_come_back() -> None:
     async with running(limits={"commands_per_second": 5}) as server:
         witness, client = await server.client(), await server.client()

@@ -136,3 +136,21 @@ async def test_flooder_is_heard_once_in_a_while(mock_clock: MockClock, long_turn
         assert not select.select([client.stream.socket], [], [], 0)[0]
         mock_clock.jump(0.02)
         assert (await client.document())["id"] == 9
+
+
+@pytest.mark.trio
+async def test_turn_of_a_flood_is_short_however_high_the_limit(
+    mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time stands still: what is refused is refused in one turn."""
+    limit = 2_000
+    async with running(limits={"commands_per_second": limit}) as server:
+        client = await server.client()
+        monkeypatch.setattr(inbound, "SHARE_NS", 0)
+        await client.say(*({"id": number, "ping": {}} for number in range(2, limit + 1)))
+        for _ in range(2, limit + 1):
+            await client.document()
+        await client.say(*({"id": number, "ping": {}} for number in range(1, 1_000)))
+        await trio.testing.wait_all_tasks_blocked()
+        refused = (await server.get("/metrics")).body.decode()
+        assert f'cause="commands_per_second"}} {inbound.HEARD_MAX}.0' in refused
