@@ -4,12 +4,16 @@ Decides whether what a client missed can be told: all of it, in order, or nothin
 be shown as if it were the whole.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 
 from monitor.broadcast.item import DOCUMENT_BYTES, Publication
+
+_OFFSET = attrgetter("offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,13 @@ class History:
             limit: at most so many; None is all.
         """
         self._expire(now_ns)
-        kept = reversed(self._kept) if reverse else iter(self._kept)
+        passed = 0
         if since is not None and reverse:
-            kept = (publication for publication in kept if publication.offset < since)
+            passed = len(self._kept) - bisect_left(self._kept, since, key=_OFFSET)
         elif since is not None:
-            kept = (publication for publication in kept if publication.offset > since)
-        return list(islice(kept, limit))
+            passed = bisect_right(self._kept, since, key=_OFFSET)
+        kept = reversed(self._kept) if reverse else iter(self._kept)
+        return list(islice(kept, passed, None if limit is None else passed + limit))
 
     def missed(self, since: Position, now_ns: int, *, limit_bytes: int) -> tuple[Publication, ...] | None:
         """All that was published after a position, oldest first; None if it can't be told in full.

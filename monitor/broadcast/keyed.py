@@ -206,15 +206,15 @@ class Keyed:
             entries.append(entry)
         return Page(entries, "")
 
-    def since(self, offset: int, epoch: str, now_ns: int) -> list[Publication]:
-        """All changes after a position, oldest first.
+    def since(self, offset: int, epoch: str, now_ns: int, *, limit: int | None = None) -> list[Publication]:
+        """The changes after a position, oldest first: all, or the first `limit`.
 
         Raises:
             StreamLost: the position is of another stream, or some of what came after it is gone.
         """
         if epoch != self.stream.epoch or offset > self.stream.offset:
             raise StreamLost
-        changes = self.stream.read(now_ns, since=offset, limit=None, reverse=False)
-        if len(changes) != self.stream.offset - offset:
+        changes = self.stream.read(now_ns, since=offset, limit=limit, reverse=False)
+        if (changes[0].offset if changes else self.stream.offset + 1) != offset + 1:
             raise StreamLost
         return changes

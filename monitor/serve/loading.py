@@ -107,7 +107,7 @@ class Loading:
         page = keyed.page(request.cursor, start.offset, count=count, limit_bytes=PAGE_BYTES)
         self._cursor = page.cursor
         if not page.cursor:
-            changes = keyed.since(start.offset, start.epoch, self._session.house.hub.health.clock_ns())
+            changes = self._changes(keyed, start.offset, start.epoch, count)
             if not self._is_positioned or len(_page(changes, count)) == len(changes):
                 return self._go_live(keyed, changes, state=page.entries)
         state = _list(self._documents(page.entries))
@@ -125,12 +125,18 @@ class Loading:
         return start
 
     def _send_stream(self, keyed: Keyed, request: SubscribeRequest) -> Subscribed:
-        changes = keyed.since(request.offset, request.epoch, self._session.house.hub.health.clock_ns())
-        page = _page(changes, _page_size(request))
+        count = _page_size(request)
+        changes = self._changes(keyed, request.offset, request.epoch, count)
+        page = _page(changes, count)
         if len(page) == len(changes):
             return self._go_live(keyed, changes, is_recovering=request.recover)
         place = self._place(Position(page[-1].offset, keyed.stream.epoch))
         return self._wait(phase=Phase.STREAM, publications=_list(self._documents(page)), **place)
+
+    def _changes(self, keyed: Keyed, offset: int, epoch: str, count: int) -> list[Publication]:
+        """What changed since a position: enough to see whether it takes more than one page."""
+        limit = count + 1 if self._is_positioned else None
+        return keyed.since(offset, epoch, self._session.house.hub.health.clock_ns(), limit=limit)
 
     def _wait(self, **members: Any) -> Subscribed:
         """The reply after which the client is to ask for more."""

@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from monitor.broadcast.history import History, Position
 from monitor.broadcast.item import DOCUMENT_BYTES, Publication
 
@@ -28,6 +31,16 @@ def test_since_is_exclusive_in_both_directions() -> None:
     assert _offsets(history, since=3, reverse=True) == [2, 1]
     assert _offsets(history, reverse=True, limit=2) == [5, 4]
     assert _offsets(history, limit=0) == []
+
+
+@given(since=st.none() | st.integers(-2, 12), limit=st.none() | st.integers(0, 12), count=st.integers(0, 10))
+def test_what_is_read_is_a_part_of_what_is_kept(since: int | None, limit: int | None, count: int) -> None:
+    kept = list(range(max(1, count - 3), count + 1))
+    after = [offset for offset in kept if since is None or offset > since]
+    before = [offset for offset in reversed(kept) if since is None or offset < since]
+    history = _filled(size=4, count=count)
+    assert _offsets(history, since=since, limit=limit) == after[:limit]
+    assert _offsets(history, since=since, limit=limit, reverse=True) == before[:limit]
 
 
 def test_publications_expire_by_age() -> None:

@@ -196,10 +196,13 @@ class KeyedMachine(RuleBasedStateMachine):
     def catch_up(self, reader: Reader) -> None:
         missed = self.keyed.stream.offset - reader.offset
         try:
-            reader.apply(self.keyed.since(reader.offset, reader.epoch, self.now_ns))
+            changes = self.keyed.since(reader.offset, reader.epoch, self.now_ns)
+            first = self.keyed.since(reader.offset, reader.epoch, self.now_ns, limit=2)
         except StreamLost:
             assert missed > STREAM_SIZE
         else:
+            assert first == changes[:2]
+            reader.apply(changes)
             assert missed <= STREAM_SIZE
             assert reader.state == {key: data for key, (data, _) in self.model.items()}
             self.away.append(reader)
