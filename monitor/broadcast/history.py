@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
 
-from monitor.broadcast.item import DOCUMENT_BYTES, Publication
+from monitor.broadcast.item import DOCUMENT_BYTES, Publication, weigh
 
 _OFFSET = attrgetter("offset")
 
@@ -100,8 +100,7 @@ class History:
         missed = tuple(islice(reversed(self._kept), count))[::-1]
         if missed and missed[0].offset != since.offset + 1:
             return None
-        size_bytes = sum(DOCUMENT_BYTES + publication.size_bytes for publication in missed)
-        return missed if size_bytes <= limit_bytes else None
+        return missed if weigh(missed) <= limit_bytes else None
 
     def _expire(self, now_ns: int) -> None:
         if self._seconds:

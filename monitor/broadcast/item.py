@@ -67,6 +67,11 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
         return text + b"}"
 
 
+def weigh(publications: Iterable[Publication]) -> int:
+    """At most so many bytes as the protocol's documents."""
+    return sum(DOCUMENT_BYTES + publication.size_bytes for publication in publications)
+
+
 def select(only: TagsFilter | None, publications: Iterable[Publication]) -> tuple[Publication, ...]:
     """Those that a filter accepts; all without one."""
     return tuple(each for each in publications if only is None or only.accepts(each.tags))

@@ -15,6 +15,9 @@ class Limits(Section):
     """Of one `sub`; those without a token and operators are not counted."""
     handshakes_per_second: Annotated[int, Field(ge=1, le=100_000)] = 100
     """Of one address, over a sliding second. Not of this machine itself, unless it is set."""
+    answer_bytes_per_second: Annotated[int, Field(ge=1, le=10_000_000_000)] = 8_388_608
+    """Of one address, all its clients together: of what is read and said to answer connects, subscribes,
+    histories and presences; beyond it error 111. Not of this machine itself, unless it is set."""
     publications_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """To one channel, by clients and backends together; beyond it error 111. Feeds are not counted."""
     channels: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000

@@ -1,4 +1,5 @@
-"""Who is let in: so many clients in all, of one address and of one user, and so many handshakes a second.
+"""Who is let in: so many clients in all, of one address and of one user, and so many handshakes a second;
+and how much those of one address are answered a second, who ask for histories say.
 
 Who is refused before the upgrade is told by HTTP when to come again. An IPv6 host has a whole /64 to
 come from. The tools of this machine open thousands of connections, so loopback is exempt from what
@@ -12,7 +13,7 @@ from monitor.config import Limits
 from monitor.health.health import Totals
 from monitor.serve import protocol
 from monitor.serve.http import HttpError
-from monitor.serve.protocol import Disconnect
+from monitor.serve.protocol import CommandError, Disconnect
 from monitor.serve.registry import Registry
 from monitor.serve.tokens import Claims
 from monitor.serve.window import Rates
@@ -28,6 +29,7 @@ class Admission:
         self._registry = registry
         self._totals = totals
         self._handshakes = Rates(limits.handshakes_per_second)
+        self._answers = Rates(limits.answer_bytes_per_second)
 
     def check_address(self, address: str) -> None:
         """Count a handshake of an address. Raises HttpError 429 or 503 if there is no room for it."""
@@ -64,6 +66,19 @@ class Admission:
         if len(self._registry.of_user(claims.user)) >= self._limits.connections_per_user:
             self._totals.refused["connections_per_user"] += 1
             raise Disconnect(protocol.CONNECTION_LIMIT)
+
+    def check_answers(self, address: str) -> None:
+        """Raises CommandError 111 as long as an address has been answered more than it may be."""
+        where, setting = neighbourhood(address), "answer_bytes_per_second"
+        if self._is_counted(where, setting) and not self._answers.take(where, 0):
+            self._totals.refused[setting] += 1
+            raise CommandError(protocol.TOO_MANY_REQUESTS)
+
+    def count_answer(self, address: str, size_bytes: int) -> None:
+        """So much was read to answer an address, or said to it."""
+        where = neighbourhood(address)
+        if self._is_counted(where, "answer_bytes_per_second"):
+            self._answers.take(where, size_bytes)
 
     def _is_counted(self, where: str, setting: str) -> bool:
         return where != LOOPBACK or setting in self._limits.model_fields_set

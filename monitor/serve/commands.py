@@ -5,8 +5,9 @@ publications.
 """
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -121,7 +122,7 @@ def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
     loading = session.loading.get(channel)
     if loading is not None and (request.cursor or request.phase != Phase.STATE):
         subscribed = loading.answer(request)
-        return Outcome(session.house.hub.namespace(channel).lane, subscribed.result, subscribed.resent)
+        return _subscribed(session.house.hub.namespace(channel), subscribed)
     namespace = _check_subscribe(session, request)
     wish = _wish(namespace, request)
     claims = _subscription_claims(session, request.token, channel) if request.token else None
@@ -130,7 +131,11 @@ def _subscribe(session: Session, request: protocol.SubscribeRequest) -> Outcome:
         subscribed = take_up(session, bearer, request, wish, expires_at)
     else:
         subscribed = subscribe(session, channel, bearer, wish, expires_at=expires_at)
-    return Outcome(namespace.lane, subscribed.result, subscribed.resent)
+    return _subscribed(namespace, subscribed)
+
+
+def _subscribed(namespace: Namespace, subscribed: Subscribed) -> Outcome:
+    return Outcome(namespace.lane, subscribed.result, subscribed.resent, read_bytes=subscribed.read_bytes)
 
 
 def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Namespace:
@@ -317,14 +322,27 @@ def _sub_refresh(session: Session, request: protocol.SubRefreshRequest) -> Outco
     return Outcome(namespace.lane, protocol.result(**expiry(claims.expires_at)))
 
 
+def _rationed(handler: Callable[[Session, Any], Outcome]) -> Handler:
+    """Of a command whose answer may be long: no more of them than an address may be answered."""
+
+    def carry_out(session: Session, request: Any) -> Outcome:
+        admission = session.house.admission
+        admission.check_answers(session.address)
+        outcome = handler(session, request)
+        admission.count_answer(session.address, max(len(outcome.result), outcome.read_bytes))
+        return outcome
+
+    return carry_out
+
+
 HANDLERS: Mapping[str, Handler] = {
-    "connect": _connect,
-    "subscribe": _subscribe,
+    "connect": _rationed(_connect),
+    "subscribe": _rationed(_subscribe),
     "unsubscribe": _unsubscribe,
     "publish": _publish,
-    "presence": _presence,
+    "presence": _rationed(_presence),
     "presence_stats": _presence_stats,
-    "history": _history,
+    "history": _rationed(_history),
     "rpc": _rpc,
     "send": _send,
     "refresh": _refresh,

@@ -38,6 +38,8 @@ class Outcome(NamedTuple):
     """What the result holds of publications that the client had missed."""
     receipt: Receipt | None = None
     """It is answered once this publication is on its way."""
+    read_bytes: int = 0
+    """Of what was read for it, whether it is in the result or not."""
 
 
 Handler = Callable[["Session", Any], Outcome | Generator[None, None, Outcome]]

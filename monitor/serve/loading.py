@@ -14,7 +14,7 @@ import msgspec
 from monitor.broadcast.chain import full_documents
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
-from monitor.broadcast.item import Publication, select
+from monitor.broadcast.item import Publication, select, weigh
 from monitor.broadcast.keyed import Keyed, StreamLost
 from monitor.broadcast.maps import shown
 from monitor.broadcast.recovery import Wish
@@ -73,6 +73,8 @@ class Loading:
         self._is_positioned = bool(self._namespace.history_size)
         self._start: Position | None = None
         """At the first page of state."""
+        self._read_bytes = 0
+        """For the request under way."""
         self._cursor = ""
         """Of the page that is to be asked for next."""
         self._deadline: Timer | None = None
@@ -83,6 +85,7 @@ class Loading:
         Raises:
             CommandError: the position can't be had any more, or the request does not fit.
         """
+        self._read_bytes = 0
         try:
             with self._session.house.maps.reading(self._channel) as keyed:
                 if request.phase == Phase.STATE:
@@ -145,7 +148,7 @@ class Loading:
             self._deadline = self._session.house.timers.after(
                 LOADING_SECONDS, lambda: self._session.disconnect(protocol.SLOW)
             )
-        return Subscribed(protocol.result(type=1, **members), ())
+        return Subscribed(protocol.result(type=1, **members), (), self._read_bytes)
 
     def _go_live(
         self,
@@ -174,12 +177,13 @@ class Loading:
             **place,
             **expiry(self._expires_at),
         )
-        return Subscribed(result, resent_of(self._channel, missed) if is_recovering else ())
+        return Subscribed(result, resent_of(self._channel, missed) if is_recovering else (), self._read_bytes)
 
     def _place(self, position: Position) -> dict[str, Any]:
         return {"offset": position.offset, "epoch": position.epoch} if self._is_positioned else {}
 
     def _documents(self, publications: list[Publication]) -> list[bytes]:
+        self._read_bytes += weigh(publications)
         wanted = select(self._wish.only, shown(self._namespace, publications))
         if self._is_chain:
             return full_documents(wanted)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from monitor.broadcast.chain import chain_documents
+from monitor.broadcast.chain import chain_documents, full_documents
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import TooMany
 from monitor.broadcast.item import Resent
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from monitor.serve.session import Session
 
 TTL_MAX_SECONDS = 365 * 86_400
+CHAINED_MAX = 64
+"""Publications; of a longer list that was missed each goes in full: a change takes 20 to 300 µs to make."""
 
 
 class Subscribed(NamedTuple):
@@ -28,6 +30,8 @@ class Subscribed(NamedTuple):
 
     result: bytes
     resent: tuple[Resent, ...]
+    read_bytes: int = 0
+    """Of what was read for it, whether a filter accepts it or not."""
 
 
 def subscribe(
@@ -54,7 +58,7 @@ def subscribe(
         publications=msgspec.Raw(b"[%s]" % b",".join(missed)) if missed else None,
         **expiry(expires_at),
     )
-    return Subscribed(result, resent_of(channel, missed))
+    return Subscribed(result, resent_of(channel, missed), start.read_bytes)
 
 
 def push_server_side(
@@ -153,9 +157,10 @@ def _start(
 
 
 def _documents(start: Start) -> list[bytes]:
-    if start.is_chain:
-        return chain_documents(None, start.missed or ())
-    return [publication.document() for publication in start.missed or ()]
+    missed = start.missed or ()
+    if not start.is_chain:
+        return [publication.document() for publication in missed]
+    return chain_documents(None, missed) if len(missed) <= CHAINED_MAX else full_documents(missed)
 
 
 def _result(start: Start, grant: Grant, **members: object) -> bytes:

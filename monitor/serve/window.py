@@ -18,14 +18,14 @@ class Window:
         self._count = 0
         self._previous = 0
 
-    def add(self) -> float:
-        """Count one more; returns how many the last second held."""
+    def add(self, count: int = 1) -> float:
+        """Count so many more; returns how many the last second held."""
         now = trio.current_time()
         if (elapsed := now - self._start) >= 1:
             self._previous = self._count if elapsed < 2 else 0
             self._count = 0
             self._start = now - elapsed % 1
-        self._count += 1
+        self._count += count
         return self._count + self._previous * (1 - (now - self._start))
 
 
@@ -39,10 +39,10 @@ class Rates:
     def __len__(self) -> int:
         return len(self._windows)
 
-    def take(self, name: str) -> bool:
-        """Count one more of a name; False if that is one too many."""
+    def take(self, name: str, count: int = 1) -> bool:
+        """Count so many more of a name; False if that is too many."""
         window = self._windows.pop(name, None) or Window()
         self._windows[name] = window
         if len(self._windows) > NAMES_MAX:
             self._windows.popitem(last=False)
-        return window.add() <= self._per_second
+        return window.add(count) <= self._per_second

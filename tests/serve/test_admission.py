@@ -53,6 +53,46 @@ async def test_address_with_enough_clients_is_told_to_come_later() -> None:
 
 
 @pytest.mark.trio
+async def test_address_that_was_answered_enough_is_told_to_come_later(jumping_clock: object) -> None:
+    async with running(limits={"answer_bytes_per_second": 20_000}) as server:
+        first, second = await server.client(), await server.client()
+        for _ in range(5):
+            await server.publish("chat:a", "x" * 6_000)
+        assert len((await first.call("history", channel="chat:a", limit=-1))["publications"]) == 5
+        for method, wish in (("history", {"limit": -1}), ("subscribe", {"recover": True}), ("presence", {})):
+            assert await second.refusal(method, channel="chat:a", **wish) == 111
+        assert await first.is_alive()
+        assert 'cause="answer_bytes_per_second"} 3.0' in await refused(server)
+        late = await server.upgraded()
+        await late.say({"id": 1, "connect": {}})
+        assert (await late.document())["error"] == {
+            "code": 111,
+            "message": "too many requests",
+            "temporary": True,
+        }
+        await trio.sleep(2)
+        assert len((await second.call("history", channel="chat:a", limit=-1))["publications"]) == 5
+
+
+@pytest.mark.trio
+async def test_what_a_filter_keeps_from_a_client_was_read_for_it_all_the_same(jumping_clock: object) -> None:
+    rooms = {
+        "tape": {"tags_filter": True, "history_size": 10},
+        "bag": {"delivery": "map", "tags_filter": True, "history_size": 10},
+    }
+    async with running(limits={"answer_bytes_per_second": 2_000}, namespaces=rooms) as server:
+        nothing = {"key": "side", "cmp": "eq", "val": "none"}
+        await server.publish("tape:a", "x" * 3_000)
+        await server.api("map_publish", channel="bag:a", key="k", data="x" * 3_000)
+        for channel, wish in (("tape:a", {"recover": True}), ("bag:a", {"type": 1, "phase": 2})):
+            client = await server.client()
+            result = await client.call("subscribe", channel=channel, tf=nothing, **wish)
+            assert "x" * 3_000 not in str(result)
+            assert await client.refusal("presence", channel="tape:a") == 111
+            await trio.sleep(3)
+
+
+@pytest.mark.trio
 async def test_this_machine_is_exempt_unless_the_setting_is_set(server: Server) -> None:
     for _ in range(120):
         assert await server.upgraded()

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from monitor.serve.subscription import CHAINED_MAX
 from tests.broadcast.chain import ChainReader
 from tests.serve.running import Server, running
 from tests.serve.wire import Client
@@ -52,6 +53,20 @@ async def test_a_recovered_list_is_a_chain_and_what_follows_can_be_read() -> Non
         for number in range(4, 6):
             await server.publish("prices:a", payload(number))
             assert await next_text(client, reader) == number
+
+
+async def test_long_list_is_recovered_in_full() -> None:
+    """To make changes of it would hold up all others."""
+    async with running(namespaces={"prices": {"delta": True, "history_size": 100}}) as server:
+        client, reader = await server.client(), ChainReader()
+        for number in range(CHAINED_MAX + 2):
+            await server.publish("prices:a", payload(number))
+        result = await client.call("subscribe", channel="prices:a", recover=True, offset=1, **FOSSIL)
+        for publication in result["publications"]:
+            reader.read(publication)
+        assert (len(reader.texts), reader.deltas) == (CHAINED_MAX + 1, 0)
+        await server.publish("prices:a", payload(99))
+        assert await next_text(client, reader) == 99
 
 
 async def test_who_recovers_nothing_begins_in_full() -> None:

@@ -59,6 +59,10 @@ async def ask_twice(server: Server) -> None:
     assert await (await server.client()).refusal("ping") == 111
 
 
+async def subscribe_once(server: Server) -> None:
+    assert await (await server.client()).refusal("subscribe", channel="chat:a") == 111
+
+
 async def subscribe_twice(server: Server) -> None:
     client = await server.subscriber("chat:a")
     assert await client.refusal("subscribe", channel="chat:b") == 106
@@ -102,6 +106,7 @@ PROVOKED: dict[str, tuple[float, Callable[[Server], Awaitable[Any]]]] = {
     "connections_per_address": (1, connect_twice),
     "connections_per_user": (1, connect_twice),
     "handshakes_per_second": (1, connect_twice),
+    "answer_bytes_per_second": (1, subscribe_once),
     "handshake_seconds": (3, lambda server: begin(server, request("GET", "/", UPGRADE)[:-2])),
     "connect_seconds": (3, say_nothing_after_the_upgrade),
     "body_seconds": (3, send_half_a_body),

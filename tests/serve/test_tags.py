@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from monitor.broadcast import recovery
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.test_maps import Mirror, put, remove, state_of
 from tests.serve.wire import Client
@@ -75,6 +76,21 @@ async def test_who_comes_back_recovers_only_what_it_wants_and_position_goes_on()
         assert (result["recovered"], [each["offset"] for each in result["publications"]]) == (True, [4])
         await publish(server, "sell", "buy")
         assert (await client.push())["pub"]["offset"] == 7
+
+
+async def test_long_filter_recovers_fewer_publications_than_a_short_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "JUDGED_BYTES", 1_000)
+    async with running(namespaces=NAMESPACES) as server:
+        await publish(server, *["buy"] * 20)
+        long = {"key": "side", "cmp": "in", "vals": ["buy", "x" * 50]}
+        for only, since, is_recovered in ((BUYS, 0, True), (long, 0, False), (long, 12, True)):
+            client = await server.client()
+            wish = {"recover": True, "offset": since, "tf": only}
+            result = await client.call("subscribe", channel="tape:a", **wish)
+            assert result.get("recovered", False) is is_recovered
+            assert len(result.get("publications", [])) == (20 - since if is_recovered else 0)
 
 
 async def test_changing_the_filter_is_to_subscribe_anew() -> None:

@@ -23,6 +23,7 @@ LIMITS = {
     "connections_per_address": Limit("clients of one address", "HTTP 429"),
     "connections_per_user": Limit("clients of one user", "close 3504"),
     "handshakes_per_second": Limit("handshakes of one address a second", "HTTP 429"),
+    "answer_bytes_per_second": Limit("bytes that one address is answered a second", "error 111"),
     "handshake_seconds": Limit("time to the end of a request's head", "HTTP 408"),
     "connect_seconds": Limit("time to the first command", "close 3502"),
     "body_seconds": Limit("time to the end of a request's body", "HTTP 408"),
