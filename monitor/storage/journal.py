@@ -36,7 +36,8 @@ _log = logging.getLogger("lanecast.journal")
 COMMIT_ROWS = 1_000
 """In one commit; they are sent before the next one begins."""
 STALL_SECONDS = 5.0
-"""A disk that takes longer for a commit has failed, as far as those who wait for a fill can tell."""
+"""A disk that takes longer for a commit has failed, as far as those who wait for a fill can tell.
+Only time in which the process was awake counts: in a pause the disk's answer could not be taken."""
 MARK_SECONDS = 1.0
 """What waits is not held up longer than this by a disk that may not take the mark of its loss either."""
 UPKEEP_SECONDS = 5.0
@@ -95,8 +96,8 @@ class Journal:
         self._waiting: deque[_Entry] = deque()
         self._filled = trio.Event()
         self._is_settling = False
-        self._began_ns: int | None = None
-        """Since when a thread works on the file."""
+        self._awake_ns = 0
+        """How long the process was awake since a thread was last given work on the file."""
         self._patience = trio.CancelScope()
         self._turn = trio.StrictFIFOLock()
         """Who has it may use the file."""
@@ -307,12 +308,9 @@ class Journal:
                 return None
 
     async def _do(self, file: JournalFile, work: Callable[[JournalFile], Result]) -> Result:
-        self._began_ns = time.monotonic_ns()
-        try:
-            with trio.CancelScope(shield=True) as self._patience:
-                return await trio.to_thread.run_sync(file.use, work, abandon_on_cancel=True)
-        finally:
-            self._began_ns = None
+        self._awake_ns = 0
+        with trio.CancelScope(shield=True) as self._patience:
+            return await trio.to_thread.run_sync(file.use, work, abandon_on_cancel=True)
         file.abandon()
         raise TimeoutError(f"the disk has not answered for {STALL_SECONDS:g} s")
 
@@ -320,10 +318,13 @@ class Journal:
 
     async def _watch(self) -> None:
         """Give up work that takes too long; by the real time, as the thread lives in it."""
+        looked_ns = time.monotonic_ns()
         while True:
             await trio.sleep(WATCH_SECONDS)
-            began_ns = self._began_ns
-            if began_ns is not None and time.monotonic_ns() - began_ns > STALL_SECONDS * 1e9:
+            now_ns = time.monotonic_ns()
+            self._awake_ns += min(now_ns - looked_ns, int(WATCH_SECONDS * 1e9))
+            looked_ns = now_ns
+            if self._awake_ns > STALL_SECONDS * 1e9:
                 self._patience.cancel()
 
     async def _keep_up(self) -> None:

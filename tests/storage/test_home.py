@@ -2,16 +2,22 @@
 
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
-from monitor.storage.home import Home
+from monitor.storage.home import OPEN_LOOKS, Home
 from monitor.storage.lock import JournalInUse, Lock
+from tests.process import ROOT
+from tests.serve.wire import PATIENCE_SECONDS
+from tests.storage.journal import kept, record
 
 LOSS_AND_START = """
 import sys
@@ -91,3 +97,32 @@ def test_a_power_cut_finds_the_mark_or_the_new_epochs_on_the_disk(tmp_path: Path
     removed = done.index("remove mark")
     assert made[0] < removed < made[1]
     assert done[removed - 1] == "sync log"
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from monitor.config import JournalSettings
+from monitor.storage import home, journal_file
+home.LOOK_SECONDS, journal_file.BUSY_SECONDS = 0.1, 60
+journal = home.Home(Path(sys.argv[1]), JournalSettings(), lambda: 0, "orders")
+print("opening", flush=True)
+journal.open()
+"""
+
+
+def test_a_pause_while_it_is_opened_is_not_taken_for_the_disks(tmp_path: Path) -> None:
+    kept(tmp_path, [record(1)])
+    path = tmp_path / "journal.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    command = [sys.executable, "-c", OPENING, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"opening\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(OPEN_LOOKS * 0.1 + 0.2)
+        holder.execute("ROLLBACK")
+        holder.close()
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(PATIENCE_SECONDS) == 0

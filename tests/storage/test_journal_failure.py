@@ -4,12 +4,14 @@ import os
 import resource
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from monitor.app import serve
 from monitor.broadcast.history import Position
@@ -257,13 +259,32 @@ async def test_a_disk_that_does_not_answer_stops_nobody(
         await each.until(is_durable)
 
 
+async def test_a_pause_of_the_process_is_not_taken_for_the_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 60)
+    async with running(tmp_path) as each:
+        before = await each.publish(b"1")
+        holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        receipt = each.engine.hub.publish(CHANNEL, b"2")
+        await trio.testing.wait_all_tasks_blocked()
+        time.sleep(journal_module.STALL_SECONDS + 0.2)  # noqa: ASYNC251 - the pause
+        await trio.testing.wait_all_tasks_blocked()
+        holder.execute("ROLLBACK")
+        holder.close()
+        assert await receipt.wait() == Position(2, before.epoch)
+        assert is_durable(each.engine.health.journal)
+
+
 async def test_a_disk_that_does_not_answer_holds_up_no_start_and_no_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 60)
     async with running(tmp_path) as each:
         before = await each.publish(b"1")
-    monkeypatch.setattr(home, "OPEN_SECONDS", 0.3)
+    monkeypatch.setattr(home, "OPEN_LOOKS", 3)
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0.1)
     holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     async with running(tmp_path) as each:
