@@ -77,10 +77,12 @@ class Engine:
                 kind=publication.kind,
                 stamp_ns=received_ns,
                 key=publication.key,
+                is_told_once=publication.is_told_once,
             )
         except (TooBusy, TooMany, BadPublication) as error:
-            _log.debug("a publication was not taken: %s", error)
-            publication.note()
+            # Not noted: nobody was told, so a lookup at the venue is to find it new.
+            level = logging.ERROR if publication.is_told_once else logging.DEBUG
+            _log.log(level, "%s: what a feed told is lost: %s", publication.key or publication.channel, error)
         else:
             receipt.then_if_new(publication.note)
 

@@ -87,6 +87,7 @@ class Hub:
         tags: bytes = b"",
         skip_history: bool = False,
         key: str = "",
+        is_told_once: bool = False,
     ) -> Receipt:
         """Send a payload to everybody who is subscribed to a channel, if it is journaled once it is kept.
 
@@ -97,6 +98,7 @@ class Hub:
             info, tags: JSON texts of the publisher's client info and of a string map.
             skip_history: send it, but keep nothing for later.
             key: what a journaled publication is known by: the second of the same key is not sent.
+            is_told_once: who publishes it can't do so again: it may go into the reserve.
 
         Raises:
             UnknownChannel, TooBusy, TooMany, BadPublication.
@@ -107,8 +109,10 @@ class Hub:
         if namespace.journal and skip_history:
             raise BadPublication(f"channel {channel!r} is journaled: nothing in it can skip history")
         publication = self.compose(namespace, data, kind=kind, stamp_ns=stamp_ns, info=info, tags=tags)
+        if is_told_once:
+            publication = replace(publication, is_told_once=True)
         receipt = Receipt()
-        with self.using(channel) as found:
+        with self.using(channel, is_told_once=is_told_once) as found:
             self.check_room(found, publication)
             if namespace.journal:
                 self._journal(found, publication, key, receipt)
@@ -206,7 +210,7 @@ class Hub:
     def check_room(self, channel: Channel, publication: Publication) -> None:
         """Raises TooBusy while the channel holds as much as it may, BadPublication if it never could."""
         size, held = publication.size_bytes, channel.gathered_bytes + channel.queued_bytes
-        limit = self._limits.gather_bytes
+        limit = publication.may_take(self._limits.gather_bytes)
         if held + size <= limit:
             return
         self.health.totals.refused["gather_bytes"] += 1
@@ -329,11 +333,13 @@ class Hub:
             if channel.subscribers and (not pattern or fnmatchcase(name, pattern))
         }
 
-    def open(self, name: str) -> Channel:
+    def open(self, name: str, *, is_told_once: bool = False) -> Channel:
         """The channel, made if there is none. Raises UnknownChannel, TooMany."""
         channel = self._channels.get(name)
         if channel is None:
-            if len(self._channels) >= self._limits.channels and not self._evict():
+            is_full = len(self._channels) >= self._limits.channels and not self._evict()
+            # Those of what is told once are few: the accounts of our feeds.
+            if is_full and not is_told_once:
                 self.health.totals.refused["channels"] += 1
                 raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
             namespace = self.namespace(name)
@@ -349,9 +355,9 @@ class Hub:
         return channel
 
     @contextmanager
-    def using(self, name: str) -> Iterator[Channel]:
+    def using(self, name: str, *, is_told_once: bool = False) -> Iterator[Channel]:
         """As `open`; the channel is let go again if it turns out to keep nothing."""
-        channel = self.open(name)
+        channel = self.open(name, is_told_once=is_told_once)
         try:
             yield channel
         finally:

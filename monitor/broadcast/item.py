@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DOCUMENT_BYTES = 80
 """At most so much stands around what a publisher gave: the names of its members, its offset, a newline."""
 
+RESERVE = 2
+"""So many times a limit may be held of what is told once: it can't be asked for again."""
+
 _NEVER_NS = 1 << 63
 
 
@@ -46,6 +49,12 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     """What its key held before, on its way to subscribers who may be told the change."""
     published_ns: int = 0
     """When it was published, on the clock of `stamp_ns`; 0 if that is its stamp."""
+    is_told_once: bool = False
+    """Who published it can't do so again: it goes beyond limits, into the reserve."""
+
+    def may_take(self, limit_bytes: int) -> int:
+        """How much may be held, where that is limited, for it to be taken."""
+        return limit_bytes * RESERVE if self.is_told_once else limit_bytes
 
     @property
     def size_bytes(self) -> int:

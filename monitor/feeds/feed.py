@@ -21,8 +21,9 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError,
 from wsproto.utilities import ProtocolError
 
 from monitor.errors import FeedError
-from monitor.events import Event
+from monitor.events import Event, OrderFill
 from monitor.feeds.dialect import Dialect, Fetch, Reconnect, Send, logger
+from monitor.turn import Turn
 
 MESSAGE_BYTES = 32 * 2**20
 """Venues send books of 5 MB in one message; trio-websocket allows 1 MiB unless told."""
@@ -249,8 +250,7 @@ class _Conversation:
         while True:
             try:
                 async with self._fetching:
-                    events = await self._route.fetch(market)
-                self.deliver(events)
+                    await self._deliver_found(await self._route.fetch(market))
                 self._wake.set()
                 if failures:
                     self._health.error = None
@@ -259,6 +259,16 @@ class _Conversation:
                 failures += 1
                 self._dialect.complain("snapshot failed", f"{market}: {error}")
             await trio.sleep(backoff_seconds(failures, self._chance))
+
+    async def _deliver_found(self, events: Iterable[Event]) -> None:
+        """Fills in turns, as there may be 100,000; a book at once, as its next change builds on it."""
+        now_ns, turn = time.monotonic_ns(), Turn()
+        # The dialect holds them to be told already.
+        with trio.CancelScope(shield=True):
+            for event in events:
+                self._sink(event, now_ns)
+                if isinstance(event, OrderFill):
+                    await turn.give_way()
 
     async def _keep_alive(self, socket: Socket) -> None:
         heard = -1

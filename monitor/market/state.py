@@ -64,6 +64,11 @@ class Publication(NamedTuple):
     """Makes it part of the state; called in the step in which it goes out, so that nobody who comes
     meanwhile starts from what is not yet out, and is then sent it again."""
 
+    @property
+    def is_told_once(self) -> bool:
+        """Whether it must not be lost, as one trade of many may: it is part of an account's state."""
+        return self.note is not _nothing
+
 
 class Account:
     """One account's orders and bots."""

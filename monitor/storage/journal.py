@@ -203,14 +203,14 @@ class Journal:
             settle(LOST)
             return
         entry = _Entry(self._record(channel, position, publication, key), settle)
-        self._check_room(entry.size_bytes)
+        self._check_room(entry.size_bytes, publication.may_take(self._settings.queue_bytes))
         self._waiting.append(entry)
         self._meter.depth += 1
         self._meter.waiting_bytes += entry.size_bytes
         self._filled.set()
 
-    def _check_room(self, size_bytes: int) -> None:
-        held, limit = self._meter.waiting_bytes, self._settings.queue_bytes
+    def _check_room(self, size_bytes: int, limit: int) -> None:
+        held = self._meter.waiting_bytes
         if size_bytes > limit:
             raise BadPublication(
                 f"at most {limit} bytes wait for the journal (journal.queue_bytes), and {size_bytes} were"

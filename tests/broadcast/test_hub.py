@@ -386,6 +386,9 @@ async def test_a_publisher_who_is_faster_than_the_fan_out_is_told(nursery: trio.
     with pytest.raises(TooBusy, match=r"news:x.*65536.*publish again later"):
         stage.hub.publish("news:x", message)
     assert stage.health.totals.refused == {"gather_bytes": 1}
+    stage.hub.publish("news:x", message, is_told_once=True)
+    with pytest.raises(TooBusy, match=r"news:x.*131072.*publish again later"):
+        stage.hub.publish("news:x", message, is_told_once=True)
     stage.step_ns = 0
     await trio.testing.wait_all_tasks_blocked()
     stage.hub.publish("news:x", b"1")
@@ -478,6 +481,7 @@ async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery)
     stage.join("tape:1", "tape:2")
     with pytest.raises(TooMany, match=r"limits\.channels"):
         stage.hub.publish("tape:3", b"1")
+    assert stage.hub.publish("tape:3", b"1", is_told_once=True).position
 
 
 async def test_the_oldest_channel_that_nobody_watches_makes_room_for_a_new_one(nursery: trio.Nursery) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from trio_websocket import CloseReason, ConnectionClosed
 
 from monitor.errors import FeedError
-from monitor.events import Event, MarketListed
+from monitor.events import Event, MarketListed, OrderFill
 from monitor.feeds.dialect import Dialect, Fetch, Reconnect, Send
 from monitor.feeds.feed import (
     ANSWER_SECONDS,
@@ -29,6 +30,8 @@ from monitor.feeds.feed import (
     run_feed,
 )
 from monitor.health.feeds import FeedHealth, FeedState
+from monitor.turn import SLICE_NS
+from tests.market.events import order_fill
 
 FAREWELL = MarketListed("echo", "gone", 0, 0)
 
@@ -190,6 +193,31 @@ async def test_old_connection_is_renewed(autojump_clock: trio.testing.MockClock,
     exchange = Exchange(Line([]))
     await listen(exchange, 350)
     assert exchange.dialled == pytest.approx([0, 100, 200, 300], abs=1)
+
+
+@pytest.mark.trio
+async def test_fills_that_were_looked_up_are_all_told_in_turns_though_the_connection_ends(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Echo, "pace_seconds", 0.0)
+    found = [order_fill(f"f{number}") for number in range(5)]
+    told: list[str] = []
+
+    async def fetch(market: str) -> list[Event]:
+        await trio.lowlevel.checkpoint()
+        return [*found]
+
+    def sink(event: Event, received_ns: int) -> None:
+        told.append(event.fill_id if isinstance(event, OrderFill) else event.market)
+        time.sleep(2 * SLICE_NS / 1e9)
+
+    exchange = Exchange(Line(['"!fetch"', *('"a"' for _ in range(12))], lasts_seconds=0), Line([]))
+    with trio.move_on_after(1):
+        route = Route("ws://echo", fetch=fetch)
+        await run_feed(Echo(FeedHealth("echo", "echo")), route, sink, dial=exchange.dial)
+    assert [name for name in told if name.startswith("f")] == [fill.fill_id for fill in found]
+    assert "a" in told[told.index("f0") : told.index("f4")]
+    assert told.index("f4") < told.index("gone")
 
 
 @pytest.mark.trio

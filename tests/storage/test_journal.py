@@ -90,13 +90,30 @@ async def test_what_waits_is_bounded_and_beyond_it_the_publisher_is_told(tmp_pat
             hub.publish("orders:other", b'"%s"' % (b"x" * 70_000))
         assert hub.channel("orders:other") is None
         receipts.append(hub.publish(CHANNEL, b'"%s"' % (b"x" * 5_480)))
-        for event in (listing("BTCUSDT"), order_fill("f1")):
-            each.engine.ingest(event, 0)
-        assert each.engine.health.totals.refused == {"queue_bytes": 3}
+        assert each.engine.health.totals.refused == {"queue_bytes": 2}
         assert [await receipt.wait() for receipt in receipts][-1] == hub.stream(CHANNEL).position
         assert await each.publish(b"1")
         meter = each.engine.health.journal
         assert (meter.depth, meter.waiting_bytes) == (0, 0)
+
+
+async def test_fills_of_a_feed_find_room_where_publishers_are_refused_and_beyond_it_nothing_says_they_were(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, journal={"queue_bytes": 65_536}) as each:
+        each.engine.hub.publish(CHANNEL, b'"%s"' % (b"x" * 65_000))
+        each.engine.ingest(listing("BTCUSDT"), 0)
+        fills = [order_fill(f"f{number}") for number in range(300)]
+        for fill in fills:
+            each.engine.ingest(fill, 0)
+        refused = each.engine.health.totals.refused["queue_bytes"]
+        assert 0 < refused < 200
+        await each.until(lambda meter: not meter.depth)
+        assert each.engine.health.journal.kept == 1 + len(fills) - refused
+        for fill in fills:
+            each.engine.ingest(fill, 0)
+    kept = [orjson.loads(data)["fill"] for _, data in in_file(tmp_path)[1:]]
+    assert kept == [fill.fill_id for fill in fills]
 
 
 async def test_a_journaled_publication_cannot_skip_history(tmp_path: Path) -> None:
