@@ -1,8 +1,10 @@
-"""How a host and a port are written, and where what listens there is reached from this machine."""
+"""How a host and a port are written and read, and where what listens there is reached from this machine."""
 
 from collections.abc import Container
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
+
+Address = IPv4Address | IPv6Address
 
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """A socket that listens on every address has none that could be dialled."""
@@ -11,6 +13,20 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 def host_port(host: str, port: int) -> str:
     """`127.0.0.1:8000`, `[::1]:8000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read_address(text: str) -> Address:
+    """Of `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`; an IPv4 address that is written as IPv6 is one.
+
+    Raises:
+        ValueError.
+    """
+    if text.startswith("["):
+        host = text[1:].partition("]")[0]
+    else:
+        host = text.partition(":")[0] if text.count(":") == 1 else text
+    address = ip_address(host.partition("%")[0])
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def is_loopback(host: str) -> bool:

@@ -6,9 +6,10 @@ come from. The tools of this machine open thousands of connections, so loopback 
 counts by address, unless that setting is set.
 """
 
-import ipaddress
 from functools import lru_cache
+from ipaddress import ip_network
 
+from monitor.address import Address, read_address
 from monitor.config import Limits
 from monitor.health.health import Totals
 from monitor.serve import protocol
@@ -85,20 +86,12 @@ class Admission:
 
 
 def neighbourhood(address: str) -> str:
-    """What counts as one place: an IPv4 address, an IPv6 network of 64 bits, or this machine itself.
-
-    Takes `1.2.3.4`, `1.2.3.4:80`, `::1` and `[::1]:80`.
-    """
-    if address.startswith("["):
-        return _place(address[1:].partition("]")[0])
-    return _place(address.partition(":")[0] if address.count(":") == 1 else address)
+    """What counts as one place: an IPv4 address, an IPv6 network of 64 bits, or this machine itself."""
+    return _place(read_address(address))
 
 
 @lru_cache(4_096)
-def _place(host: str) -> str:
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
+def _place(address: Address) -> str:
     if address.is_loopback:
         return LOOPBACK
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)

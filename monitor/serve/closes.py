@@ -54,4 +54,4 @@ class Closes:
 
 
 def _peer(session: "Session") -> tuple[str, str]:
-    return session.user, "" if session.user else session.address.rpartition(":")[0]
+    return session.user, "" if session.user else session.place

@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 
+from monitor.address import host_port
 from monitor.descriptors import files_limit
 from monitor.errors import ConfigError
 from monitor.serve.turnstile import SHARE_NS, Turnstile
@@ -66,7 +67,7 @@ class Entrance:
                 accepted, address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            admit(accepted, _address(address))
+            admit(accepted, host_port(*address[:2]))
             is_over = turn.is_over or self.silent >= SILENT_AT_ONCE
 
 
@@ -99,11 +100,6 @@ def _describe(error: OSError) -> str:
         f"this process has the {files_limit()} open files that it may have:"
         " raise that limit (ulimit -n), or lower limits.connections"
     )
-
-
-def _address(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @asynccontextmanager

@@ -5,14 +5,13 @@ what stands further left than the first address that is not such a proxy was wri
 sent the request, and would let anybody choose the address that limits and logs see.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
+from monitor.address import Address, read_address
 from monitor.serve.http import HttpError
 
-Address = IPv4Address | IPv6Address
 _FOR = re.compile(r"""(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,"\s]*)""", re.IGNORECASE)
 
 
@@ -23,13 +22,13 @@ class Proxies:
         self._trusted = tuple(trusted)
 
     def peer(self, address: str, headers: Mapping[str, str]) -> str:
-        """The address of who is behind the socket's other end, `host:port`; itself if that is no proxy.
+        """Who is behind the socket's other end: its `host:port`, or the address that a proxy tells.
 
         Raises:
             HttpError: a proxy passes on two headers that tell different stories, one of them
                 written by the client.
         """
-        near = _address(address)
+        near = _read(address)
         if near is None or not self._is_trusted(near):
             return address
         told = {found for chain in _chains(headers) if (found := self._first_untrusted(chain))}
@@ -43,7 +42,7 @@ class Proxies:
         """From the right; the last one that can be read if the rest are proxies of ours."""
         found: Address | None = None
         for text in reversed(chain):
-            near = _address(text)
+            near = _read(text)
             if near is None:
                 break
             found = near
@@ -63,15 +62,9 @@ def _chains(headers: Mapping[str, str]) -> Iterator[list[str]]:
         yield [match[1] if (match := _FOR.search(part)) else "" for part in forwarded.split(",")]
 
 
-def _address(text: str) -> Address | None:
-    """Of `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`, quoted or not; None if it is none of these."""
-    text = text.strip().strip('"')
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
+def _read(text: str) -> Address | None:
+    """An address, quoted or not; None if it is none."""
     try:
-        address = ipaddress.ip_address(text)
+        return read_address(text.strip().strip('"'))
     except ValueError:
         return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -7,7 +7,12 @@ from monitor.serve.protocol import SHUTDOWN
 
 def session(number: int, *, user: str = "", host: str = "10.0.0.1") -> Any:
     return SimpleNamespace(
-        id=f"c{number}", user=user, address=f"{host}:{number}", connected_ms=number, goodbye=SHUTDOWN
+        id=f"c{number}",
+        user=user,
+        address=f"{host}:{number}",
+        place=host,
+        connected_ms=number,
+        goodbye=SHUTDOWN,
     )
 
 

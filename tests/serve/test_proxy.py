@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from monitor.serve.http import HttpError
 from monitor.serve.proxy import Proxies
-from tests.serve.running import KEYS, running, sign
+from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import UPGRADE, Client, request
 
 PROXIES = Proxies([ip_network("10.0.0.0/8"), ip_network("127.0.0.1"), ip_network("fd00::/8")])
@@ -53,6 +53,30 @@ def test_what_a_client_writes_itself_never_counts(written: list[object], proxies
     client = ip_address("203.0.113.9")
     chain = ", ".join(str(address) for address in [*written, client, *proxies])
     assert PROXIES.peer(OURS, {"x-forwarded-for": chain}) == str(client)
+
+
+async def behind_the_proxy(server: Server, address: str, token: str = "") -> Client:
+    client = Client(await server.dial())
+    await client.send(request("GET", "/connection/websocket", UPGRADE | {"X-Forwarded-For": address}))
+    assert b" 101 " in await client.take_until(b"\r\n\r\n")
+    await client.connect(**({"token": token} if token else {}))
+    return client
+
+
+@pytest.mark.trio
+async def test_clients_behind_a_proxy_are_not_taken_for_each_other() -> None:
+    async with running(trusted_proxies=["127.0.0.1"]) as server:
+        olga = await behind_the_proxy(server, "203.0.113.1", sign(KEYS.operator, sub="olga"))
+        gone = await behind_the_proxy(server, "203.0.113.9")
+        await olga.call("rpc", method="ops.disconnect", data={"client": gone.id})
+        await gone.closing()
+        other = await behind_the_proxy(server, "203.0.113.8")
+        again = await behind_the_proxy(server, "203.0.113.9")
+        ended = {}
+        for client in (other, again):
+            page = await olga.call("rpc", method="ops.connection", data={"client": client.id})
+            ended[client] = [close["client"] for close in page["data"]["closes"]]
+        assert ended == {other: [], again: [gone.id]}
 
 
 @pytest.mark.trio
