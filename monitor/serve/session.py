@@ -284,8 +284,10 @@ class Session:
         """Give the client less, or more again, and tell it.
 
         What changes its form starts from a fresh whole, so that nothing stale stays on a screen:
-        the client is made to subscribe again.
+        the client is made to subscribe again. Who is on its way out gets what is queued, and no more.
         """
+        if self.goodbye is not None:
+            return
         step = self.client.ladder.step
         self.send(Lane.IMMEDIATE, protocol.message(self.ladder_report()))
         if step is Step.SNAPSHOTS:

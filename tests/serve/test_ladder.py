@@ -5,8 +5,10 @@ from typing import Any
 
 import orjson
 import pytest
+import trio
 
 from monitor.broadcast import ladder
+from monitor.broadcast.hub import JUDGE_SECONDS
 from monitor.broadcast.ladder import Step
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import CLOSE, Client
@@ -192,6 +194,28 @@ async def test_who_is_closed_for_one_busy_stream_resumes_all_of_it_by_its_positi
         assert found["recovered"]
         texts = got + [publication["data"] for publication in found["publications"]]
         assert texts == [f"{number}{'x' * 1_000}" for number in range(count)]
+
+
+@pytest.mark.trio
+async def test_who_is_sent_away_gets_all_that_is_queued_and_no_step_of_the_ladder(
+    jumping_clock: object,
+) -> None:
+    limits = {"outbox_bytes": OUTBOX_BYTES, "write_seconds": 600, "ping_seconds": 3_000}
+    async with running(limits=limits) as server:
+        client = await server.subscriber(TRADES)
+        while not (await ladder_of(server, client))["backlog_bytes"]:
+            await server.api("batch", commands=[{"publish": {"channel": TRADES, "data": CHUNK}}] * 50)
+            await trio.sleep(0.1)
+        olga = await server.client(sign(KEYS.operator, sub="olga"))
+        row = (await olga.call("rpc", method="ops.channels", data={"filter": TRADES}))["data"]["rows"][0]
+        pinned = {"client": client.id, "step": Step.SNAPSHOTS}
+        calls = [("ops.ladder", pinned), ("ops.disconnect", {"client": client.id})]
+        for method, data in calls:
+            await olga.call("rpc", method=method, data=data)
+        await trio.sleep(2 * JUDGE_SECONDS)
+        texts, closed = await read_to_the_end(client, TRADES)
+        assert closed == (3503, "force disconnect")
+        assert len(texts) == row["published"]
 
 
 async def read_to_the_end(client: Client, channel: str) -> tuple[list[Any], tuple[int, str]]:
