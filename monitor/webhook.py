@@ -45,6 +45,8 @@ class Webhook:
         self._meter = health.webhook
         self._waiting: deque[bytes] = deque()
         self._has_more = trio.Event()
+        self._open: set[int] = set()
+        """The alerts that the receiver knows of and that are not cleared."""
         health.alerts.listeners.append(self._take)
 
     async def run(self) -> None:
@@ -58,8 +60,13 @@ class Webhook:
                 self._has_more = trio.Event()
 
     def _take(self, turn: Turn, alert: Alert) -> None:
-        if self._health.alerts.silenced_until(alert.name) is not None:
+        is_silenced = self._health.alerts.silenced_until(alert.name) is not None
+        if is_silenced and not (turn is Turn.CLEARED and alert.id in self._open):
             return
+        if turn is Turn.CLEARED:
+            self._open.discard(alert.id)
+        else:
+            self._open.add(alert.id)
         if len(self._waiting) == QUEUE_LIMIT:
             self._waiting.popleft()
             self._meter.dropped += 1
@@ -69,6 +76,7 @@ class Webhook:
         self._has_more.set()
 
     async def _deliver(self, client: httpx.AsyncClient, body: bytes) -> None:
+        host = urlsplit(self._url).hostname
         for attempt in range(ATTEMPTS):
             if attempt:
                 await trio.sleep(_pause_seconds(attempt))
@@ -77,8 +85,9 @@ class Webhook:
                 self._meter.sent += 1
                 return
             self._meter.failed += 1
+            if not attempt:
+                _log.warning("the webhook at %s did not take an alert: %s; it is tried again", host, trouble)
         self._meter.dropped += 1
-        host = urlsplit(self._url).hostname
         _log.warning("the webhook at %s did not take an alert in %d attempts: %s", host, ATTEMPTS, trouble)
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> str:

@@ -115,17 +115,20 @@ async def test_a_receiver_that_fails_first_gets_each_turn_once_signed_and_in_ord
     assert (call.health.webhook.failed, call.health.webhook.dropped) == (2, 0)
 
 
-async def test_what_is_silenced_is_not_posted(jumping_clock: object) -> None:
+async def test_of_what_is_silenced_only_the_end_is_posted_where_its_begin_was(
+    jumping_clock: object,
+) -> None:
     async with called(200) as (call, receiver):
         call.begin()
         await receiver.posts.receive()
         call.health.alerts.silence("keys", 1_700_000_060_000)
         call.end()
         call.begin()
+        call.end()
+        call.begin()
         call.health.alerts.silence("keys", None)
-        _, body = await receiver.posts.receive()
-        assert orjson.loads(body)["event"] == "raised"
-        assert orjson.loads(body)["alert"]["id"] == 2
+        posts = [orjson.loads((await receiver.posts.receive())[1]) for _ in range(2)]
+        assert [(post["event"], post["alert"]["id"]) for post in posts] == [("cleared", 1), ("raised", 3)]
 
 
 async def test_a_receiver_that_never_answers_is_given_up_and_holds_up_nobody(

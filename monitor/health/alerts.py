@@ -194,7 +194,9 @@ class Alerts:
 
     def _end_silence(self, name: str) -> None:
         """Say what goes on: nobody was called for it."""
-        self._is_changed |= self._silenced.pop(name, None) is not None
+        if self._silenced.pop(name, None) is None:
+            return
+        self._is_changed = True
         watch = self._watches.get(name)
         if watch is not None and watch.alert is not None:
             self._tell(Turn.RAISED, watch.alert)
@@ -218,6 +220,7 @@ class Alerts:
         if before is None:
             self._tell(Turn.RAISED, watch.alert)
         elif before.severity is Severity.WARNING and watch.severity is Severity.CRITICAL:
+            watch.alert = replace(watch.alert, acknowledged=False)  # of what was less
             self._tell(Turn.WORSENED, watch.alert)
         self._is_changed |= watch.alert != before
 

@@ -64,6 +64,10 @@ class Budget:
         start = self._newest * _WIDTH
         self._rows[start : start + _WIDTH] = array("Q", (total, near, late, near_seconds, late_seconds))
 
+    def begin_anew(self) -> None:
+        """Let all that was read so far count no more."""
+        self._rows = array("Q", self._reading(0)) * _ROWS
+
     def _reading(self, seconds_ago: int) -> Tally:
         start = (self._newest - seconds_ago) % _ROWS * _WIDTH
         return Tally(*self._rows[start : start + _WIDTH])

@@ -8,6 +8,7 @@ Feeds write here with plain calls; `row` is what `ops:feeds` shows.
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 FRESH_NS = 5_000_000_000
@@ -157,9 +158,10 @@ class FeedHealth:
         self._gaps_before.append(self.gaps)
 
     @property
-    def recent_gaps(self) -> int:
-        """Of the last five minutes."""
-        return self.gaps - self._gaps_before[0]
+    def gap_seconds(self) -> int:
+        """Seconds of the last five minutes with any: one cut may leave fifty books with gaps."""
+        counts = (*self._gaps_before, self.gaps)
+        return sum(after > before for before, after in pairwise(counts))
 
     def state(self, now_ns: int) -> FeedState:
         if self._phase is not FeedState.LIVE:

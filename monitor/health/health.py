@@ -25,28 +25,25 @@ from monitor.health.failures import Failure, Failures
 from monitor.health.feeds import FeedHealth
 from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter
-from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND, LatencyMeter
+from monitor.health.lag import PROBE_SECONDS, LagMeter
+from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND
 from monitor.health.logbook import Logbook
 from monitor.health.process import DiskMeter, ProcessMeter
-from monitor.health.rates import NS_PER_SECOND, Counters, RateMeter
+from monitor.health.rates import Counters, RateMeter
 from monitor.health.tuning import TuningLog
 from monitor.health.webhook import WebhookMeter
 
 _log = logging.getLogger("lanecast.alerts")
 
-PROBE_SECONDS = 0.125
-"""How often the event loop's lag is probed; to wake up costs some 0.3 ms of an idle core each time."""
 SAMPLE_SECONDS = 1 / ROTATIONS_PER_SECOND
 START_SECONDS = 15
-"""Feeds take up their markets and a console comes up beside them: how late the loop is then says nothing."""
+"""Feeds take up their markets and a console comes up beside them: how late all is then calls nobody."""
 _LAG_JUDGED_FROM = (START_SECONDS + 60) * ROTATIONS_PER_SECOND
 """Samples, as the windows go by these: with the last of them none of the start's is left in a minute."""
 _RATE_SECONDS = 2
 """Shorter makes the shown rates jump, longer makes them lag."""
 _KIND_RATE_SECONDS = 10
 """Fills are rarer than one in two seconds."""
-_MISSED_PROBES_LIMIT = 480
-"""A minute of them: what the window holds by which the lag is judged."""
 _TRAVELS_WITH = {"order_fill": "order_update", "bot_cycle": "bot_status", "bot_lifecycle": "bot_status"}
 """Kinds that share the channels of a namespace whose own kind is another one."""
 
@@ -114,8 +111,7 @@ class Health:
         self.samples = Samples()
         self.tuning = TuningLog(settings.cadence, settings.cadence)
         self.totals = Totals()
-        self.lag = LatencyMeter()
-        """How late the event loop wakes a task that sleeps."""
+        self.lag = LagMeter()
         self.feeds: dict[str, FeedHealth] = {}
         """By name; the app enters each feed that it starts."""
         self.troubles: dict[str, str] = {}
@@ -208,8 +204,12 @@ class Health:
         self._endings.read(now_ns, (self.totals.closed.total(), self.totals.failed))
         for kind in self.kinds.values():
             kind.end_second()
+            if self._samples == START_SECONDS * ROTATIONS_PER_SECOND:
+                kind.budget.begin_anew()
         for feed in self.feeds.values():
             feed.end_second()
+        self.lag.end_second()
+        self._failures.end_second()
         self.process.read(self.clients)
         self.disk.read()
 
@@ -234,7 +234,9 @@ class Health:
             rules.find_slow_clients(self.slow),
             rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
             self._find_lag(),
-            rules.find_failures(self.clients + ended, failed, self._failures.since(now_ns)),
+            rules.find_failures(
+                self.clients + ended, failed, self._failures.seconds, self._failures.since(now_ns)
+            ),
             rules.find_growth(self.process.growth.bytes, self.process.memory_bytes, self.clients),
             rules.find_full_disk(self.disk.free_bytes, self.disk.directory),
             rules.find_troubles(self.troubles),
@@ -246,8 +248,7 @@ class Health:
     def _find_lag(self) -> Iterable[Finding]:
         if self._samples < _LAG_JUDGED_FROM:
             return ()
-        last_minute = self.lag.last_minute.summary()
-        return rules.find_lag(last_minute, self.process.cpu_percent, self.process.wait.share)
+        return rules.find_lag(self.lag, self.process.cpu_percent, self.process.wait.share)
 
 
 def _oldest_ns(slow: Collection[rules.SlowClient]) -> list[int | None]:
@@ -291,18 +292,12 @@ async def run_health(
     while True:
         await trio.sleep_until(probe_due)
         now = trio.current_time()
-        _record_lag(health.lag, now - probe_due)
+        health.lag.note(now - probe_due)
         probe_due = _next_due(probe_due, now, PROBE_SECONDS)
         if now >= sample_due:
             sample_due = _next_due(sample_due, now, SAMPLE_SECONDS)
             _publish(health, publish, watched, samples, health.sample())
             samples += 1
-
-
-def _record_lag(lag: LatencyMeter, late_seconds: float) -> None:
-    """Count the probes that were missed meanwhile too, each as late as it would have been."""
-    for missed in range(min(int(late_seconds / PROBE_SECONDS), _MISSED_PROBES_LIMIT) + 1):
-        lag.record(round((late_seconds - missed * PROBE_SECONDS) * NS_PER_SECOND))
 
 
 def _next_due(due: float, now: float, period_seconds: float) -> float:

@@ -96,7 +96,9 @@ class KindMeter:
         """Of the last minute's quarter seconds, by number, those in which a client was noted."""
         self._spent = list(_NO_TIME)
         """By stage; a list, because a record of it for each publication would cost more than counting it."""
-        self._spent_before: deque[Stages] = deque([_NO_TIME] * LONG_ROTATIONS, maxlen=LONG_ROTATIONS)
+        self._spent_before: deque[Stages] = deque(
+            [_NO_TIME] * (LONG_ROTATIONS + 1), maxlen=LONG_ROTATIONS + 1
+        )
 
     def record(self, stages: Stages) -> None:
         """Count a fan-out that ended."""
@@ -148,7 +150,7 @@ class KindMeter:
         return Window(self.latency.since_start, self._spent_before[-1], self._worst_ever)
 
     def _window(self, latency: Histogram, rotations: int) -> Window:
-        before, now = self._spent_before[-rotations], self._spent_before[-1]
+        before, now = self._spent_before[-rotations - 1], self._spent_before[-1]
         stages = Stages(*(new - old for old, new in zip(before, now, strict=True)))
         oldest = self._rotations - rotations
         worst = max((delay for number, delay in self._delays if number > oldest), default=None)

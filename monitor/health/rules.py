@@ -20,7 +20,8 @@ from monitor.health.failures import Failure
 from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import NEAR_SHARE, Delay, KindMeter
-from monitor.health.latency import NS_PER_MS, Summary
+from monitor.health.lag import LAG_LIMIT_MS, LagMeter
+from monitor.health.latency import NS_PER_MS
 from monitor.health.rates import NS_PER_SECOND
 
 DEPTH_LIMIT = 100
@@ -34,16 +35,14 @@ FAST_BURN = 10.0
 SLOW_BURN = 2.0
 """Over the last 10 min and the last minute: at this pace it is gone in half an hour."""
 NEAR_WINDOW_SECONDS = 600
-LATE_SECONDS_AT_LEAST = 3
-"""In the longer of the two windows: one bad second, however much was late in it, calls nobody."""
+BAD_SECONDS_AT_LEAST = 3
+"""In the longest window that a rule looks at: one bad second, however much was bad in it, calls nobody."""
 GAPS_LIMIT = 2
-"""Of a feed in five minutes: a snapshot mends one, but who loses messages again and again has a cause."""
+"""Seconds of a feed with any, in five minutes: who loses messages again and again has a cause."""
 GIVEN_LESS_STEP = 2
 """Of the ladder: on the first step a client still gets all that it would not have replaced."""
 FREE_LIMIT_BYTES = 1024**3
 """On the disk of the data directory; critical at a quarter of it."""
-LAG_LIMIT_MS = 10.0
-"""p99 over a minute: all that is promised for an order fill; critical at five times that."""
 WAITED_FROM = 0.05
 """Of a minute, in line for a CPU: below it that explains no lateness."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
@@ -161,7 +160,7 @@ def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> 
 def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
     minute, recent = kind.budget.last(60), kind.budget.last(10)
     burn = min(minute.late_burn, recent.late_burn)
-    if minute.late_seconds >= LATE_SECONDS_AT_LEAST and burn >= FAST_BURN:
+    if minute.late_seconds >= BAD_SECONDS_AT_LEAST and burn >= FAST_BURN:
         slow = f"{minute.late} of {minute.total} in the last minute took longer than its {threshold_ms:g} ms"
         yield _latency(kind, Severity.CRITICAL, slow, threshold_ms)
 
@@ -170,7 +169,7 @@ def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
     """Whoever goes on so without any budget left has broken the promise, however slowly."""
     long, minute = kind.budget.last(NEAR_WINDOW_SECONDS), kind.budget.last(60)
     burn = min(long.near_burn, minute.near_burn)
-    if long.near_seconds >= LATE_SECONDS_AT_LEAST and burn >= SLOW_BURN:
+    if long.near_seconds >= BAD_SECONDS_AT_LEAST and burn >= SLOW_BURN:
         is_spent = (kind.budget.left or 0) <= 0 and minute.late_burn >= SLOW_BURN
         slow = (
             f"{long.near} of {long.total} in the last 10 min took longer than {NEAR_SHARE:.0%} "
@@ -181,7 +180,10 @@ def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
 
 def _latency(kind: KindMeter, severity: Severity, slow: str, threshold_ms: float) -> Finding:
     window = kind.last_minute()
-    p99_ms = (window.latency.summary().p99_ns or 0) / NS_PER_MS
+    p99_ns = window.latency.summary().p99_ns or 0
+    if window.worst is not None:
+        p99_ns = min(p99_ns, window.worst.latency_ns)  # that one is exact
+    p99_ms = p99_ns / NS_PER_MS
     left = max(0.0, kind.budget.left or 0)
     message = (
         f"{kind.name}: {slow}; p99 of the last minute is {p99_ms:.1f} ms{_longest(window.worst)}; "
@@ -205,12 +207,13 @@ def _waiting(share: float | None) -> str:
     return f"; other programs had the CPU for {share:.0%} of the minute while this one stood in line"
 
 
-def find_lag(last_minute: Summary, cpu_percent: float, waited: float | None = None) -> Iterator[Finding]:
-    """An event loop that wakes its tasks too late; a process that is idle meanwhile is not let run."""
-    if last_minute.p99_ns is None:
-        return
-    lag_ms = last_minute.p99_ns / NS_PER_MS
-    if lag_ms > LAG_LIMIT_MS:
+def find_lag(lag: LagMeter, cpu_percent: float, waited: float | None = None) -> Iterator[Finding]:
+    """An event loop that wakes its tasks too late at p99 over a minute; critical at five times the limit.
+
+    A process that is idle meanwhile is not let run.
+    """
+    lag_ms = (lag.last_minute.summary().p99_ns or 0) / NS_PER_MS
+    if lag_ms > LAG_LIMIT_MS and lag.late_seconds >= BAD_SECONDS_AT_LEAST:
         yield Finding(
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
@@ -222,24 +225,30 @@ def find_lag(last_minute: Summary, cpu_percent: float, waited: float | None = No
         )
 
 
-def find_failures(connections: int, failed: int, failures: Iterable[Failure]) -> Iterator[Finding]:
-    """Too great a share of the connections that the last minute saw, open or ended; how is in `failures`."""
-    if connections >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections:
+def find_failures(
+    connections: int, failed: int, seconds: int, failures: Iterable[Failure]
+) -> Iterator[Finding]:
+    """Too great a share of the connections that the last minute saw, open or ended; how is in `failures`.
+
+    `seconds` is in how many of that minute some failed.
+    """
+    is_much = connections >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections
+    if is_much and seconds >= BAD_SECONDS_AT_LEAST:
+        known = list(failures)
         share = failed / connections
         yield Finding(
             "failed_connections",
             _severity(share > 4 * FAILED_LIMIT),
             f"{failed} of {connections} connections failed in the last minute: {share:.0%}, "
-            f"the limit is {FAILED_LIMIT:.0%}" + _most_common(failures),
+            f"the limit is {FAILED_LIMIT:.0%}" + _most_common(known[-failed:]),
             round(share, 4),
             FAILED_LIMIT,
         )
 
 
-def _most_common(failures: Iterable[Failure]) -> str:
-    known = list(failures)
-    causes = Counter(failure.cause for failure in known)
-    peers = Counter(failure.peer for failure in known)
+def _most_common(failures: Collection[Failure]) -> str:
+    causes = Counter(failure.cause for failure in failures)
+    peers = Counter(failure.peer for failure in failures)
     named = [
         ", ".join(f"{count} {word} {name}" for name, count in counts.most_common(_NAMED_LIMIT))
         for word, counts in (("by", causes), ("of", peers))
@@ -303,13 +312,13 @@ def find_full_disk(free_bytes: int, directory: Path) -> Iterator[Finding]:
 def find_gaps(feeds: Iterable[FeedHealth]) -> Iterator[Finding]:
     """Feeds in which something is found missing again and again."""
     for feed in feeds:
-        if feed.recent_gaps > GAPS_LIMIT:
+        if feed.gap_seconds > GAPS_LIMIT:
             yield Finding(
                 f"gaps:{feed.name}",
                 Severity.WARNING,
-                f"{feed.name}: messages were missing {feed.recent_gaps} times in the last 5 min, "
-                f"the limit is {GAPS_LIMIT}; {feed.gaps} since the start, the last: {feed.last_gap}",
-                feed.recent_gaps,
+                f"{feed.name}: messages were missing in {feed.gap_seconds} seconds of the last 5 min, "
+                f"the limit is {GAPS_LIMIT}; {feed.gaps} times since the start, the last: {feed.last_gap}",
+                feed.gap_seconds,
                 GAPS_LIMIT,
             )
 

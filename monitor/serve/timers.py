@@ -13,7 +13,7 @@ from itertools import count
 
 import trio
 
-from monitor.health.health import PROBE_SECONDS
+from monitor.health.lag import PROBE_SECONDS
 from monitor.turn import Turn
 
 TICK_SECONDS = PROBE_SECONDS

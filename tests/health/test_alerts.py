@@ -198,6 +198,26 @@ def test_an_acknowledged_alert_says_so_until_the_next_one_of_its_name() -> None:
     assert [each.acknowledged for each in shift.alerts.all()] == [False, True]
 
 
+def test_what_was_seen_as_a_warning_calls_again_as_critical() -> None:
+    shift = Shift()
+    alert = shift.raise_one(deep())
+    shift.alerts.acknowledge(alert.id)
+    shift.sample(deep(2_000, Severity.CRITICAL), milliseconds=RAISE_MS)
+    assert [(each.severity, each.acknowledged) for each in shift.alerts.active()] == [
+        (Severity.CRITICAL, False)
+    ]
+
+
+def test_end_of_a_silence_that_is_none_tells_nobody() -> None:
+    shift = Shift()
+    shift.raise_one(deep())
+    shift.sample(milliseconds=CLEAR_MS)
+    shift.raise_one(deep())
+    told = len(shift.told())
+    shift.alerts.silence("depth:normal", None)
+    assert len(shift.told()) == told
+
+
 def test_only_an_active_alert_can_be_acknowledged() -> None:
     shift = Shift()
     alert = shift.raise_one(deep())

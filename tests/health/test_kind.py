@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.config import Lane
@@ -27,6 +27,7 @@ def test_without_a_threshold_nothing_is_late() -> None:
 
 
 @given(quarter_seconds)
+@example([[Stages(0, 0, 0, 1)], *([[]] * 239)])
 def test_the_stages_of_a_window_are_those_that_were_recorded_within_it(
     by_quarter_second: list[list[Stages]],
 ) -> None:

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -15,7 +16,7 @@ from monitor.health.failures import Failure
 from monitor.health.feeds import SILENT_NS, FeedHealth
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import KindMeter, Stages
-from monitor.health.latency import Summary
+from monitor.health.lag import LagMeter
 from monitor.health.rules import (
     FREE_LIMIT_BYTES,
     GAPS_LIMIT,
@@ -219,23 +220,40 @@ def test_a_burn_at_three_times_the_budget_is_found_within_ten_minutes(rate: int,
 def test_other_programs_are_named_where_they_had_the_cpu() -> None:
     line = "; other programs had the CPU for 38% of the minute while this one stood in line"
     (late,) = find_late_kinds([fills([9], [1], [9], [9])], 0.38)
-    (lag,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 2, 0.38)
+    (lag,) = find_lag(lagging(11), 2, 0.38)
     assert late.message.endswith(line)
     assert lag.message.endswith(line)
-    (alone,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 2, 0.04)
+    (alone,) = find_lag(lagging(11), 2, 0.04)
     assert "other programs" not in alone.message
 
 
+def lagging(late_ms: float, seconds: int = 3) -> LagMeter:
+    """One probe of each of so many seconds was so late."""
+    meter = LagMeter()
+    for _ in range(seconds):
+        meter.note(late_ms / 1_000)
+        meter.end_second()
+    meter.rotate()
+    return meter
+
+
 def test_a_late_loop_is_found() -> None:
-    (warning,) = find_lag(Summary(480, 1, 11 * MS, 90 * MS, 90 * MS), 97.4)
-    (critical,) = find_lag(Summary(480, 1, 51 * MS, 90 * MS, 90 * MS), 0)
+    (warning,) = find_lag(lagging(11), 97.4)
+    (critical,) = find_lag(lagging(51), 0)
     assert (warning.severity, critical.severity) == (Severity.WARNING, Severity.CRITICAL)
-    assert warning.message == (
-        "event loop: 11.0 ms late at p99 over the last minute, the limit is 10 ms; "
-        "the process takes 97% of a core"
+    assert re.fullmatch(
+        r"event loop: 1[01]\.\d ms late at p99 over the last minute, the limit is 10 ms; "
+        r"the process takes 97% of a core",
+        warning.message,
     )
-    assert list(find_lag(Summary(480, 1, 10 * MS, 90 * MS, 90 * MS), 0)) == []
-    assert list(find_lag(Summary(0, None, None, None, None), 0)) == []
+    assert list(find_lag(lagging(9), 0)) == []
+    assert list(find_lag(LagMeter(), 0)) == []
+
+
+def test_a_loop_that_stood_once_calls_for_as_long_as_it_stood() -> None:
+    assert list(find_lag(lagging(700, seconds=2), 0)) == []
+    assert list(find_lag(lagging(1_900, seconds=1), 0)) == []
+    assert len(list(find_lag(lagging(2_100, seconds=1), 0))) == 1
 
 
 @pytest.mark.parametrize(
@@ -251,14 +269,20 @@ def test_a_late_loop_is_found() -> None:
 def test_failed_connections_are_judged_by_their_share_of_enough(
     connections: int, failed: int, severity: Severity | None
 ) -> None:
-    found = [finding.severity for finding in find_failures(connections, failed, [])]
+    found = [finding.severity for finding in find_failures(connections, failed, 3, [])]
     assert found == ([] if severity is None else [severity])
+
+
+def test_connections_that_failed_in_one_bad_second_call_nobody() -> None:
+    assert list(find_failures(100, 50, 2, [])) == []
+    assert len(list(find_failures(100, 50, 3, []))) == 1
 
 
 def test_failed_connections_are_told_in_numbers_with_the_commonest_causes_and_peers() -> None:
     slow = [Failure(0, "3008 slow", "user ann")] * 14 + [Failure(0, "3008 slow", "10.0.0.7")] * 2
     lost = [Failure(0, "1006 connection lost", f"10.0.0.{at}") for at in (7, 7, 7, 8, 8, 9, 10)]
-    (finding,) = find_failures(200, 24, [*lost, *slow, Failure(0, "3012 no pong", "user bob")])
+    silent = Failure(0, "3012 no pong", "user bob")
+    (finding,) = find_failures(200, 24, 3, [*lost, *slow, silent])
     assert finding.message == (
         "24 of 200 connections failed in the last minute: 12%, the limit is 5%; "
         "16 by 3008 slow, 7 by 1006 connection lost, 1 by 3012 no pong; "
@@ -356,14 +380,16 @@ def test_what_somebody_has_to_mend_is_critical_in_its_own_words() -> None:
 
 def test_a_feed_that_loses_messages_again_and_again_is_found_for_five_minutes() -> None:
     feed = connected_feed()
-    for missing in range(GAPS_LIMIT):
-        feed.miss(f"{missing + 1} trades of BTCUSDT")
+    for _ in range(GAPS_LIMIT):
+        for market in range(50):
+            feed.miss(f"changes of the book of M{market}")
+        feed.end_second()
     assert list(find_gaps([feed])) == []
     feed.miss("changes of the book of ETHUSDT")
     (finding,) = find_gaps([feed])
     assert finding.message == (
-        "binance: messages were missing 3 times in the last 5 min, the limit is 2; 3 since the start, "
-        "the last: changes of the book of ETHUSDT"
+        "binance: messages were missing in 3 seconds of the last 5 min, the limit is 2; "
+        "101 times since the start, the last: changes of the book of ETHUSDT"
     )
     for _ in range(300):
         feed.end_second()

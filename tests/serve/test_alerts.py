@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import trio
 
 from monitor.health.alerts import SILENCE_SECONDS_MAX
 from tests.serve.running import KEYS, Server, running, sign
@@ -65,8 +66,10 @@ async def test_lost_connections_are_told_with_their_close_and_whose_they_were(
 ) -> None:
     operator = await server.client(sign(KEYS.operator, sub="root"))
     await operator.call("subscribe", channel="ops:alerts")
-    for _ in range(12):
+    for number in range(12):
         ann = await server.client(sign(sub="ann"))
+        if number % 4 == 0:
+            await trio.sleep(1)
         await ann.say_raw(b"no command")
         assert (await ann.closing())[0] == 3501
     lost = await row_when(operator, lambda row: row["severity"] == "critical", "failed_connections")
