@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 def find_namespace(hub: Hub, channel: str) -> Namespace:
     """The channel's namespace, or the protocol's error 107 or 102.
 
-    Length comes first: names that were looked up are remembered, and clients choose them.
+    Length comes first: names that were looked up are remembered, and clients choose them. A name is
+    on one line: the journal knows a publication by its channel's line and its key's.
     """
     if not channel:
         raise protocol.bad_request("channel is empty")
     if len(channel.encode()) > protocol.CHANNEL_BYTES:
         raise protocol.bad_request(f"a channel name has at most {protocol.CHANNEL_BYTES} bytes")
+    if not (channel.isascii() and channel.isprintable()):
+        raise protocol.bad_request("a channel name is printable ASCII")
     try:
         return hub.namespace(channel)
     except UnknownChannel:

@@ -147,8 +147,6 @@ def _check_subscribe(session: Session, request: protocol.SubscribeRequest) -> Na
         raise CommandError(protocol.ALREADY_SUBSCRIBED)
     check_room(session)
     namespace = channels.find_namespace(session.house.hub, channel)
-    if not (channel.isascii() and channel.isprintable()):
-        raise protocol.bad_request("a channel name is printable ASCII")
     if request.type != namespace.subscription_type:
         raise CommandError(protocol.PERMISSION_DENIED)
     return namespace
