@@ -272,9 +272,10 @@ def test_ledger_is_shown_by_channel_and_by_client() -> None:
     run(story)
 
 
-def test_enter_unfolds_a_feed() -> None:
+@pytest.mark.parametrize("way", ["4", "shift+tab"], ids=["its own view", "the overview"])
+def test_enter_unfolds_a_feed(way: str) -> None:
     async def story(screen: Screen) -> None:
-        await screen.press("4", "enter")
+        await screen.press(way, "enter")
         assert "btcusdt@trade" in screen.lines(FeedsTable)[2]
         await screen.press("enter")
         assert not any("btcusdt@trade" in line for line in screen.lines(FeedsTable))

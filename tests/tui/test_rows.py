@@ -209,7 +209,7 @@ def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> Non
     model.set_link(Status(LinkState.CONNECTED), NOON + 40)
     model.note_gap("orders:ann", NOON + 40)
     words = f"orders:ann: {clock_text(NOON_MS + 10_000)} to {clock_text(NOON_MS + 40_000)} not received"
-    assert banner_text(model, NOON + 41, "r") == f" ▲ {words}"
+    assert banner_text(model, NOON + 41, "r") == f"▲ {words}"
     model.set_health(health(), NOON + 101)
     assert banner_text(model, NOON + 101, "r") == ""
     model.add_fill("ann", fill())

@@ -188,6 +188,13 @@ def test_profit_is_read_in_short_and_exported_exactly() -> None:
     assert (row.cells[-1].content, row.cells[-1].exact) == ("-13.0022", "-13.00220391")
 
 
+def test_price_of_a_bot_that_holds_nothing_is_a_dash() -> None:
+    row = bot_row("paper", "bot-1", {"average_price": "0", "take_profit_price": "61.50", "safety_orders": 0})
+    texts = [cell.content for cell in row.cells]
+    assert texts[7:10] == ["0/-", "-", "61.50"]
+    assert bot_row("paper", "bot-1", {}).cells[7].content == "-"
+
+
 def test_question_for_a_step_names_them_all_on_a_low_screen() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("2", "enter", "m")

@@ -185,13 +185,13 @@ def banner_text(model: Model, now: float, key: str) -> str:
     """Empty while all is well; `key` reconnects."""
     if model.health_is_late(now):
         silence = span_text(now - model.health_at)
-        return f" ▲ no health report for {silence}: what is shown may be old · {key} reconnects"
+        return f"▲ no health report for {silence}: what is shown may be old · {key} reconnects"
     refused = next((text for name, text in model.refusals.items() if name.startswith("ops")), "")
     if model.is_connected:
         if refused:
-            return f" ✖ {printable(refused)}"
+            return f"✖ {printable(refused)}"
         gap = model.gap_to_show(now)
-        return f" ▲ {printable(gap.channel)}: {gap_text(gap)}" if gap else ""
+        return f"▲ {printable(gap.channel)}: {gap_text(gap)}" if gap else ""
     return _link_text(model, now, key)
 
 
@@ -199,7 +199,7 @@ def small_text(size: Size) -> str:
     """Empty where there is room for all."""
     if size.width >= LEAST_SIZE.width and size.height >= LEAST_SIZE.height:
         return ""
-    return f" ▲ {size.width}x{size.height} is too small: {LEAST_SIZE.width}x{LEAST_SIZE.height} shows all"
+    return f"▲ {size.width}x{size.height} is too small: {LEAST_SIZE.width}x{LEAST_SIZE.height} shows all"
 
 
 def gap_text(gap: Gap) -> str:
@@ -217,4 +217,4 @@ def _link_text(model: Model, now: float, key: str) -> str:
     # The address stands in the line above; here it would push the cause out of 80 columns.
     why = f" · {_ADDRESS.sub('', printable(close_text(link.code, link.reason)))}{code}" if link.reason else ""
     words = "✖ disconnected" if is_final else "◌ not connected"
-    return f" {words} {since}{tries} · {key} tries {'again' if is_final else 'now'}{why}"
+    return f"{words} {since}{tries} · {key} tries {'again' if is_final else 'now'}{why}"

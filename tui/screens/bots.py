@@ -25,9 +25,9 @@ class BotsTable(Table):
     EMPTY = "no bot yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
-        Column("name", "bot", 0, most=32),
+        Column("name", "bot", 16),
         Column("account", "account", 10, from_width=158),
-        Column("market", "market", 20),
+        Column("market", "market", 0, most=48),
         Column("status", "status", 8, from_width=132),
         Column("cycle", "cycle", 6, is_number=True),
         Column("phase", "phase", 13),
@@ -60,8 +60,8 @@ def bot_row(account: str, bot: str, state: Mapping[str, Any]) -> Row:
             Cell(_text(state, "cycle")),
             Cell(_text(state, "phase").replace("_", " ")),
             Cell(UNKNOWN if levels == f"{UNKNOWN}/{UNKNOWN}" else levels),
-            Cell(_text(state, "average_price")),
-            Cell(_text(state, "take_profit_price")),
+            Cell(_price(state, "average_price")),
+            Cell(_price(state, "take_profit_price")),
             Cell(_text(state, "position"), Tone.DIM),
             Cell(_text(state, "cycles"), Tone.DIM),
             Cell(amount_text(profit), Tone.SELL if profit.startswith("-") else Tone.BUY, profit),
@@ -114,6 +114,12 @@ def order_row(account: str, order: str, state: Mapping[str, Any], now: float) ->
             Cell(order, Tone.DIM),
         ),
     )
+
+
+def _price(state: Mapping[str, Any], name: str) -> str:
+    """One that is not known yet comes as 0."""
+    text = _text(state, name)
+    return UNKNOWN if text == "0" else text
 
 
 def _text(state: Mapping[str, Any], name: str) -> str:

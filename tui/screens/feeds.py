@@ -150,6 +150,12 @@ def feed_of(key: str) -> str:
     return key.partition("\n")[0]
 
 
+def unfold(view: View, key: str) -> None:
+    """Show a feed's subscriptions below it, or hide them again."""
+    view.console.model.toggle_feed(feed_of(key))
+    view.show({Part.FEEDS})
+
+
 class FeedsView(View):
     NAME = "feeds"
     ALIASES = ("fd",)
@@ -164,6 +170,5 @@ class FeedsView(View):
         if not isinstance(table, FeedsTable):
             self.app.push_screen(BookView(key))
             return True
-        self.console.model.toggle_feed(feed_of(key))
-        self.show({Part.FEEDS})
+        unfold(self, key)
         return True

@@ -18,7 +18,7 @@ from tui.panels.load import LoadFacts
 from tui.question import Question
 from tui.screens.alerts import AlertsTable
 from tui.screens.connection import ConnectionView
-from tui.screens.feeds import FeedsTable
+from tui.screens.feeds import FeedsTable, unfold
 from tui.screens.fills import FillsTable
 from tui.screens.view import View
 from tui.table import Table
@@ -52,7 +52,10 @@ class OverviewView(View):
             self.console.act(Call("ops.tuning", {"action": answer}), f"tuning {answer}")
 
     def open_row(self, table: Table, key: str) -> bool:
-        """The client that waited longest for a kind, if one did."""
+        """The client that waited longest for a kind, if one did; what stands below a feed."""
+        if isinstance(table, FeedsTable):
+            unfold(self, key)
+            return True
         health = self.console.model.health
         for kind in health["kinds"] if health and isinstance(table, KindsTable) else []:
             if kind["kind"] == key and (worst := kind["worst_client"]):
