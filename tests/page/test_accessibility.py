@@ -56,3 +56,14 @@ def test_state_is_seen_in_forced_colours(open_page: OpenPage) -> None:
     for chosen in ("[aria-current=page]", ".bots .is-chosen"):
         style = page.locator(chosen).evaluate("(element) => getComputedStyle(element).outlineStyle")
         assert style == "solid"
+
+
+def test_buys_and_sells_are_told_apart_in_forced_colours(open_page: OpenPage) -> None:
+    page = open_page(forced_colors="active")
+    part = "(element, name) => getComputedStyle(element, '::before')[name]"
+    for side, sign in (("buy", "▲"), ("sell", "▼")):
+        price = page.locator(f".tape-row[data-side={side}] .price").first
+        assert sign in price.evaluate(part, "content")
+    series = page.locator(".legend li:not([data-series=time])")
+    colours = {series.nth(place).evaluate(part, "color") for place in range(series.count())}
+    assert len(colours) == 3

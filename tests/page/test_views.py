@@ -61,6 +61,16 @@ def test_bot_shows_its_levels_from_the_highest_and_what_it_did(open_page: OpenPa
     expect(page.locator(".bots .is-chosen")).to_have_attribute("data-bot", "bot-1")
 
 
+PRICE_TEXTS = """async (prices) => {
+  const { priceText } = await import("/static/js/panels/bots.js");
+  return prices.map(priceText);
+}"""
+
+
+def test_price_of_a_bot_that_holds_nothing_is_a_dash(laboratory: Page) -> None:
+    assert laboratory.evaluate(PRICE_TEXTS, ["61.50", "0", None]) == ["61.50", *["\N{EN DASH}"] * 2]
+
+
 def test_status_shows_this_connection_as_the_server_sees_it(open_page: OpenPage) -> None:
     page = open_page("/#/status")
     since = re.compile(r"^connected since \d\d:\d\d:\d\d$")

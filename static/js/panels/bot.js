@@ -7,7 +7,7 @@ import { Panel } from "../panel.js";
 import { Reach } from "../reach.js";
 import { TABLE_ROW_PX, Rows } from "../rows.js";
 import { NONE, centsText, clockText, delayText, marketText, percentText, wordsText } from "../text.js";
-import { phaseText } from "./bots.js";
+import { phaseText, priceText } from "./bots.js";
 
 export class BotPanel extends Panel {
   #levels = new Rows(
@@ -100,7 +100,7 @@ function marks(bot, last) {
     { key: "average", label: "average", price: bot.average_price, size: bot.position },
     { key: "last", label: "last price", price: last },
   ];
-  return known.filter(({ price }) => price).map((mark) => ({ size: "", state: "", ...mark }));
+  return known.filter(({ price }) => Number(price)).map((mark) => ({ size: "", state: "", ...mark }));
 }
 
 function fillLevel(row, level) {
@@ -119,14 +119,11 @@ function fillEvent(row, event) {
   write(row.time, clockText(event.time));
   write(row.turns, event.cycle ? `#${event.cycle}` : "");
   write(row.phase, wordsText(event.phase ?? event.action ?? event.status ?? ""));
-  write(row.average, priceOf(event.average_price));
-  write(row.target, priceOf(event.take_profit_price));
+  write(row.average, priceText(event.average_price));
+  write(row.target, priceText(event.take_profit_price));
   write(row.delay, delayOf(event));
   writeSigned(row.profit, event.phase === "completed" ? centsText(Number(event.profit)) : "");
 }
-
-/** A price that is not known yet comes as 0 or not at all. */
-const priceOf = (text) => (Number(text) ? text : "");
 
 /** How long the order of this phase took to be placed. */
 function delayOf({ phase, safety_order_delay_ms: safety, take_profit_delay_ms: target }) {

@@ -48,8 +48,8 @@ function fillBotRow(row, [id, bot]) {
   write(row.phase, phaseText(bot));
   write(row.count, `${bot.safety_orders}/${bot.safety_orders_max}`);
   drawSteps(row.steps, bot.safety_orders, bot.safety_orders_max);
-  write(row.average, bot.average_price ?? NONE);
-  write(row.target, bot.take_profit_price ?? NONE);
+  write(row.average, priceText(bot.average_price));
+  write(row.target, priceText(bot.take_profit_price));
   write(row["safety-delay"], delayText(bot.safety_order_delay_ms));
   write(row["target-delay"], delayText(bot.take_profit_delay_ms));
   writeSigned(row.profit, centsText(Number(bot.profit)));
@@ -59,6 +59,9 @@ function fillBotRow(row, [id, bot]) {
 export function phaseText({ status, phase }) {
   return wordsText((status === "active" && phase) || status);
 }
+
+/** A price that is not known yet comes as 0 or not at all. */
+export const priceText = (text) => (Number(text) ? text : NONE);
 
 /** A box for each safety order, those that were filled in colour. */
 export function drawSteps(element, done, all) {
