@@ -85,9 +85,9 @@ class Console(App[None]):
         Binding("plus", "faster", "Draw more often", show=False, id="faster"),
         Binding("minus", "slower", "Draw less often", show=False, id="slower"),
         Binding("T", "change_theme", "Theme", show=False, id="theme"),
-        Binding("ctrl+p", "command_palette", "Palette", show=False, id="palette"),
         Binding("question_mark,f1", "help", "Help", id="help"),
         Binding("q", "quit", "Quit", id="quit"),
+        Binding("ctrl+p", "command_palette", "Palette", id="palette"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 

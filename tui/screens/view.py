@@ -14,13 +14,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from monitor.errors import ConfigError
 from tui.export import export_csv, file_name
 from tui.model import Call, Model, Part
 from tui.panels.facts import Facts
 from tui.panels.header import Banner, Header, ViewBar
+from tui.panels.hints import Hints
 from tui.panels.panel import Panel
 from tui.prompt import Prompt
 from tui.question import Question
@@ -70,7 +70,7 @@ class View(Screen[None]):
         yield from self.compose_panels()
         yield Prompt(self.FILTER_HINT, self.console.past_filters, id="filter")
         yield Prompt(_COMMAND_HINT, self.console.past_commands, self.console.commands, id="command")
-        yield Footer()
+        yield Hints()
 
     def compose_panels(self) -> ComposeResult:
         """One of each."""
