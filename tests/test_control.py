@@ -47,7 +47,7 @@ def test_sighup_has_the_files_read_again(tmp_path: Path) -> None:
     with lanecast_process(tmp_path, f"{CONFIGURATION}\n[tls]\n{settings}") as process:
         os.kill(process.pid, signal.SIGHUP)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while "TLS certificate: read again" not in (tmp_path / "log").read_text():
+        while "certificate: read again" not in (tmp_path / "log").read_text():
             assert time.monotonic() < deadline
             time.sleep(0.02)
 

@@ -51,9 +51,9 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Get the snapshot of this market over HTTP."""
+    """Look something up over HTTP: the snapshot of a market, an account's fills."""
 
-    market: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)

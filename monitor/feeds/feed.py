@@ -237,27 +237,27 @@ class _Conversation:
                     case Send(text):
                         await socket.send_message(text)
                         await trio.sleep(self._dialect.pace_seconds)
-                    case Fetch(market):
-                        nursery.start_soon(self._fetch, market)
+                    case Fetch(subject):
+                        nursery.start_soon(self._fetch, subject)
                     case Reconnect(cause):
                         raise FeedError(cause)
             self._wake = trio.Event()
             await self._wake.wait()
 
-    async def _fetch(self, market: str) -> None:
+    async def _fetch(self, subject: str) -> None:
         assert self._route.fetch is not None, "only a dialect whose route can fetch asks for it"
         failures = 0
         while True:
             try:
                 async with self._fetching:
-                    await self._deliver_found(await self._route.fetch(market))
+                    await self._deliver_found(await self._route.fetch(subject))
                 self._wake.set()
                 if failures:
                     self._health.error = None
                 return
             except FeedError as error:
                 failures += 1
-                self._dialect.complain("snapshot failed", f"{market}: {error}")
+                self._dialect.complain("look-up failed", f"{subject}: {error}")
             await trio.sleep(backoff_seconds(failures, self._chance))
 
     async def _deliver_found(self, events: Iterable[Event]) -> None:

@@ -46,7 +46,7 @@ class PublicKey:
 class JwksFile:
     """The keys that a file holds now."""
 
-    name = "JWKS file"
+    name = "jwks"
 
     def __init__(self, path: Path) -> None:
         """Raises ConfigError for a file that can't be used."""

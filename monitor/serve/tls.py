@@ -27,7 +27,7 @@ PLAIN_HTTP = (
 class Certificate:
     """The certificate that new connections are shown."""
 
-    name = "TLS certificate"
+    name = "certificate"
 
     def __init__(self, settings: TlsSettings) -> None:
         """Raises ConfigError for a pair of files that can't be used."""

@@ -75,7 +75,7 @@ def connect(dialect: Any, answer: bytes) -> list[str]:
     dialect.connect()
     dialect.commands.clear()
     dialect.receive(answer, 1)
-    return [command.market for command in dialect.commands if isinstance(command, Fetch)]
+    return [command.subject for command in dialect.commands if isinstance(command, Fetch)]
 
 
 async def look_up(base: str, dialect: BinanceAccountDialect) -> list[tuple[str, bool]]:

@@ -221,7 +221,9 @@ async def test_fills_that_were_looked_up_are_all_told_in_turns_though_the_connec
 
 
 @pytest.mark.trio
-async def test_failed_fetch_is_tried_again_with_pauses(autojump_clock: trio.testing.MockClock) -> None:
+async def test_failed_fetch_is_said_and_tried_again_with_pauses(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     asked: list[float] = []
 
     async def fetch(market: str) -> list[Event]:
@@ -235,6 +237,7 @@ async def test_failed_fetch_is_tried_again_with_pauses(autojump_clock: trio.test
     health, heard = await listen(Exchange(Line(['"!fetch"'])), 60, route)
     assert heard == ["!fetch", "X fetched"]
     assert len(asked) == 4
+    assert "echo: look-up failed: X: not yet" in caplog.text
     assert health.error is None
 
 

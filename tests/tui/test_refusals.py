@@ -1,11 +1,16 @@
+import re
+from pathlib import Path
+
 from monitor.config import Namespace
 from monitor.config.limits import Limits
 from monitor.config.settings import JournalSettings
 from tests.tui.reports import health
 from tests.tui.screen import Screen, run
 from tui.model import Model
-from tui.panels.refusals import LIMITS, RefusalsTable
+from tui.panels.refusals import LIMITS, OTHERS, RefusalsTable
 from tui.reports import HealthReport
+
+ROOT = Path(__file__).parents[2]
 
 
 def refused(**counts: int) -> HealthReport:
@@ -31,7 +36,13 @@ def test_what_is_no_limit_is_shown_as_the_bad_request_it_was() -> None:
     model.set_health(refused(**{"404": 2, "tls": 1}), 100.0)
     rows = texts(model, 101.0)
     assert rows["404"][3:] == ["HTTP 404", "a bad request"]
-    assert rows["tls"][3] == "-"
+    assert rows["tls"][3:] == ["cut off", "TLS that is broken, or is none"]
+
+
+def test_all_that_the_server_counts_is_told_by_what_it_is() -> None:
+    sources = "".join(path.read_text() for path in ROOT.glob("monitor/**/*.py"))
+    counted = set(re.findall(r'refused\["([^"]+)"\] \+=', sources))
+    assert OTHERS.keys() <= counted <= LIMITS.keys() | OTHERS.keys()
 
 
 def test_limits_are_called_as_the_settings_call_them() -> None:

@@ -35,13 +35,21 @@ LIMITS = {
     "subscriber_limit": Limit("subscribers of one channel", "error 106"),
     "tags_filters": Limit("different tags filters of one channel", "error 106"),
     "publications_per_second": Limit("publications to one channel a second", "error 111"),
-    "gather_bytes": Limit("bytes of one channel that wait for its clients", "error 111"),
-    "queue_bytes": Limit("bytes that wait for the journal", "error 111"),
+    "gather_bytes": Limit("bytes of one channel that wait for its clients", "error 111 or 107"),
+    "queue_bytes": Limit("bytes that wait for the journal", "error 111 or 107"),
     "channels": Limit("channels in all", "error 106"),
     "write_seconds": Limit("time in which a reader takes nothing", "cut off"),
     "sockets": Limit("sockets in all", "cut off"),
 }
 """By the name that the server counts them by."""
+OTHERS = {
+    "connection lost": Limit("clients that were gone before their answer", UNKNOWN),
+    "tls": Limit("TLS that is broken, or is none", "cut off"),
+    "event": Limit("events of markets that it does not keep", "left out"),
+    "key": Limit("keys of the market that a map can't take", "left out"),
+    "roster": Limit("subscribers that a map of them can't take", "tried again"),
+}
+"""What is no limit, and no bad request either."""
 
 
 class RefusalsTable(Table):
@@ -65,8 +73,9 @@ class RefusalsTable(Table):
 
 
 def refusal_row(cause: str, count: int, seen_at: float | None, now: float) -> Row:
-    """One line of the table; what is no limit was a bad request."""
-    what, answer = LIMITS.get(cause, Limit("a bad request", f"HTTP {cause}" if cause.isdigit() else UNKNOWN))
+    """One line of the table; what has no name was a bad request."""
+    bad_request = Limit("a bad request", f"HTTP {cause}" if cause.isdigit() else UNKNOWN)
+    what, answer = LIMITS.get(cause) or OTHERS.get(cause, bad_request)
     tone = Tone.PLAIN if count else Tone.DIM
     return Row(
         cause,
