@@ -22,7 +22,7 @@ from monitor.engine import Engine, build_engine
 from monitor.events import AccountPast
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import Health
-from monitor.health.metrics import CONTENT_TYPE, exposition
+from monitor.health.metrics import Exposition
 from monitor.keyring import KeyFiles, Keyring
 from monitor.keys import Keys
 from monitor.log import start_log
@@ -121,7 +121,7 @@ async def serve(
         engine.house,
         Api(engine.house, keys),
         Files(static_directory()),
-        lambda: (exposition(health), CONTENT_TYPE),
+        Exposition(health),
         certificate.accept if certificate else Connection,
     )
     reloaded = (KeyFiles(settings, keys), certificate, engine.house.tokens.jwks)

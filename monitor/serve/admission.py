@@ -6,6 +6,7 @@ come from. The tools of this machine open thousands of connections, so loopback 
 counts by address, unless that setting is set.
 """
 
+from collections import Counter
 from functools import lru_cache
 from ipaddress import ip_network
 
@@ -20,6 +21,8 @@ from monitor.serve.tokens import Claims
 from monitor.serve.window import Rates
 
 LOOPBACK = "loopback"
+SOCKETS_BESIDE = 512
+"""Of an address, besides those of its clients: for pages, and for who has said nothing yet."""
 _SOON = (("Retry-After", "1"),)
 _LATER = (("Retry-After", "5"),)
 
@@ -31,6 +34,26 @@ class Admission:
         self._totals = totals
         self._handshakes = Rates(limits.handshakes_per_second)
         self._answers = Rates(limits.answer_bytes_per_second)
+        self._sockets = Counter[str]()
+        """By place, those that are counted."""
+
+    def open_socket(self, address: str) -> bool:
+        """Count a socket of an address; False if it has enough, whatever this one is for."""
+        where, setting = neighbourhood(address), "connections_per_address"
+        if self._is_counted(where, setting):
+            if self._sockets[where] >= self._limits.connections_per_address + SOCKETS_BESIDE:
+                self._totals.refused[setting] += 1
+                return False
+            self._sockets[where] += 1
+        return True
+
+    def close_socket(self, address: str) -> None:
+        """One that was counted is gone."""
+        where = neighbourhood(address)
+        if self._sockets[where] <= 1:
+            del self._sockets[where]
+        else:
+            self._sockets[where] -= 1
 
     def check_address(self, address: str) -> None:
         """Count a handshake of an address. Raises HttpError 429 or 503 if there is no room for it."""

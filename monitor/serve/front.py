@@ -19,6 +19,7 @@ import trio
 
 from monitor.broadcast.frames import Deflate, Encoding
 from monitor.dictionary import PATH as DICTIONARY_PATH
+from monitor.health.metrics import CONTENT_TYPE, Exposition
 from monitor.serve import dictionary, http
 from monitor.serve.admission import neighbourhood
 from monitor.serve.api import Api
@@ -59,7 +60,7 @@ class FrontDoor:
         house: House,
         api: Api,
         files: Files,
-        metrics: Callable[[], tuple[bytes, str]],
+        metrics: Exposition,
         connect: Callable[[socket.socket, str, Turnstile], Connection] = Connection,
     ) -> None:
         """`connect` makes a connection of an accepted socket and its peer's address."""
@@ -115,11 +116,15 @@ class FrontDoor:
             self._totals.refused["sockets"] += 1
             connection.close()
             return
+        if not (self._proxies.is_one(address) or self._house.admission.open_socket(address)):
+            connection.close()
+            return
         self._open_sockets += 1
         self._entrance.silent += 1
         serving.start_soon(self._serve, connection)
 
     async def _serve(self, connection: Connection) -> None:
+        address = connection.address
         try:
             session = await self._open(connection)
             if session is not None:
@@ -136,6 +141,8 @@ class FrontDoor:
         finally:
             connection.close()
             self._open_sockets -= 1
+            if not self._proxies.is_one(address):
+                self._house.admission.close_socket(address)
 
     async def _open(self, connection: Connection) -> Session | None:
         """The session of a client that asks for one; others are served until they leave."""
@@ -263,8 +270,7 @@ class FrontDoor:
             case "/readyz":
                 return http.text(200, "ready") if self.is_ready else http.text(503, "ending")
             case "/metrics":
-                body, content_type = self._metrics()
-                return Response(200, body, content_type)
+                return Response(200, await self._metrics.text(), CONTENT_TYPE)
             case path if path.startswith("/static/"):
                 return self._files.answer(path.removeprefix("/static/"), request)
             case path if path.startswith(DICTIONARY_PATH):

@@ -21,6 +21,11 @@ class Proxies:
     def __init__(self, trusted: Iterable[IPv4Network | IPv6Network]) -> None:
         self._trusted = tuple(trusted)
 
+    def is_one(self, address: str) -> bool:
+        """Whether the socket's other end is such a proxy."""
+        near = _read(address)
+        return near is not None and self._is_trusted(near)
+
     def peer(self, address: str, headers: Mapping[str, str]) -> str:
         """Who is behind the socket's other end: its `host:port`, or the address that a proxy tells.
 
@@ -28,8 +33,7 @@ class Proxies:
             HttpError: a proxy passes on two headers that tell different stories, one of them
                 written by the client.
         """
-        near = _read(address)
-        if near is None or not self._is_trusted(near):
+        if not self.is_one(address):
             return address
         told = {found for chain in _chains(headers) if (found := self._first_untrusted(chain))}
         if len(told) > 1:

@@ -18,6 +18,8 @@ from monitor.turn import Turn
 
 TICK_SECONDS = PROBE_SECONDS
 """Times are rounded up to a multiple of it, when the loop is awake anyway to be probed."""
+LONGEST_SECONDS = 1e9
+"""What a token or a backend puts off for longer, or for more than a float holds, is put off for so long."""
 PRUNE_FROM = 1_024
 """Entries; fewer are not worth looking for cancelled ones."""
 
@@ -57,7 +59,8 @@ class Timers:
         return timer
 
     def at(self, unix_seconds: float, call: Callable[[], None]) -> Timer:
-        return self.after(max(0.0, unix_seconds - time.time()), call)
+        now = time.time()
+        return self.after(min(max(unix_seconds, now), now + LONGEST_SECONDS) - now, call)
 
     def _prune(self) -> None:
         """Forget cancelled timers: a token that is refreshed all the time leaves one behind each time."""

@@ -13,6 +13,7 @@ import trio
 
 from monitor.config import Limits, Settings
 from monitor.engine import build_engine
+from monitor.health.metrics import Exposition
 from monitor.keyring import Keyring
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
@@ -157,7 +158,7 @@ class Servers:
         )
         keys = Keyring(KEYS)
         engine = build_engine(settings, keys, frozenset({"paper"}))
-        door = FrontDoor(engine.house, Api(engine.house, keys), self._files, lambda: (b"", "text/plain"))
+        door = FrontDoor(engine.house, Api(engine.house, keys), self._files, Exposition(engine.health))
         door.is_ready = True
         self._ended = trio.Event()
         with trio.CancelScope() as self._scope:

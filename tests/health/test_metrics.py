@@ -5,7 +5,7 @@ from monitor.config import Lane, Settings
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import Health
 from monitor.health.kind import Stages
-from monitor.health.metrics import CONTENT_TYPE, exposition
+from monitor.health.metrics import CONTENT_TYPE, FRESH_NS, Exposition, exposition
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -16,12 +16,25 @@ def health() -> Health:
 
 
 def scrape(health: Health) -> Samples:
-    families = text_string_to_metric_families(exposition(health).decode())
+    families = text_string_to_metric_families(b"".join(exposition(health)).decode())
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in families
         for sample in family.samples
     }
+
+
+@pytest.mark.trio
+async def test_text_is_made_anew_after_a_quarter_of_a_second_however_often_it_is_asked_for() -> None:
+    now_ns = 1
+    health = Health(Settings(), clock_ns=lambda: now_ns)
+    metrics = Exposition(health)
+    first = await metrics.text()
+    health.totals.published = 7
+    now_ns += FRESH_NS - 1
+    assert await metrics.text() is first
+    now_ns += 1
+    assert b"lanecast_published_total 7.0" in await metrics.text()
 
 
 def test_counters_and_gauges_are_those_of_health(health: Health) -> None:
@@ -92,7 +105,7 @@ def test_the_process_is_among_them(health: Health) -> None:
 
 
 def test_names_follow_the_conventions(health: Health) -> None:
-    for family in text_string_to_metric_families(exposition(health).decode()):
+    for family in text_string_to_metric_families(b"".join(exposition(health)).decode()):
         assert family.documentation.endswith("."), family.name
         assert family.name.startswith(("lanecast_", "process_")), family.name
         assert not family.name.endswith(("_ms", "_milliseconds", "_count", "_sum", "_bucket")), family.name

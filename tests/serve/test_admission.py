@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import trio
 
+from monitor.serve import admission
 from monitor.serve.admission import LOOPBACK, neighbourhood
 from monitor.serve.window import NAMES_MAX, Rates
 from tests.serve.running import KEYS, Server, read_answer, running, sign
@@ -72,6 +73,34 @@ async def test_address_that_was_answered_enough_is_told_to_come_later(jumping_cl
         }
         await trio.sleep(2)
         assert len((await second.call("history", channel="chat:a", limit=-1))["publications"]) == 5
+
+
+@pytest.mark.trio
+async def test_sockets_of_an_address_are_bounded_though_none_is_a_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "SOCKETS_BESIDE", 2)
+    async with running(limits={"connections_per_address": 1}) as server:
+        client, silent = await server.client(), await server.wire()
+        assert (await server.get("/healthz")).status == 200
+        other = await server.wire()
+        assert await server.exchange(b"") == b""
+        await other.stream.aclose()
+        assert 'cause="connections_per_address"} 1.0' in await refused(server)
+        assert await client.is_alive()
+        await silent.stream.aclose()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("trusted", [["127.0.0.0/8"], []], ids=["proxy", "stranger"])
+async def test_sockets_of_a_proxy_are_not_counted_as_one_address(
+    monkeypatch: pytest.MonkeyPatch, trusted: list[str]
+) -> None:
+    monkeypatch.setattr(admission, "SOCKETS_BESIDE", 0)
+    async with running(limits={"connections_per_address": 1}, trusted_proxies=trusted) as server:
+        await server.wire()
+        answer = await server.exchange(request("GET", "/healthz", UPGRADE | {"Connection": "close"}))
+        assert (b" 200 " in answer) is bool(trusted)
 
 
 @pytest.mark.trio

@@ -38,6 +38,14 @@ async def test_time_that_has_passed_is_due_at_once(autojump_clock: object) -> No
 
 
 @pytest.mark.trio
+async def test_time_that_no_clock_reaches_is_not_due() -> None:
+    timers = Timers()
+    for unix_seconds in (10**400, 1e308, -(10**400)):
+        timers.at(unix_seconds, lambda: None)
+    assert len(timers) == 3
+
+
+@pytest.mark.trio
 async def test_cancelled_timers_are_forgotten_long_before_they_are_due() -> None:
     timers = Timers()
     kept = [timers.after(10, lambda: None) for _ in range(100)]

@@ -20,7 +20,7 @@ class Limit(NamedTuple):
 
 LIMITS = {
     "connections": Limit("clients in all", "HTTP 503"),
-    "connections_per_address": Limit("clients of one address", "HTTP 429"),
+    "connections_per_address": Limit("clients of one address", "HTTP 429, cut off"),
     "connections_per_user": Limit("clients of one user", "close 3504"),
     "handshakes_per_second": Limit("handshakes of one address a second", "HTTP 429"),
     "answer_bytes_per_second": Limit("bytes that one address is answered a second", "error 111"),
