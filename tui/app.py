@@ -31,6 +31,7 @@ from tui.model import Call, Model, Part
 from tui.panels.header import ViewBar
 from tui.prompt import no_past
 from tui.refresh import REFRESH_SECONDS, faster, slower
+from tui.screens.account import AccountView
 from tui.screens.alerts import AlertsView
 from tui.screens.book import BookView
 from tui.screens.bots import BotsView
@@ -51,6 +52,11 @@ CLOCK_SECONDS = 1.0
 """How often ages are written anew, at most."""
 HURRY_SECONDS = 1.0
 """However slowly the screen is drawn, what was asked for just now is on it at once."""
+
+ACCOUNTS_NAMED = 5
+"""To who asked for one that there is not."""
+ACCOUNT = "account"
+"""At the `:` prompt, before the name of one."""
 
 VIEWS: tuple[type[View], ...] = (
     OverviewView,
@@ -208,11 +214,20 @@ class Console(App[None]):
         if self.trio_token is not None:
             self.trio_token.run_sync_soon(call, *arguments)
 
+    @property
+    def words(self) -> list[str]:
+        """What the `:` prompt offers."""
+        return [*self.commands, *(f"{ACCOUNT} {name}" for name in self.model.account_names)]
+
     async def obey(self, command: str) -> None:
         """Do what was typed at the `:` prompt; the first word that begins so counts.
 
         Behind a view may stand a filter: `connections /ada`.
         """
+        first, _, rest = command.strip().partition(" ")
+        if first.casefold() == ACCOUNT and rest:
+            await self.action_account(rest.strip())
+            return
         name, slash, wanted = command.partition("/")
         if not (word := name.strip().casefold()):
             return
@@ -234,6 +249,24 @@ class Console(App[None]):
 
     async def on_view_bar_picked(self, event: ViewBar.Picked) -> None:
         await self.action_go(event.view)
+
+    async def action_account(self, text: str) -> None:
+        """Show the fills and bots of the account that is called so, or begins so."""
+        if (account := self.model.find_account(text)) is None:
+            known = ", ".join(self.model.account_names[:ACCOUNTS_NAMED]) or "none yet"
+            self.notify(f"no account is called {text!r}; there are {known}", severity="warning", markup=False)
+            return
+        self._tell(self.link.show_account, account)
+        self._hurried_at = time.monotonic()
+        if not isinstance(self.view, AccountView):
+            await self.action_go(BotsView.NAME)
+
+    async def action_next_account(self) -> None:
+        """In the order of their names, that of what was last heard being another with each event."""
+        names = sorted(self.model.account_names)
+        following = [name for name in names if name > self.model.account]
+        if names:
+            await self.action_account(following[0] if following else names[0])
 
     def action_reconnect(self) -> None:
         self._tell(self.link.reconnect)
@@ -270,6 +303,7 @@ def _commands(themes: Iterable[str]) -> dict[str, str]:
     return {
         **{word: f"go('{view.NAME}')" for view in VIEWS for word in (view.NAME, *view.ALIASES)},
         **{word: word for word in ("quit", "help", "reconnect")},
+        ACCOUNT: "next_account",
         "q": "quit",
         "theme": "change_theme",
         **{f"theme {name}": f"theme('{name}')" for name in themes},

@@ -18,11 +18,9 @@ from monitor.client import Client, Disconnected, Publication, Status, open_clien
 from monitor.errors import PeerError
 from tui.model import Call, Model
 from tui.refusal import refusal_text
-from tui.reports import FeedReport, fill_of, fills_of
+from tui.reports import fill_of, fills_of
 
 CLIENT_NAME = "console"
-FIRST_ACCOUNT = "paper"
-"""Whose fills are shown besides those of the feeds' accounts: the simulator's."""
 POLL_SECONDS = 1.0
 PENDING_LATEST = 2
 """Where every publication is whole, only the newest matters."""
@@ -43,7 +41,7 @@ class Link:
         self._again = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._client: Client | None = None
-        self._accounts: set[str] = set()
+        self._account_turned = trio.Event()
         self._maps: tuple[str, ...] = ()
         self._maps_turned = trio.Event()
 
@@ -75,8 +73,14 @@ class Link:
         self._calls = calls
         self._asked.set()
 
+    def show_account(self, account: str) -> None:
+        """Follow this account's orders and maps, and no other's any more."""
+        self._model.show_account(account)
+        self._account_turned.set()
+        self._maps_turned.set()
+
     def follow_maps(self, namespaces: tuple[str, ...]) -> None:
-        """Keep these maps of all accounts up to date, until others are wanted."""
+        """Keep these maps of the account that is shown up to date, until others are wanted."""
         self._maps = namespaces
         self._maps_turned.set()
 
@@ -86,9 +90,9 @@ class Link:
             self._nursery.start_soon(self._act, self._client, call, words)
 
     def _follow_all(self, client: Client, nursery: trio.Nursery) -> None:
-        self._accounts.clear()
         nursery.start_soon(self._watch, client)
         nursery.start_soon(self._poll, client)
+        nursery.start_soon(self._hold_orders, client)
         nursery.start_soon(self._hold_maps, client)
         for channel, take, pending in (
             ("ops:health", self._take_health, PENDING_LATEST),
@@ -96,16 +100,6 @@ class Link:
             ("ops:feeds", self._take_feeds, PENDING_LATEST),
         ):
             nursery.start_soon(self._follow, client, channel, take, pending)
-        self._follow_account(FIRST_ACCOUNT)
-
-    def _follow_account(self, account: str) -> None:
-        """Follow an account's orders, once."""
-        if account in self._accounts or self._client is None or self._nursery is None:
-            return
-        self._accounts.add(account)
-        self._maps_turned.set()
-        take = partial(self._take_orders, account)
-        self._nursery.start_soon(self._follow, self._client, f"orders:{account}", take, PENDING_ORDERS)
 
     async def _watch(self, client: Client) -> None:
         status: Status | None = None
@@ -124,13 +118,28 @@ class Link:
         except PeerError as error:
             self._model.refuse(channel, refusal_text(error))
 
+    async def _hold_orders(self, client: Client) -> None:
+        while True:
+            self._account_turned = trio.Event()
+            async with trio.open_nursery() as nursery:
+                if self._model.account:
+                    nursery.start_soon(self._follow_orders, client, self._model.account)
+                await self._account_turned.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _follow_orders(self, client: Client, account: str) -> None:
+        channel = f"orders:{account}"
+        try:
+            await self._follow(client, channel, partial(self._take_orders, account), PENDING_ORDERS)
+        finally:
+            await self._leave(client, channel)
+
     async def _hold_maps(self, client: Client) -> None:
         while True:
             self._maps_turned = trio.Event()
             async with trio.open_nursery() as nursery:
-                for namespace in self._maps:
-                    for account in self._accounts:
-                        nursery.start_soon(self._follow_map, client, namespace, account)
+                for namespace in self._maps if self._model.account else ():
+                    nursery.start_soon(self._follow_map, client, namespace, self._model.account)
                 await self._maps_turned.wait()
                 nursery.cancel_scope.cancel()
 
@@ -139,14 +148,18 @@ class Link:
         try:
             subscription = await client.subscribe_map(channel)
             async for _ in subscription:
-                self._model.set_map(namespace, account, subscription.entries)
+                if account == self._model.account:
+                    self._model.set_map(namespace, account, subscription.entries)
         except Disconnected:
             return
         except PeerError as error:
             self._model.refuse(channel, refusal_text(error))
         finally:
-            with trio.move_on_after(POLL_SECONDS, shield=True), suppress(PeerError):
-                await client.unsubscribe(channel)
+            await self._leave(client, channel)
+
+    async def _leave(self, client: Client, channel: str) -> None:
+        with trio.move_on_after(POLL_SECONDS, shield=True), suppress(PeerError):
+            await client.unsubscribe(channel)
 
     def _take_health(self, publication: Publication) -> None:
         if publication.data:
@@ -158,13 +171,11 @@ class Link:
 
     def _take_feeds(self, publication: Publication) -> None:
         if publication.data:
-            feeds: list[FeedReport] = publication.data["feeds"]
-            self._model.set_feeds(feeds)
-            for feed in feeds:
-                if feed["account"] is not None:
-                    self._follow_account(feed["account"])
+            self._model.set_feeds(publication.data["feeds"])
 
     def _take_orders(self, account: str, publication: Publication) -> None:
+        if account != self._model.account:
+            return
         if publication.follows_gap:
             self._model.note_gap(publication.channel, time.time())
         if publication.is_whole:
@@ -192,6 +203,8 @@ class Link:
                 self._model.refuse(call.method, refusal_text(error))
         else:
             self._model.allow(call.method)
+            if not self._model.account and (names := self._model.account_names):
+                self.show_account(names[0])
 
     async def _act(self, client: Client, call: Call, words: str) -> None:
         try:
@@ -208,6 +221,7 @@ TAKE: Mapping[str, Callable[[Model, Any], None]] = {
     "ops.channels": Model.set_channels,
     "ops.books": Model.set_books,
     "ops.book": Model.set_book,
+    "ops.accounts": Model.set_accounts,
     "ops.logs": Model.add_logs,
 }
 """Where the answers to what is asked every second go."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from monitor.client import LinkState, Status
 from tui.refresh import REFRESH_SECONDS
 from tui.reports import (
+    AccountsReport,
     AlertReport,
     BookPageReport,
     BooksReport,
@@ -53,6 +54,7 @@ class Part(StrEnum):
     CHANNELS = "channels"
     BOOKS = "books"
     BOOK = "book"
+    ACCOUNTS = "accounts"
     MAPS = "maps"
     LOGS = "logs"
     TIME = "time"
@@ -138,6 +140,10 @@ class Model:
     """Whose book is looked into."""
     book: BookPageReport | None = None
     """That one."""
+    accounts: AccountsReport | None = None
+    """The one that was told of last is the first."""
+    account: str = ""
+    """Whose fills and bots are shown; empty as long as there is none, and where all are."""
     maps: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -230,6 +236,30 @@ class Model:
         if report["market"] == self.open_market:
             self.book = report
             self.changed.add(Part.BOOK)
+
+    def set_accounts(self, report: AccountsReport) -> None:
+        self.accounts = report
+        self.changed.add(Part.ACCOUNTS)
+
+    @property
+    def account_names(self) -> list[str]:
+        """Of those that the server told of, in its order."""
+        return [row["account"] for row in self.accounts["rows"]] if self.accounts else []
+
+    def find_account(self, text: str) -> str | None:
+        """The account of that name, else the first that begins so; any, where not all are listed."""
+        names = self.account_names
+        begun = (name for name in names if name.casefold().startswith(text.casefold()))
+        is_whole = self.accounts is not None and self.accounts["total"] == len(names)
+        return text if text in names else next(begun, None if is_whole else text)
+
+    def show_account(self, account: str) -> None:
+        """From now on this one's fills and bots are shown, and no other's."""
+        self.account = account
+        self.fills.clear()
+        self.maps.clear()
+        self.gaps.clear()
+        self.changed |= {Part.ACCOUNTS, Part.FILLS, Part.MAPS, Part.LINK}
 
     def set_map(self, namespace: str, account: str, entries: Mapping[str, Any]) -> None:
         """All that a map of an account holds; what is no object in it isn't shown."""

@@ -19,12 +19,13 @@ import trio
 from monitor.client import Client, Disconnected, open_client
 from monitor.errors import PeerError
 from tui.app import VIEWS
-from tui.link import CLIENT_NAME, FIRST_ACCOUNT, TAKE
+from tui.link import CLIENT_NAME, TAKE
 from tui.model import Model
 from tui.panels.header import identity, vitals
 from tui.plain import panel_lines
 from tui.refusal import refusal_text
 from tui.reports import fills_of
+from tui.screens.account import ACCOUNTS
 from tui.screens.bots import BOTS, OPEN_ORDERS
 from tui.screens.channels import CHANNELS
 from tui.screens.connections import CONNECTIONS
@@ -85,17 +86,17 @@ async def take_reports(client: Client, model: Model) -> None:
     await _take(model, client, "ops:alerts", lambda data: model.set_alerts(data["alerts"]))
     await _take(model, client, "ops:feeds", lambda data: model.set_feeds(data["feeds"]))
     channels = replace(CHANNELS, params=BY_CHANNEL.params)
-    for call in (CONNECTIONS.call(model), channels.call(model), BOOKS, LINES):
+    for call in (CONNECTIONS.call(model), channels.call(model), BOOKS, LINES, ACCOUNTS):
         with _noting(model, call.method):
             TAKE[call.method](model, await client.rpc(call.method, call.params))
-    for account in dict.fromkeys([FIRST_ACCOUNT, *(feed["account"] for feed in model.feeds)]):
-        if account is not None:
-            await _take_account(client, model, account)
+    for account in reversed(model.account_names):  # who was told of last is not crowded out
+        await _take_account(client, model, account)
 
 
 async def _take(model: Model, client: Client, channel: str, take: Callable[[Any], None]) -> None:
     with _noting(model, channel):
         take((await client.subscribe(channel)).data)
+        await client.unsubscribe(channel)
 
 
 async def _take_account(client: Client, model: Model, account: str) -> None:
@@ -107,6 +108,7 @@ async def _take_account(client: Client, model: Model, account: str) -> None:
         with _noting(model, f"{namespace}:{account}"):
             subscription = await client.subscribe_map(f"{namespace}:{account}")
             model.set_map(namespace, account, subscription.entries)
+            await client.unsubscribe(f"{namespace}:{account}")
 
 
 @contextmanager
@@ -142,6 +144,7 @@ def json_text(model: Model) -> str:
         "connections": model.connections,
         "channels": model.channels,
         "books": model.books,
+        "accounts": model.accounts,
         "bots": _by_account(model.maps[BOTS]),
         "open_orders": _by_account(model.maps[OPEN_ORDERS]),
         "fills": [{"account": account, **fill} for (account, _, _), fill in model.fills.items()],

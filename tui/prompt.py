@@ -27,14 +27,18 @@ class Prompt(Input):
         Binding("down", "recall(-1)", "Typed after that", show=False),
     ]
 
-    def __init__(self, hint: str, past: deque[str], words: Iterable[str] = (), *, id: str) -> None:
-        """What is typed joins the `past` of all prompts of a kind; `words` are offered as one types."""
-        self._words = tuple(words)
-        suggester = SuggestFromList(self._words, case_sensitive=False)
-        super().__init__(placeholder=hint, suggester=suggester, compact=True, id=id)
+    def __init__(self, hint: str, past: deque[str], *, id: str) -> None:
+        """What is typed joins the `past` of all prompts of a kind."""
+        super().__init__(placeholder=hint, compact=True, id=id)
+        self._words: tuple[str, ...] = ()
         self._opened_from: Widget | None = None
         self._past = past
         self._steps_back = 0
+
+    def offer(self, words: Iterable[str]) -> None:
+        """Have these offered as one types."""
+        self._words = tuple(words)
+        self.suggester = SuggestFromList(self._words, case_sensitive=False)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Textual doesn't know of a slash what it types, and would show its key in the foot."""
@@ -64,7 +68,8 @@ class Prompt(Input):
     def action_complete(self) -> None:
         """Take the first word that begins so: the one that Enter would take."""
         begun = self.value.casefold()
-        self.value = next((word for word in self._words if begun and word.startswith(begun)), self.value)
+        fitting = (word for word in self._words if begun and word.casefold().startswith(begun))
+        self.value = next(fitting, self.value)
         self.cursor_position = len(self.value)
 
     def action_leave(self) -> None:

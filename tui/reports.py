@@ -272,6 +272,17 @@ class ChannelsReport(TypedDict):
     rows: list[ChannelReport]
 
 
+class AccountReport(TypedDict):
+    account: str
+    active: int | None
+    """When it was told of last; None before that."""
+
+
+class AccountsReport(TypedDict):
+    total: int
+    rows: list[AccountReport]
+
+
 class BookReport(TypedDict):
     market: str
     status: Literal["SYNCED", "GAP", "RESYNC", "STALE"]

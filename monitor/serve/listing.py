@@ -4,7 +4,7 @@ A crowd of thousands is looked at once a second for an operator: in one piece th
 milliseconds in which no fill goes out.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -52,7 +52,7 @@ class Listing(Generic[Entry]):
         key, limit = self.key(params.sort), max(0, min(params.limit, ROWS_MAX))
         total = 0
         best: list[tuple[Any, Entry]] = []
-        for some in _slices(entries):
+        for some in slices(entries):
             matching = self._matching(some, params.filter.lower())
             total += len(matching)
             best += [(key(entry), entry) for entry in matching]
@@ -61,7 +61,7 @@ class Listing(Generic[Entry]):
             yield
         _keep_first(best, limit, params)
         rows: list[dict[str, Any]] = []
-        for shown in _slices(best):
+        for shown in slices(best):
             rows += [self.row(entry) for _, entry in shown]
             yield
         return {"total": total, "rows": rows}
@@ -79,7 +79,8 @@ def _keep_first(best: list[tuple[Any, Entry]], limit: int, params: ListParams) -
     best[:] = (known + [pair for pair in best if pair[0] is None])[:limit]
 
 
-def _slices(entries: Iterable[Entry]) -> Iterable[list[Entry]]:
+def slices(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The entries, so many at once as may be looked at between two looks at the clock."""
     rest = iter(entries)
     while some := list(islice(rest, SLICE)):
         yield some

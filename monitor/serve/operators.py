@@ -16,6 +16,7 @@ from monitor.broadcast.pace import Budget
 from monitor.health.alerts import SILENCE_SECONDS_MAX, UnknownAlert
 from monitor.health.report import tuning_report
 from monitor.serve import protocol
+from monitor.serve.accounts import ACCOUNTS, read_activity
 from monitor.serve.house import Rpc
 from monitor.serve.listing import ListParams
 from monitor.serve.protocol import FORCE_DISCONNECT
@@ -230,6 +231,13 @@ def _book(caller: Session, data: msgspec.Raw) -> bytes:
     return orjson.dumps({"market": market, **found.sections(BOOK_LEVELS)})
 
 
+def _accounts(caller: Session, data: msgspec.Raw) -> Generator[None, None, bytes]:
+    """The accounts that come first by a column; by `active` those told of last, others at the end."""
+    params = _decode(ListParams, data)
+    found = yield from read_activity(caller.house.hub)
+    return orjson.dumps((yield from ACCOUNTS.report(found, params)))
+
+
 def _logs(caller: Session, data: msgspec.Raw) -> bytes:
     """What the server has logged after a line."""
     lines = caller.house.hub.health.logbook.after(_decode(LogsParams, data).after)
@@ -248,6 +256,7 @@ RPCS: Mapping[str, Rpc] = {
     "ops.disconnect": _disconnect,
     "ops.books": _books,
     "ops.book": _book,
+    "ops.accounts": _accounts,
     "ops.logs": _logs,
     "ops.alerts.ack": _acknowledge,
     "ops.alerts.silence": _silence,

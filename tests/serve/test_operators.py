@@ -1,6 +1,7 @@
 """What an operator sees of clients and channels, and what he can do to them."""
 
 import logging
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -159,6 +160,19 @@ async def test_best_levels_of_a_book_are_shown_the_best_first() -> None:
     assert asks == sorted(asks)
     assert bids[0] < asks[0]
     assert 0 < len(bids) <= 20
+
+
+@pytest.mark.trio
+async def test_accounts_are_those_that_something_was_said_of_the_last_one_first(server: Server) -> None:
+    for channel in ("orders:bob", "bots:ann", "orders:ann"):
+        await server.publish(channel, {"note": channel})
+    olga = await operator(server)
+    await olga.call("subscribe", channel="orders:nobody")
+    report = await ask(olga, "ops.accounts", sort="active", descending=True)
+    assert (report["total"], [row["account"] for row in report["rows"]]) == (2, ["ann", "bob"])
+    ages_ms = [time.time() * 1_000 - row["active"] for row in report["rows"]]
+    assert -1_000 < ages_ms[0] <= ages_ms[1] < 60_000
+    assert (await ask(olga, "ops.accounts", filter="bo"))["total"] == 1
 
 
 @pytest.mark.trio

@@ -36,6 +36,9 @@ class RecordingLink(Link):
     def follow_maps(self, namespaces: tuple[str, ...]) -> None:
         self.maps = namespaces
 
+    def show_account(self, account: str) -> None:
+        self._model.show_account(account)
+
     def reconnect(self) -> None:
         self.reconnects += 1
 

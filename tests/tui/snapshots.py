@@ -72,6 +72,9 @@ def report(model: Model) -> None:
     model.set_health(health(lanes=lanes, kinds=kinds), NOW)
     model.set_alerts([alert(), alert(id=2, name="ladder", severity="warning", cleared=NOON_MS + 40_000)])
     model.set_feeds([feed(), feed(name="kalshi", venue="kalshi", state="stale", age_ms=9_000, gaps=2)])
+    names = ("paper", "ann")
+    model.set_accounts({"total": 2, "rows": [{"account": name, "active": NOON_MS} for name in names]})
+    model.show_account("paper")
     model.set_fills("paper", [fill(), fill(fill="f2", side="sell", price="61840.01", time=NOON_MS + 1_000)])
     rows = [
         connection(),

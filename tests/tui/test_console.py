@@ -6,7 +6,7 @@ import pytest
 from textual.command import CommandPalette
 
 from monitor.client import CommandRejected, LinkState, Status
-from tests.tui.reports import alert, channel, close, connection, fill, health, kind, lane, ledger
+from tests.tui.reports import NOON_MS, alert, channel, close, connection, fill, health, kind, lane, ledger
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
 from tui.confirm import ConfirmScreen
@@ -84,7 +84,7 @@ def test_connections_are_asked_for_only_while_they_are_shown() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("2", "1")
         methods = [[call.method for call in calls] for calls in screen.link.asked]
-        assert methods == [["ops.connections"], []]
+        assert methods[-2:] == [["ops.connections"], ["ops.accounts"]]
 
     run(story)
 
@@ -447,6 +447,28 @@ def test_colon_goes_to_a_view_by_name_alias_or_beginning(typed: str) -> None:
         assert screen.app.current_mode == "feeds"
         await screen.press("1")
         assert screen.app.screen.query_one("#command").display is False
+
+    run(story)
+
+
+def test_account_is_changed_by_key_and_by_name_and_named_where_it_is_shown() -> None:
+    async def story(screen: Screen) -> None:
+        rows: Any = [{"account": name, "active": NOON_MS} for name in ("bob", "ann", "Cleo")]
+        screen.model.set_accounts({"total": 3, "rows": rows})
+        screen.link.show_account("bob")
+        await screen.press("5")
+        assert "Fills · bob, one of 3 accounts" in screen.text()
+        assert "5 bots ▸ bob" in screen.text()
+        await screen.press("a")
+        assert "5 bots ▸ Cleo" in screen.text()
+        await screen.press("2")
+        await screen.stuff(":account a\r")
+        assert "5 bots ▸ ann" in screen.text()
+        await screen.stuff(":account cl\r")
+        assert screen.model.account == "Cleo"
+        await screen.stuff(":account dan\r")
+        (notice,) = screen.app._notifications
+        assert notice.message == "no account is called 'dan'; there are bob, ann, Cleo"
 
     run(story)
 

@@ -12,6 +12,7 @@ from tests.serve.running import KEYS, Server, running
 from tests.tui.reports import fill
 from tui.link import Link
 from tui.model import Call, Model
+from tui.screens.account import ACCOUNTS
 
 OPERATOR = make_token(KEYS.operator, "console")
 CUT = {"user": "console", "disconnect": {"code": 3011, "reason": "force reconnect"}}
@@ -49,11 +50,39 @@ async def test_operator_hears_health_alerts_and_feeds(server: Server) -> None:
 @pytest.mark.trio
 async def test_fill_published_by_a_backend_is_shown_once(server: Server) -> None:
     event = {"type": "order_fill", **fill()}
-    async with linked(server) as (_, model):
+    async with linked(server) as (link, model):
+        link.show_account("paper")
         await until(lambda: model.health)
         for payload in (event, event, {"type": "note"}, {**event, "fill": "f2"}):
             await server.publish("orders:paper", payload)
         await until(lambda: len(model.fills) == 2)
+
+
+@pytest.mark.trio
+async def test_account_told_of_last_is_shown_and_another_once_it_is_chosen(server: Server) -> None:
+    for account in ("bob", "ann"):
+        await server.publish(f"orders:{account}", {"type": "order_fill", **fill(fill=account)})
+    async with linked(server) as (link, model):
+        link.ask((ACCOUNTS,))
+        await until(lambda: model.account)
+        assert (model.account, model.account_names) == ("ann", ["ann", "bob"])
+        link.follow_maps(("botstate",))
+        link.show_account("bob")
+        await until_followed(server, {"orders:bob", "botstate:bob"})
+        await server.publish("orders:bob", {"type": "order_fill", **fill(fill="f2")})
+        await until(lambda: ("bob", fill()["market"], "f2") in model.fills)
+        assert {account for account, _, _ in model.fills} == {"bob"}
+
+
+async def until_followed(server: Server, wanted: set[str]) -> None:
+    """Wait until nothing else of any account has a subscriber."""
+    with trio.fail_after(10):
+        while {name for name in await channels(server) if not name.startswith("ops:")} != wanted:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+
+
+async def channels(server: Server) -> set[str]:
+    return set((await server.api("channels"))["result"]["channels"])
 
 
 @pytest.mark.trio
@@ -131,7 +160,8 @@ async def test_forged_token_stays_on_show_until_a_new_try(server: Server) -> Non
 
 @pytest.mark.trio
 async def test_fills_that_were_missed_come_after_a_cut(server: Server) -> None:
-    async with linked(server) as (_, model):
+    async with linked(server) as (link, model):
+        link.show_account("paper")
         await until(lambda: model.health)
         await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f1"})
         await until(lambda: model.fills)
@@ -143,7 +173,8 @@ async def test_fills_that_were_missed_come_after_a_cut(server: Server) -> None:
 
 @pytest.mark.trio
 async def test_what_is_gone_for_good_is_said() -> None:
-    async with running(limits={"outbox_bytes": 65_536}) as server, linked(server) as (_, model):
+    async with running(limits={"outbox_bytes": 65_536}) as server, linked(server) as (link, model):
+        link.show_account("paper")
         await until(lambda: model.health)
         await server.publish("orders:paper", {"type": "order_fill", **fill(), "fill": "f1"})
         await until(lambda: model.fills)

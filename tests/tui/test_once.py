@@ -20,7 +20,7 @@ from tui.once import json_text, take_reports, text_lines
 OPERATOR = make_token(KEYS.operator, "console")
 QUIET = "port = 0\nlog_level = 'error'\nsimulator.enabled = false"
 NAMES = ["url", "health", "alerts", "feeds", "connections", "channels", "books"]
-NAMES += ["bots", "open_orders", "fills", "logs"]
+NAMES += ["accounts", "bots", "open_orders", "fills", "logs"]
 TITLES = [
     "Lanes",
     "Load",
@@ -37,6 +37,7 @@ TITLES += ["Alerts", "Refused, by limit", "Since the start", "By channel", "Log"
 
 
 async def look(server: Server) -> Model:
+    await server.publish("orders:ann", {"type": "note"})
     await server.publish("orders:paper", {"type": "order_fill", **fill()})
     model = Model(f"http://127.0.0.1:{server.port}")
     async with open_client(model.url, OPERATOR, "console") as client:
@@ -54,6 +55,8 @@ async def test_every_report_is_taken_and_given_as_the_server_made_it(server: Ser
     (orders,) = (row for row in document["channels"]["rows"] if row["channel"] == "orders:paper")
     assert orders["published"] == 1
     assert "ledger" in orders
+    assert [row["account"] for row in document["accounts"]["rows"]] == ["paper", "ann"]
+    assert document["connections"]["rows"][0]["channels"] == []
     (shown,) = document["fills"]
     assert (shown["account"], shown["price"]) == ("paper", fill()["price"])
 

@@ -110,11 +110,14 @@ def test_subscription_shows_its_own_freshness() -> None:
 def test_newest_fill_is_on_top() -> None:
     model = Model("")
     model.set_fills("paper", [fill(fill="1"), fill(fill="2")])
-    assert [row.key for row in FillsTable().rows(model, NOON)] == ["sim.BTCUSDT 2", "sim.BTCUSDT 1"]
+    assert [row.key for row in FillsTable().rows(model, NOON)] == [
+        "paper\nsim.BTCUSDT 2",
+        "paper\nsim.BTCUSDT 1",
+    ]
 
 
 def test_side_of_a_fill_is_told_by_sign_and_word() -> None:
-    assert texts(FillsTable, fill_row(fill(side="sell")))["side"] == "▼ sell"
+    assert texts(FillsTable, fill_row("paper", fill(side="sell")))["side"] == "▼ sell"
 
 
 def test_connection_shows_all_four_lanes() -> None:

@@ -69,7 +69,7 @@ class Banner(Static, Panel):
 class ViewBar(Static, Panel):
     """The views, their keys, and the path to what was opened; each view can be clicked."""
 
-    SHOWS = frozenset({Part.ALERTS})
+    SHOWS = frozenset({Part.ALERTS, Part.ACCOUNTS})
 
     class Picked(Message):
         def __init__(self, view: str) -> None:
@@ -108,7 +108,7 @@ def tabs(views: Mapping[str, str], path: Sequence[str], counts: Mapping[str, int
     """One for each view; where they don't all fit, only the current one and those with a count have names."""
     names = {view: view + (f"▲{counts[view]}" if counts.get(view) else "") for view in views}
     current, *deeper = path
-    names[current] = " ▸ ".join([names[current], *map(printable, deeper)])
+    names[current] = " ▸ ".join([names[current], *map(printable, filter(None, deeper))])
     is_brief = sum(cell_len(f"{key} {names[view]} ") for view, key in views.items()) > width + 1
     found = []
     for view, key in views.items():

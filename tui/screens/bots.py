@@ -1,4 +1,4 @@
-"""The bots of all accounts with their cycles, what is open at the venues, and the last fills."""
+"""The bots of an account with their cycles, what is open at the venues, and the last fills."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from tui.figures import UNKNOWN, amount_text, count_text, span_text
 from tui.model import Model, Part
 from tui.row import Cell, Column, Row, Tone
+from tui.screens.account import AccountView, account_title
 from tui.screens.fills import SIDES, FillsTable
-from tui.screens.view import View
 from tui.table import Table
 
 BOTS, OPEN_ORDERS = "botstate", "open_orders"
@@ -21,7 +21,7 @@ _STATUSES = {
 
 class BotsTable(Table):
     TITLE = "Bots"
-    SHOWS = frozenset({Part.MAPS})
+    SHOWS = frozenset({Part.MAPS, Part.ACCOUNTS})
     EMPTY = "no bot yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
@@ -38,6 +38,9 @@ class BotsTable(Table):
         Column("cycles", "done", 6, is_number=True, from_width=120),
         Column("profit", "profit", 10, is_number=True),
     )
+
+    def title(self, model: Model) -> str:
+        return account_title(self.TITLE, model)
 
     def rows(self, model: Model, now: float) -> list[Row]:
         return [bot_row(account, bot, state) for (account, bot), state in model.maps[BOTS].items()]
@@ -127,8 +130,12 @@ def _text(state: Mapping[str, Any], name: str) -> str:
     return UNKNOWN if value is None or value == "" else str(value)
 
 
-class BotsView(View):
+class BotsView(AccountView):
     NAME = "bots"
     ALIASES = ("fills", "orders")
     MAPS = (BOTS, OPEN_ORDERS)
     PANELS = (BotsTable, OpenOrdersTable, FillsTable)
+
+    def path(self) -> list[str]:
+        """With whose they are."""
+        return [*super().path(), self.console.model.account]

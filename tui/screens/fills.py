@@ -7,6 +7,7 @@ from tui.figures import clock_text
 from tui.model import Gap, Model, Part
 from tui.panels.header import gap_text
 from tui.reports import FillReport
+from tui.screens.account import account_title
 from tui.table import Cell, Column, Row, Table, Tone
 
 SIDES = {"buy": ("▲ buy", Tone.BUY), "sell": ("▼ sell", Tone.SELL)}
@@ -14,7 +15,7 @@ SIDES = {"buy": ("▲ buy", Tone.BUY), "sell": ("▼ sell", Tone.SELL)}
 
 class FillsTable(Table):
     TITLE = "Fills"
-    SHOWS = frozenset({Part.FILLS})
+    SHOWS = frozenset({Part.FILLS, Part.ACCOUNTS})
     EMPTY = "no fill yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", "time", 8),
@@ -26,10 +27,14 @@ class FillsTable(Table):
         Column("role", "role", 12, from_width=92),
         Column("bot", "bot", 10, from_width=124),
         Column("fill", "fill", 36, from_width=160),
+        Column("account", "account", 10, from_width=200),
     )
 
+    def title(self, model: Model) -> str:
+        return account_title(self.TITLE, model)
+
     def rows(self, model: Model, now: float) -> list[Row]:
-        rows = [(fill["time"], fill_row(fill)) for fill in model.fills.values()]
+        rows = [(fill["time"], fill_row(account, fill)) for (account, _, _), fill in model.fills.items()]
         rows += [(int(gap.until * 1_000), gap_row(gap)) for gap in model.gaps]
         by_time = sorted(rows, key=itemgetter(0))
         return [row for _, row in reversed(by_time)]
@@ -39,14 +44,14 @@ def gap_row(gap: Gap) -> Row:
     """A line where fills may be missing."""
     told = Cell(f"{gap.channel}: {gap_text(gap)}", Tone.WARNING)
     time = Cell(clock_text(int(gap.until * 1_000)), Tone.DIM)
-    return Row(f"gap {gap.channel} {gap.until}", (time, told, *[Cell("")] * 7))
+    return Row(f"gap {gap.channel} {gap.until}", (time, told, *[Cell("")] * 8))
 
 
-def fill_row(fill: FillReport) -> Row:
+def fill_row(account: str, fill: FillReport) -> Row:
     """One line of the table."""
     side, tone = SIDES[fill["side"]]
     return Row(
-        f"{fill['market']} {fill['fill']}",
+        f"{account}\n{fill['market']} {fill['fill']}",
         (
             Cell(clock_text(fill["time"]), Tone.DIM, fill["time"]),
             Cell(fill["market"], Tone.STRONG),
@@ -57,5 +62,6 @@ def fill_row(fill: FillReport) -> Row:
             Cell(fill["role"].replace("_", " "), Tone.DIM),
             Cell(fill["bot"], Tone.DIM),
             Cell(fill["fill"], Tone.DIM),
+            Cell(account, Tone.DIM),
         ),
     )

@@ -16,15 +16,15 @@ from tui.panels.kinds import ID_CELLS, KindsTable
 from tui.panels.lanes import LanesTable
 from tui.panels.load import LoadFacts
 from tui.question import Question
+from tui.screens.account import AccountView
 from tui.screens.alerts import AlertsTable
 from tui.screens.connection import ConnectionView
 from tui.screens.feeds import FeedsTable, unfold
 from tui.screens.fills import FillsTable
-from tui.screens.view import View
 from tui.table import Table
 
 
-class OverviewView(View):
+class OverviewView(AccountView):
     NAME = "overview"
     ALIASES = ("ov", "home")
     PANELS = (LanesTable, LoadFacts, KindsTable, AlertsTable, FillsTable, FeedsTable)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 _COMMAND = "Go to a view, or do a command, by its name"
-_COMMAND_HINT = "a view, or one and /filter; theme, reconnect, help, quit; Tab completes, ↑ recalls"
+_COMMAND_HINT = "a view, or one and /filter; account NAME, theme, help, quit; Tab completes, ↑ recalls"
 _EXPORT = "a new file, which only you can read"
 _FILTER = "Filter: a text, ~ an expression, ! all others"
 
@@ -69,7 +69,7 @@ class View(Screen[None]):
             yield Banner(self.console.key_of("reconnect"))
         yield from self.compose_panels()
         yield Prompt(self.FILTER_HINT, self.console.past_filters, id="filter")
-        yield Prompt(_COMMAND_HINT, self.console.past_commands, self.console.commands, id="command")
+        yield Prompt(_COMMAND_HINT, self.console.past_commands, id="command")
         yield Hints()
 
     def compose_panels(self) -> ComposeResult:
@@ -119,7 +119,9 @@ class View(Screen[None]):
         self.show(set(Part))
 
     def action_command(self) -> None:
-        self.query_one("#command", Prompt).open()
+        prompt = self.query_one("#command", Prompt)
+        prompt.offer(self.console.words)
+        prompt.open()
 
     @on(Prompt.Submitted, "#command")
     async def obey(self, event: Prompt.Submitted) -> None:
