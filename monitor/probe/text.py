@@ -90,8 +90,13 @@ def verdict(report: Report) -> str:
         return f"NOT HEALTHY: {report.url}, {len(report.troubles)} of its promises do not hold"
     return (
         f"healthy: {report.url} brought {count} events of {len(report.kinds)} kinds to their subscribers"
-        f" and nobody else, in time, over {report.seconds} s"
+        f" and nobody else, {_timely(report)}, over {report.seconds} s"
     )
+
+
+def _timely(report: Report) -> str:
+    late = [f"{kind.late} of {kind.published} {kind.kind}" for kind in report.kinds if kind.late]
+    return f"in time but for {', '.join(late)}, which is too few to judge by" if late else "in time"
 
 
 COLUMNS = ["kind", "lane", "sent", "lost", "late", "p50 ms", "worst ms", "server p99", "promised"]

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Never
 
 import trio
 
@@ -124,10 +124,10 @@ class Trial:
             backend = await stack.enter_async_context(
                 open_backend(self._target.url, self._target.api_key, self._target.certificate_file)
             )
-            publishing = trio.CancelScope()
-            self._nursery.start_soon(self._publish, backend, routes, publishing)
-            seen = await observe(self._operator, seconds, on_second)
-            publishing.cancel()
+            async with trio.open_nursery() as publishing:
+                publishing.start_soon(self._publish, backend, routes)
+                seen = await observe(self._operator, seconds, on_second)
+                publishing.cancel_scope.cancel()
             await trio.sleep(SETTLE_SECONDS)
             await tidy(backend, routes)
         strayed = [f"a channel beside it received {kind} {number}" for kind, number in stranger.heard]
@@ -201,17 +201,17 @@ class Trial:
             times_ms.append((time.perf_counter() - started) * 1_000)
         return round(median(times_ms), 3)
 
-    async def _publish(self, backend: Backend, routes: list[Route], scope: trio.CancelScope) -> None:
-        """Every kind once a round, until the scope is cancelled."""
+    async def _publish(self, backend: Backend, routes: list[Route]) -> Never:
+        """Every kind once a round, until cancelled."""
         number = 0
-        with scope:
-            while True:
-                number += 1
-                for route in routes:
-                    # A call that is under way is finished: what it published must not be unknown to us.
-                    with trio.CancelScope(shield=True):
-                        await self._publish_one(backend, route, number)
-                await trio.sleep(ROUND_SECONDS)
+        while True:
+            number += 1
+            for route in routes:
+                # A call that is under way is finished: what it published must not be unknown to us.
+                with trio.CancelScope(shield=True):
+                    await self._publish_one(backend, route, number)
+                await trio.lowlevel.checkpoint_if_cancelled()
+            await trio.sleep(ROUND_SECONDS)
 
     async def _publish_one(self, backend: Backend, route: Route, number: int) -> None:
         sent, data = self._sent[route.kind], {"kind": route.kind, "number": number}

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+import trio
 
 from monitor.config import DEFAULT_KINDS, Settings
+from monitor.errors import PeerError
 from monitor.probe.backend import base_url
 from monitor.probe.report import Report
 from monitor.probe.routes import routes_of
@@ -36,6 +38,29 @@ async def test_a_healthy_server_brings_every_kind_to_its_subscribers_and_nobody_
     assert report.leaks == []
     assert not any("probe-" in text for text in seen)
     assert report_text(report).splitlines()[-1].startswith("healthy: ")
+
+
+@pytest.mark.trio
+async def test_a_test_that_is_cut_off_says_so_and_nothing_else() -> None:
+    told = []
+    async with running(kinds=PATIENT) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(cut_off_once_it_publishes, server)
+        try:
+            await probed(server)
+        except* PeerError as group:
+            told += [str(error) for error in group.exceptions]
+    assert told
+
+
+async def cut_off_once_it_publishes(server: Server) -> None:
+    while True:
+        names = (await server.api("channels", pattern="orders:probe-*"))["result"]["channels"]
+        for name in names:
+            kept = await server.api("history", channel=name, limit=1)
+            if kept["result"]["publications"]:
+                await server.api("disconnect", user="probe")
+                return
+        await trio.sleep(0.01)
 
 
 @pytest.mark.trio
