@@ -3,7 +3,6 @@
 Progress goes to standard error and only to a terminal; standard output is the result alone.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -142,7 +141,8 @@ def analyze(source: str | None, seconds: int, as_json: bool, **given: Any) -> in
 
     REPORT is what lanecast probe --json printed, or --full wrote as JSON. A server, by default the one
     here, is watched through its operator interface; nothing is published, and nothing is said that was
-    not seen; of what is late without a cause that shows, it says so. Exit 0 if nothing limits it.
+    not seen; of what is late without a cause that shows, it says so. The server's own alerts are told
+    where nothing else is found. Exit 0 if nothing limits it.
 
     \b
     Examples:
@@ -156,13 +156,14 @@ def analyze(source: str | None, seconds: int, as_json: bool, **given: Any) -> in
     from monitor.probe.report import read_report
     from monitor.probe.text import analysis_text
 
-    troubles: Sequence[str] = ()
     if source is None or "://" in source:
-        findings = analyze_observation(_observed(source, seconds, given))
+        seen, troubles = _observed(source, seconds, given), []
+        findings = analyze_observation(seen)
     else:
         report = read_report(Path(source))
-        findings, troubles = analyze_report(report), report.troubles
-    click.echo(orjson.dumps(findings) if as_json else analysis_text(findings, troubles))
+        seen, findings, troubles = report.observation, analyze_report(report), report.troubles
+    told = [*troubles, *(f"the server's alert: {alert}" for alert in seen.alerts)]
+    click.echo(orjson.dumps(findings) if as_json else analysis_text(findings, told))
     return 1 if findings else 0
 
 

@@ -6,7 +6,7 @@ plain data, so that a report read tomorrow is judged by the same rules.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +41,8 @@ class Observation:
     """The deepest outboxes, at the start and at the end."""
     channels: list[ChannelRow]
     """Those with the most subscribers, at the end."""
+    alerts: list[str] = field(default_factory=list)
+    """The server's own, active at the end, in its words."""
 
 
 async def observe(operator: Client, seconds: int, on_second: OnSecond = lambda: None) -> Observation:
@@ -63,6 +65,7 @@ async def observe(operator: Client, seconds: int, on_second: OnSecond = lambda: 
             connections_before=before,
             connections=await _deepest(operator),
             channels=await _widest(operator),
+            alerts=await _active_alerts(operator),
         )
     finally:
         with trio.move_on_after(1, shield=True):
@@ -98,6 +101,12 @@ async def _newest(subscription: Subscription) -> Row:
     """Of a channel that is published at least once a second."""
     newest: Row = (await anext(subscription)).data
     return newest
+
+
+async def _active_alerts(operator: Client) -> list[str]:
+    alerts = await _follow(operator, "ops:alerts")
+    await _leave(operator, alerts)
+    return [alert["message"] for alert in alerts.data["alerts"] if alert["cleared"] is None]
 
 
 async def _deepest(operator: Client) -> list[Row]:

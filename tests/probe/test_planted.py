@@ -12,7 +12,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from monitor.config import DEFAULT_KINDS
-from monitor.health import feeds
+from monitor.health import alerts, feeds
 from monitor.probe.analysis import analyze
 from monitor.probe.finding import Finding
 from monitor.probe.observation import observe, open_probe
@@ -42,6 +42,17 @@ async def findings(server: Server) -> list[Finding]:
     url = f"http://127.0.0.1:{server.port}"
     async with open_probe(url, sign(KEYS.operator, sub="probe"), None) as operator:
         return analyze(await observe(operator, SECONDS))
+
+
+@pytest.mark.trio
+async def test_alerts_of_the_server_are_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "FAST_SAMPLES", 1)
+    nobody = {"symbols": ["BTCUSDT"], "url": "ws://127.0.0.1:1", "rest_url": "http://127.0.0.1:1"}
+    async with running(feeds={"binance": nobody}, kinds=PATIENT) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        async with open_probe(url, sign(KEYS.operator, sub="probe"), None) as operator:
+            seen = await observe(operator, 1)
+    assert [alert.partition(",")[0] for alert in seen.alerts] == ["binance: not connected"]
 
 
 async def findings_under(server: Server, channel: str, data: object, pause_seconds: float) -> list[Finding]:
