@@ -49,7 +49,7 @@ class Facts(Static, Panel):
         width = self.size.width or self.app.size.width
         content = arrange(self.facts(model, now), self.notes(model, now), width)
         if self.content != content:
-            self.update(content)
+            self.update(content, layout=content.plain.count("\n") + 1 != self.content_size.height)
 
 
 def arrange(facts: Sequence[Fact], notes: Sequence[Fact], width: int) -> Content:

@@ -126,7 +126,8 @@ def _tab_style(is_current: bool, is_alarming: bool) -> str:
 
 def _update(widget: Static, content: Content) -> None:
     if widget.content != content:
-        widget.update(content)
+        # To arrange the whole screen anew costs more than to write these lines.
+        widget.update(content, layout=widget.styles.is_auto_height)
 
 
 def identity(model: Model, width: int) -> Parts:
