@@ -5,7 +5,7 @@ and nothing queues between them.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -164,11 +164,18 @@ class Model:
     refusals: dict[str, str] = field(default_factory=dict)
     """Why a channel or method is not shown, by its name."""
     changed: set[Part] = field(default_factory=set)
+    _told: set[Part] = field(default_factory=set)
+    """What has changed at least once."""
 
     def take_changes(self) -> set[Part]:
         """What changed since the last call."""
         changes, self.changed = self.changed, set()
+        self._told |= changes
         return changes
+
+    def is_told(self, parts: Set[Part]) -> bool:
+        """Whether the server has said anything of these."""
+        return bool((parts - {Part.LINK, Part.TIME}) & (self._told | self.changed))
 
     def set_link(self, status: Status, now: float) -> None:
         if not self.link_since or (status.state is LinkState.CONNECTED) != self.is_connected:

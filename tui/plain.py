@@ -19,7 +19,8 @@ def panel_lines(panel: Table | Facts, model: Model, now: float) -> Iterator[str]
     """Its title, and what it shows of the model."""
     if isinstance(panel, Table):
         yield f"# {panel.title(model)}"
-        yield from _table_lines(panel, panel.rows(model, now))
+        rows = panel.rows(model, now)
+        yield from _table_lines(panel, rows) if rows else [panel.empty_text(model)]
     else:
         yield f"# {panel.TITLE}"
         facts = [*panel.facts(model, now), *panel.notes(model, now)]
@@ -28,8 +29,6 @@ def panel_lines(panel: Table | Facts, model: Model, now: float) -> Iterator[str]
 
 
 def _table_lines(table: Table, rows: Sequence[Row]) -> Iterable[str]:
-    if not rows:
-        return [table.EMPTY]
     columns = [
         _column([column.title, *(_text(row.cells[index]) for row in rows)], is_number=column.is_number)
         for index, column in enumerate(table.COLUMNS)

@@ -28,6 +28,7 @@ from tui.panels.panel import Panel
 from tui.row import Cell, Column, Row, Tone, Value
 from tui.sift import Filter, Order, Sift
 
+UNTOLD = "nothing heard yet"
 COPIED_CELLS = 60
 """Of what was copied, in the notice: enough to know it again."""
 
@@ -85,6 +86,7 @@ class Table(ScrollView, Panel, can_focus=True):
         super().__init__(id=id)
         self._heading = self.TITLE
         self._title = ""
+        self._empty = UNTOLD
         self._latest: Sequence[Row] = ()
         """As the model has them."""
         self._held: Sequence[Row] | None = None
@@ -106,9 +108,13 @@ class Table(ScrollView, Panel, can_focus=True):
         """The text in the border."""
         return self.TITLE
 
+    def empty_text(self, model: Model) -> str:
+        """What stands in place of rows: that there are none is said once the server has said it."""
+        return self.EMPTY if model.is_told(self.SHOWS) else UNTOLD
+
     def show(self, model: Model, now: float) -> None:
         """Take the model's rows and repaint the lines that differ from those on the screen."""
-        self._heading = self.title(model)
+        self._heading, self._empty = self.title(model), self.empty_text(model)
         self._latest = self.rows(model, now)
         self._refill()
 
@@ -231,7 +237,7 @@ class Table(ScrollView, Panel, can_focus=True):
         if number < len(self._rows):
             has_cursor = self.has_focus and number == self._cursor
             return self._line(self._rows[number].cells, width, "cursor" if has_cursor else "")
-        text = f" {'none that match' if self._latest else self.EMPTY}" if number == 0 else ""
+        text = f" {'none that match' if self._latest else self._empty}" if number == 0 else ""
         return Strip([Segment(set_cell_size(text, width), self._style(Tone.DIM))], width)
 
     def _head(self) -> tuple[Cell, ...]:

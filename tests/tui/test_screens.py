@@ -195,6 +195,17 @@ def test_price_of_a_bot_that_holds_nothing_is_a_dash() -> None:
     assert bot_row("paper", "bot-1", {}).cells[7].content == "-"
 
 
+def test_list_is_not_called_empty_before_the_server_has_said_so() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press(BOTS)
+        assert screen.lines(BotsTable)[1] == " nothing heard yet"
+        screen.model.set_map("botstate", "paper", {})
+        await screen.draw()
+        assert screen.lines(BotsTable)[1] == " no bot yet"
+
+    run(story)
+
+
 def test_question_for_a_step_names_them_all_on_a_low_screen() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("2", "enter", "m")
