@@ -72,7 +72,11 @@ def count_publication(house: "House", channel: str) -> None:
     """Count one more of a client or a backend; the protocol's error 111 beyond the channel's limit."""
     if not house.publications.take(channel):
         house.hub.health.totals.refused["publications_per_second"] += 1
-        raise CommandError(protocol.TOO_MANY_REQUESTS)
+        limit = house.settings.limits.publications_per_second
+        raise CommandError(
+            protocol.TOO_MANY_REQUESTS,
+            f"channel {channel!r} takes {limit} publications a second (limits.publications_per_second)",
+        )
 
 
 @contextmanager
@@ -80,10 +84,10 @@ def refusing() -> Iterator[None]:
     """Turn what a hub objects to into the protocol's errors."""
     try:
         yield
-    except TooBusy:
-        raise CommandError(protocol.TOO_MANY_REQUESTS) from None
-    except TooMany:
-        raise CommandError(protocol.LIMIT_EXCEEDED) from None
+    except TooBusy as error:
+        raise CommandError(protocol.TOO_MANY_REQUESTS, error) from None
+    except TooMany as error:
+        raise CommandError(protocol.LIMIT_EXCEEDED, error) from None
     except (BadPublication, BadTold) as error:
         raise protocol.bad_request(str(error)) from None
 

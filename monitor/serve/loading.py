@@ -92,8 +92,8 @@ class Loading:
                     return self._send_state(keyed, request)
                 if request.phase == Phase.STREAM and self._is_positioned:
                     return self._send_stream(keyed, request)
-        except TooMany:
-            raise CommandError(protocol.LIMIT_EXCEEDED) from None
+        except TooMany as error:
+            raise CommandError(protocol.LIMIT_EXCEEDED, error) from None
         except StreamLost:
             raise CommandError(protocol.UNRECOVERABLE_POSITION) from None
         raise protocol.bad_request(f"phase {request.phase} is none that this map can be taken up with")

@@ -5,7 +5,7 @@ bytes. Nothing here knows a socket, a client or the hub.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
@@ -33,15 +33,20 @@ class CommandError(LanecastError):
     Made anew for each raise: an exception that is kept holds on to the frames of all its raises.
     """
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, why: object = "") -> None:
+        """`why` is a sentence on this very case, for whoever is told."""
+        if why:
+            refusal = replace(refusal, message=f"{refusal.message}: {why}")
         super().__init__(refusal.message)
         self.refusal = refusal
 
 
+UNKNOWN_CHANNEL = Refusal(102, "unknown channel")
 PERMISSION_DENIED = Refusal(103, "permission denied")
 METHOD_NOT_FOUND = Refusal(104, "method not found")
 ALREADY_SUBSCRIBED = Refusal(105, "already subscribed")
 LIMIT_EXCEEDED = Refusal(106, "limit exceeded")
+BAD_REQUEST = Refusal(107, "bad request")
 NOT_AVAILABLE = Refusal(108, "not available")
 TOKEN_EXPIRED = Refusal(109, "token expired")
 EXPIRED = Refusal(110, "expired")
@@ -51,11 +56,11 @@ CONCURRENT_PAGINATION = Refusal(113, "concurrent pagination", temporary=True)
 
 
 def unknown_channel(channel: str) -> CommandError:
-    return CommandError(Refusal(102, f"unknown channel: the settings have no namespace for {channel!r}"))
+    return CommandError(UNKNOWN_CHANNEL, f"the settings have no namespace for {channel!r}")
 
 
 def bad_request(message: str) -> CommandError:
-    return CommandError(Refusal(107, f"bad request: {message}"))
+    return CommandError(BAD_REQUEST, message)
 
 
 @dataclass(frozen=True, slots=True)

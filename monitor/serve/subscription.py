@@ -109,9 +109,12 @@ def info_of(session: "Session", namespace: Namespace, grant: Grant) -> bytes:
 
 def check_room(session: "Session") -> None:
     """Raises CommandError if the client has as many channels as it may have."""
-    if len(session.subscriptions) + len(session.loading) >= session.house.settings.limits.channels_per_client:
+    limit = session.house.settings.limits.channels_per_client
+    if len(session.subscriptions) + len(session.loading) >= limit:
         session.house.hub.health.totals.refused["channels_per_client"] += 1
-        raise CommandError(protocol.LIMIT_EXCEEDED)
+        raise CommandError(
+            protocol.LIMIT_EXCEEDED, f"a client has at most {limit} channels (limits.channels_per_client)"
+        )
 
 
 def may_read(session: "Session", namespace: Namespace, channel: str, bearer: Claims) -> bool:
@@ -150,10 +153,10 @@ def _start(
             is_server_side=is_server_side,
             expires_at=expires_at,
         )
-    except TooMany:
-        raise CommandError(protocol.LIMIT_EXCEEDED) from None
-    except Unrecoverable:
-        raise CommandError(protocol.UNRECOVERABLE_POSITION) from None
+    except TooMany as error:
+        raise CommandError(protocol.LIMIT_EXCEEDED, error) from None
+    except Unrecoverable as error:
+        raise CommandError(protocol.UNRECOVERABLE_POSITION, error) from None
 
 
 def _documents(start: Start) -> list[bytes]:

@@ -1,5 +1,6 @@
 """Every limit that the console lists, met by a client: it is counted there by its name."""
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from monitor.broadcast import channel
 from monitor.config.limits import Limits
 from monitor.serve import front
 from tests.serve.running import KEYS, NAMESPACES, Server, running, sign
-from tests.serve.wire import TEXT, UPGRADE, Client, frame, request
+from tests.serve.wire import TEXT, UPGRADE, Client, Refused, frame, request
 from tui.panels.refusals import LIMITS
 
 ROOMS = NAMESPACES | {"alone": {"subscriber_limit": 1}, "tape": {"tags_filter": True}}
@@ -140,3 +141,23 @@ async def test_whoever_meets_a_limit_is_counted_by_its_name(
             await provoke(server)
         monkeypatch.undo()
         assert f'lanecast_refused_total{{cause="{limit}"}}' in (await server.get("/metrics")).body.decode()
+
+
+@pytest.mark.trio
+async def test_who_is_refused_is_told_which_bound_it_met() -> None:
+    limits = {"channels_per_client": 1, "publications_per_second": 5}
+    async with running(limits=limits, journal={"queue_bytes": 65_536}, namespaces=ROOMS) as server:
+        first, second = await server.subscriber("alone:a"), await server.client()
+        for client, name, sentence in (
+            (first, "chat:a", "at most 1 channels (limits.channels_per_client)"),
+            (second, "alone:a", "channel 'alone:a' has 1 subscribers, its limit (subscriber_limit)"),
+        ):
+            with pytest.raises(Refused, match=f"limit exceeded: .*{re.escape(sentence)}"):
+                await client.call("subscribe", channel=name)
+        large = {"publish": {"channel": "orders:1", "data": "x" * 15_000}}
+        replies = (await server.api("batch", commands=[large] * 6))["replies"]
+        waiting, many = (reply["error"]["message"] for reply in replies if "error" in reply)
+        assert re.fullmatch(
+            r"too many requests: \d+ bytes wait for the journal, of at most 65536 .*", waiting
+        )
+        assert many.endswith("'orders:1' takes 5 publications a second (limits.publications_per_second)")
