@@ -14,7 +14,7 @@ from monitor.address import Address, read_address
 from monitor.config import Limits
 from monitor.health.health import Totals
 from monitor.serve import protocol
-from monitor.serve.http import HttpError
+from monitor.serve.http import RETRY_LATER, HttpError
 from monitor.serve.protocol import CommandError, Disconnect
 from monitor.serve.registry import Registry
 from monitor.serve.tokens import Claims
@@ -24,7 +24,6 @@ LOOPBACK = "loopback"
 SOCKETS_BESIDE = 512
 """Of an address, besides those of its clients: for pages, and for who has said nothing yet."""
 _SOON = (("Retry-After", "1"),)
-_LATER = (("Retry-After", "5"),)
 
 
 class Admission:
@@ -70,7 +69,7 @@ class Admission:
             raise HttpError(
                 503,
                 f"{limits.connections} clients are connected, the limit (limits.connections)",
-                _LATER,
+                RETRY_LATER,
                 cause="connections",
             )
         is_counted = self._is_counted(where, "connections_per_address")
@@ -79,7 +78,7 @@ class Admission:
                 429,
                 f"{limits.connections_per_address} clients are connected from {where}, the limit"
                 " (limits.connections_per_address)",
-                _LATER,
+                RETRY_LATER,
                 cause="connections_per_address",
             )
 

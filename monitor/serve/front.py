@@ -28,14 +28,13 @@ from monitor.serve.drain import drain
 from monitor.serve.entrance import Entrance
 from monitor.serve.files import Files
 from monitor.serve.house import House
-from monitor.serve.http import HttpError, Request, Response
+from monitor.serve.http import RETRY_LATER, HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import Session
 from monitor.serve.turnstile import Turnstile
 from monitor.serve.upgrade import (
     WEBSOCKET_PATH,
-    BadUpgrade,
     choose_window,
     read_upgrade,
     upgrade_response,
@@ -159,7 +158,7 @@ class FrontDoor:
         if (found := read_upgrade(first)) is not None:
             try:
                 return await self._upgrade(connection, *found)
-            except (HttpError, BadUpgrade) as error:
+            except HttpError as error:
                 await self._refuse(connection, peer, found[0], error)
                 return None
         peer.receive_data(first)
@@ -190,7 +189,9 @@ class FrontDoor:
                     return None
         except trio.TooSlowError:
             self._totals.refused["write_seconds"] += 1
-        except (HttpError, BadUpgrade, h11.RemoteProtocolError) as error:
+        except h11.RemoteProtocolError as error:
+            await self._refuse(connection, peer, head, HttpError(error.error_status_hint, str(error)))
+        except HttpError as error:
             await self._refuse(connection, peer, head, error)
         return None
 
@@ -211,14 +212,14 @@ class FrontDoor:
             )
 
     async def _upgrade(self, connection: Connection, request: Request, early: bytes) -> Session:
-        """Answer an upgrade; `early` is what came behind it. Raises HttpError, BadUpgrade."""
+        """Answer an upgrade; `early` is what came behind it. Raises HttpError."""
         self._origins.check_host(request.headers)
         if request.method != "GET":
             raise HttpError(405, f"method {request.method}: this path takes GET", (("Allow", "GET"),))
         self._origins.check_origin(request.headers)
         connection.address = self._proxies.peer(connection.address, request.headers)
         if not self.is_ready:
-            raise HttpError(503, "the server is ending", _RETRY_LATER)
+            raise HttpError(503, "the server is ending", RETRY_LATER)
         self._house.admission.check_address(connection.address)
         if "protobuf" in request.query or "protobuf" in request.headers.get("sec-websocket-protocol", ""):
             raise HttpError(400, "the protobuf protocol is not spoken here: use JSON")
@@ -247,13 +248,11 @@ class FrontDoor:
         try:
             return await self._route(request)
         except HttpError as error:
-            return self._refusal(error.status, error.message, error.headers, error.cause)
+            return self._refusal(error)
 
-    def _refusal(
-        self, status: int, message: str, headers: tuple[tuple[str, str], ...], cause: str
-    ) -> Response:
-        self._totals.refused[cause] += 1
-        return http.text(status, message, headers)
+    def _refusal(self, error: HttpError, *more_headers: tuple[str, str]) -> Response:
+        self._totals.refused[error.cause] += 1
+        return http.text(error.status, str(error), (*error.headers, *more_headers))
 
     async def _route(self, request: Request) -> Response:
         if request.path.startswith("/api/"):
@@ -296,26 +295,14 @@ class FrontDoor:
         await connection.send_all(data, stall_seconds=self._limits.write_seconds)
 
     async def _refuse(
-        self,
-        connection: Connection,
-        peer: h11.Connection,
-        head: Request | None,
-        error: HttpError | BadUpgrade | h11.RemoteProtocolError,
+        self, connection: Connection, peer: h11.Connection, head: Request | None, error: HttpError
     ) -> None:
         """Answer a bad request and end the connection: what follows it can't be trusted."""
-        status = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else error.status
-        extra = error.headers if isinstance(error, HttpError) else ()
-        if status == 426:
-            extra = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
-        cause = error.cause if isinstance(error, HttpError) else str(status)
-        response = self._refusal(status, str(error), (*extra, ("Connection", "close")), cause)
+        response = self._refusal(error, ("Connection", "close"))
         if peer.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             with trio.move_on_after(REFUSAL_SECONDS):
                 await self._respond(connection, peer, head, response)
                 await connection.finish()
-
-
-_RETRY_LATER = (("Retry-After", "5"),)
 
 
 def _request(head: h11.Request) -> Request:

@@ -27,6 +27,7 @@ SECURITY_HEADERS: tuple[tuple[str, str], ...] = (
     ),
 )
 
+RETRY_LATER = (("Retry-After", "5"),)
 _STRICT_TRANSPORT = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -69,7 +70,6 @@ class HttpError(Exception):
         super().__init__(message)
         self.cause = cause or str(status)
         self.status = status
-        self.message = message
         self.headers = headers
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha1
 
 from monitor.broadcast.frames import WINDOW_BITS, WINDOW_BITS_MIN
-from monitor.errors import PeerError
-from monitor.serve.http import Request
+from monitor.serve.http import HttpError, Request
 
 _EXTENSION = "permessage-deflate"
 WEBSOCKET_PATH = "/connection/websocket"
@@ -21,15 +20,8 @@ _PLAIN_UPGRADE = re.compile(
     % WEBSOCKET_PATH.encode()
 )
 _BEYOND_PLAIN = frozenset({"content-length", "transfer-encoding", "expect"})
+_HOW = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-class BadUpgrade(PeerError):
-    """The upgrade request breaks RFC 6455; `status` is the HTTP answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def read_upgrade(data: bytes) -> tuple[Request, bytes] | None:
@@ -89,7 +81,7 @@ def upgrade_response(
     Without `window_bits` nothing is compressed.
 
     Raises:
-        BadUpgrade: a header is missing or wrong.
+        HttpError: a header is missing or wrong.
     """
     _check_upgrade(headers)
     lines = [
@@ -112,17 +104,16 @@ def _check_upgrade(headers: Mapping[str, str]) -> None:
         headers.get("upgrade", "").lower() != "websocket"
         or "upgrade" not in headers.get("connection", "").lower()
     ):
-        raise BadUpgrade(426, "this path speaks WebSocket only: send an upgrade request")
+        raise HttpError(426, "this path speaks WebSocket only: send an upgrade request", _HOW)
     if headers.get("sec-websocket-version") != "13":
-        raise BadUpgrade(
-            426, f"WebSocket version {headers.get('sec-websocket-version')!r}: only 13 is spoken"
-        )
+        version = headers.get("sec-websocket-version")
+        raise HttpError(426, f"WebSocket version {version!r}: only 13 is spoken", _HOW)
     try:
         is_good = len(b64decode(headers.get("sec-websocket-key", ""), validate=True)) == 16
     except (binascii.Error, ValueError):
         is_good = False
     if not is_good:
-        raise BadUpgrade(400, "sec-websocket-key must be 16 bytes in base64")
+        raise HttpError(400, "sec-websocket-key must be 16 bytes in base64")
 
 
 def _accept_token(key: str) -> bytes:
