@@ -32,7 +32,7 @@ from monitor.serve.http import RETRY_LATER, HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import Session
-from monitor.serve.turnstile import Turnstile
+from monitor.serve.turnstile import SHARE_NS, Turnstile
 from monitor.serve.upgrade import (
     WEBSOCKET_PATH,
     choose_window,
@@ -40,6 +40,7 @@ from monitor.serve.upgrade import (
     upgrade_response,
 )
 from monitor.serve.websocket import WebSocket
+from monitor.turn import Turn
 
 _log = logging.getLogger("lanecast.front")
 
@@ -196,11 +197,16 @@ class FrontDoor:
         return None
 
     async def _read_body(self, connection: Connection, peer: h11.Connection, head: Request) -> bytes:
+        _check_framing(head)
         self._check_length(int(head.headers.get("content-length", "0")))
-        body = bytearray()
+        body, turn = bytearray(), Turn(SHARE_NS)
         while isinstance(event := await _next_event(connection, peer), h11.Data):
             body += event.data
             self._check_length(len(body))
+            # What was read at once may be thousands of chunks.
+            if turn.is_over:
+                await turn.give_way()
+                await self._house.turnstile.enter(is_backend=connection.is_backend)
         return bytes(body)
 
     def _check_length(self, length: int) -> None:
@@ -318,6 +324,12 @@ def _check_method(request: Request, *allowed: str) -> None:
     if request.method not in allowed:
         names = ", ".join(allowed)
         raise HttpError(405, f"method {request.method}: {request.path} takes {names}", (("Allow", names),))
+
+
+def _check_framing(request: Request) -> None:
+    """Raise HttpError 400 for a body of which a proxy before us may see another end than we do."""
+    if {"content-length", "transfer-encoding"} <= request.headers.keys():
+        raise HttpError(400, "content-length and transfer-encoding: let one of them say how long the body is")
 
 
 async def _wait_next(connection: Connection, peer: h11.Connection) -> bool:

@@ -314,9 +314,8 @@ async def test_publication_never_overtakes_an_unsubscribe_that_was_sent_before_i
 async def test_message_to_a_group_is_sent_to_its_members_and_to_nobody_else(server: Server) -> None:
     dashboards = [await server.subscriber("dashboard:x") for _ in range(50)]
     experiments = [await server.subscriber("experiment:y") for _ in range(100)]
-    before = await sent(server)
     await server.publish("dashboard:x", {"update": 1})
-    assert await sent(server) - before == 50
+    assert await sent(server) == 50
     for client in dashboards:
         assert await client.publication() == {"update": 1}
     for client in dashboards + experiments:

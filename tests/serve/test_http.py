@@ -6,7 +6,9 @@ import trio
 import trio.testing
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor.serve import front
 from tests.serve.running import KEYS, Server, read_answer, running
+from tests.serve.test_villains import Turns
 from tests.serve.wire import UPGRADE, Client, Wire, request
 
 HOST = {"Host": "lanecast"}
@@ -115,6 +117,30 @@ async def test_nothing_but_the_pages_files_is_served(server: Server, path: str) 
     assert answer.status == 404
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert "content-security-policy" in answer.headers
+
+
+@pytest.mark.trio
+async def test_body_of_two_lengths_is_refused_and_nothing_behind_it_is_answered(server: Server) -> None:
+    two = {"Host": "lanecast", "X-API-Key": KEYS.api, "Content-Length": "2", "Transfer-Encoding": "chunked"}
+    behind = request("GET", "/healthz", {"Host": "lanecast"})
+    said = await server.exchange(request("POST", "/api/info", two, b"0\r\n\r\n" + behind))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.trio
+async def test_body_of_many_chunks_is_read_in_many_turns(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "SHARE_NS", 0)
+    turns = Turns()
+    trio.lowlevel.add_instrument(turns)
+    chunked = {"Host": "lanecast", "X-API-Key": KEYS.api, "Transfer-Encoding": "chunked"}
+    wire = await server.wire()
+    await wire.send(request("POST", "/api/info", chunked, b"1\r\n \r\n" * 500 + b"2\r\n{}\r\n0\r\n\r\n"))
+    assert b" 200 " in await wire.take_until(b"\r\n")
+    trio.lowlevel.remove_instrument(turns)
+    assert turns.most_of_a_session() > 500
 
 
 @pytest.mark.trio
