@@ -32,7 +32,7 @@ _journal_options = combined(
 @journal.command("check")
 @_journal_options
 def check_journal(file: Path | None, **given: Any) -> int:
-    """Read the whole journal, or another FILE: pages, positions, keys.
+    """Read the whole journal, or another FILE: pages, positions, keys, payloads.
 
     Exit 0 if it holds together, 1 if not.
     """
@@ -56,7 +56,10 @@ def check_journal(file: Path | None, **given: Any) -> int:
 def export_journal(
     file: Path | None, channel: str, since: str | None, until: str | None, **given: Any
 ) -> None:
-    """Write the journal's publications, or another FILE's, as lines of JSON."""
+    """Write the journal's publications, or another FILE's, as lines of JSON.
+
+    Of a damaged one, those that can be read; it fails then, and says so.
+    """
     from monitor.storage.journal_reader import export
 
     path = file or settings_of(given).journal_file

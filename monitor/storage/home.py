@@ -64,6 +64,8 @@ class Home:
         """To open it; a disk may take its time."""
         self._is_behind = False
         """Something went out that the file does not hold."""
+        self._damage: sqlite3.Error | None = None
+        """What was found in the file while it was used."""
         self._leaving = threading.Lock()
         self._is_left = False
         """Nobody begins an attempt once it is."""
@@ -97,9 +99,12 @@ class Home:
         free = os.statvfs(self.path.parent)
         if free.f_bavail * free.f_frsize < ROOM_BYTES:
             raise OSError(errno.ENOSPC, f"less than {ROOM_BYTES} bytes are free on its disk")
+        if self._damage is not None:
+            self._set_aside(self._damage)
+            self._damage = None
         try:
             return self._read()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             if not _is_corrupt(error):
                 raise
             self._set_aside(error)
@@ -137,6 +142,11 @@ class Home:
             error,
             aside,
         )
+
+    def doubt(self, error: Exception) -> None:
+        """The file failed in use: if it is corrupt it is set aside before it is opened again."""
+        if isinstance(error, sqlite3.Error) and _is_corrupt(error):
+            self._damage = error
 
     def note_loss(self) -> None:
         """From here on something goes out that the file does not hold. Raises OSError.

@@ -174,8 +174,9 @@ class Journal:
             )
         self._meter.enter(JournalState.NOT_DURABLE, trouble, self._wall_ms())
 
-    async def _lose(self, error: BaseException) -> None:
+    async def _lose(self, error: Exception) -> None:
         """Give the file up; nothing goes out unkept before the next start is left word of it."""
+        self._home.doubt(error)
         await self._note_loss()
         self._file = None
         self._fail(error)

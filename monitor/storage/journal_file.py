@@ -19,7 +19,7 @@ from monitor.broadcast.epochs import new_epoch
 from monitor.broadcast.history import Position
 from monitor.broadcast.journaled import Standing
 from monitor.broadcast.receipt import Kept
-from monitor.storage.journal_form import VERSION, bring_up, pragma, recognise
+from monitor.storage.journal_form import VERSION, Damaged, bring_up, pragma, read_row, read_text, recognise
 
 TRIM_ROWS = 500
 """Deleted at a time, about 3 ms: a commit may have to wait for it."""
@@ -47,8 +47,8 @@ _INSERT_NEW = (
     _INSERT + f"VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING"
 )
 _TAIL = """
-SELECT channel, epoch, offset, time_ms, kind, data, info, tags
-FROM publications JOIN streams ON streams.id = stream
+SELECT channel, epoch, offset, time_ms, kind, key, data, info, tags
+FROM publications NOT INDEXED LEFT JOIN streams ON streams.id = stream
 WHERE seq > (SELECT max(seq) FROM publications) - ? ORDER BY seq
 """
 _FIRST = """
@@ -128,6 +128,7 @@ class JournalFile:
         self._database = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        self._database.text_factory = read_text
         self._synchronous = synchronous
         self._streams: Streams = {}
         self._is_abandoned = False
@@ -262,10 +263,15 @@ class JournalFile:
     # Reading
 
     def tail(self, rows: int) -> Iterator[Row]:
-        """The last rows of all channels, in the order in which they were kept."""
-        for channel, epoch, offset, time_ms, kind, *texts in self._database.execute(_TAIL, (rows,)):
-            data, info, tags = (text.encode() for text in texts)
-            yield Row(channel, Position(offset, epoch), time_ms, kind, data, info, tags)
+        """The last rows of all channels, in the order in which they were kept. Raises Damaged."""
+        last: dict[tuple[str, str], int] = {}
+        for row in map(read_row, self._database.execute(_TAIL, (rows,))):
+            stream = row.channel, row.epoch
+            if row.offset != last.setdefault(stream, row.offset - 1) + 1:
+                raise Damaged(f"{row.channel}, epoch {row.epoch}: offset {row.offset} after {last[stream]}")
+            last[stream] = row.offset
+            data, info, tags = row.data.encode(), row.info.encode(), row.tags.encode()
+            yield Row(row.channel, Position(row.offset, row.epoch), row.time_ms, row.kind, data, info, tags)
 
     def standing(self) -> Standing:
         """Where each channel stands: on the stream that was begun last."""

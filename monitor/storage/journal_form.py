@@ -1,10 +1,15 @@
-"""The form of the journal's SQLite file: its tables, and what is done with another or an older one.
+"""The form of the journal's SQLite file: its tables, its rows, and what is done with another or an older one.
 
 Decides which file may be written at all. What another program or a later version made is left as
-it is: writing it would destroy what somebody else can still read.
+it is: writing it would destroy what somebody else can still read. SQLite tells of torn pages, and
+takes what stands in whole ones as it is: that a row can have been written is looked at here.
 """
 
 import sqlite3
+from functools import partial
+from typing import Any
+
+import msgspec
 
 from monitor.broadcast.epochs import new_epoch
 
@@ -55,10 +60,55 @@ class NotAJournal(sqlite3.DatabaseError):
     """A SQLite file that another program, or a newer Lanecast, has made."""
 
 
+class Damaged(sqlite3.DatabaseError):
+    """The file holds what was never written into it."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """A publication as it stands in the file."""
+
+    channel: str
+    epoch: str
+    offset: int
+    time_ms: int
+    kind: str
+    key: str | None
+    data: str
+    info: str
+    tags: str
+
+
+read_text = partial(str, encoding="utf-8", errors="surrogateescape")
+"""A text of the file as far as it is one: `read_row` refuses what is not."""
+
+
+def read_row(row: tuple[Any, ...]) -> Stored:
+    """What a row of these columns says. Raises Damaged."""
+    try:
+        stored = msgspec.convert(row, Stored)
+        f"{stored.channel}{stored.epoch}{stored.kind}{stored.key}".encode()
+        for payload in (stored.data, stored.info, stored.tags):
+            if payload:
+                msgspec.json.decode(payload.encode(), type=msgspec.Raw)
+    except ValueError as error:
+        raise Damaged(f"{row[0]!a}, epoch {row[1]!a}, offset {row[2]!a}: {error}") from None
+    return stored
+
+
 def recognise(database: sqlite3.Connection) -> int:
-    """The version of its form, 0 for an empty file. Raises NotAJournal for what is not to be written."""
+    """The version of its form, 0 for an empty file.
+
+    Raises:
+        NotAJournal: what is not to be written.
+        Damaged: its tables have no names that can be read.
+    """
     application, version = pragma(database, "application_id"), pragma(database, "user_version")
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    try:
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except UnicodeDecodeError as error:  # of SQLite's own complaint, which quotes the file
+        raise Damaged(f"its schema can't be read: {error}") from None
     if tables == 0:
         return 0
     if application != APPLICATION_ID or version > VERSION:

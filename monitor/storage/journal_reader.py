@@ -1,30 +1,36 @@
 """What a journal holds and whether it holds together, read beside a server that writes it.
 
 Opens a file for reading only: to look at a journal must never change it, least of all a broken one.
+An export of a damaged one tells what can be read of it, and never passes for the whole.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from monitor.errors import ConfigError
-from monitor.storage.journal_form import APPLICATION_ID
+from monitor.storage.journal_form import Damaged, NotAJournal, Stored, read_row, read_text, recognise
 
 OnWork = Callable[[], None]
 """Called now and then while a journal is read."""
 INSTRUCTIONS = 100_000
 """Of SQLite between two calls, a few milliseconds."""
 
+TROUBLES = 100
+"""So many of a kind are told at most."""
+
 _ROWS = """
 SELECT channel, epoch, offset, time_ms, kind, substr(key, length(channel) + 2), data, info, tags
-FROM publications JOIN streams ON streams.id = stream
-WHERE channel GLOB ? AND time_ms >= ? AND time_ms < ? ORDER BY seq
+FROM publications NOT INDEXED LEFT JOIN streams ON streams.id = stream
 """
+"""In the order of `seq`, and all of them: an index, or a stream, may be what is damaged."""
+_SOME_ROWS = _ROWS + "WHERE (channel GLOB ? OR channel IS NULL) AND time_ms >= ? AND time_ms < ? ORDER BY seq"
 _HOLES = """
 SELECT channel, epoch, min(offset), max(offset), count(*)
 FROM publications JOIN streams ON streams.id = stream
@@ -56,10 +62,20 @@ def check(path: Path, on_work: OnWork = lambda: None) -> Verdict:
         publications, channels = 0, 0
         try:
             publications, channels = database.execute(_SUMMARY).fetchone()
-            troubles = [*_find_damage(database), *_find_disorder(database)]
+            troubles = _find_troubles(database)
         except sqlite3.DatabaseError as error:
-            troubles = [str(error)]
+            troubles = [_printed(str(error))]
     return Verdict(publications, channels, troubles)
+
+
+def _find_troubles(database: sqlite3.Connection) -> list[str]:
+    kinds = _find_damage(database), _find_disorder(database), _find_unreadable(database)
+    return [_printed(trouble) for kind in kinds for trouble in islice(kind, TROUBLES)]
+
+
+def _printed(trouble: str) -> str:
+    """What of it is no text becomes question marks."""
+    return trouble.encode(errors="replace").decode()
 
 
 def _find_damage(database: sqlite3.Connection) -> Iterator[str]:
@@ -79,6 +95,14 @@ def _find_disorder(database: sqlite3.Connection) -> Iterator[str]:
         yield f"{strays} publications are of no channel"
 
 
+def _find_unreadable(database: sqlite3.Connection) -> Iterator[str]:
+    for row in database.execute(_ROWS):
+        try:
+            read_row(row)
+        except Damaged as error:
+            yield str(error)
+
+
 def export(
     path: Path,
     *,
@@ -89,29 +113,35 @@ def export(
 ) -> Iterator[bytes]:
     """Each publication as a line of JSON, in the order in which they were kept; `channel` is a glob.
 
-    Raises ConfigError if the journal can't be read.
+    Raises ConfigError if the journal can't be read, or not all of it; what can be read was told then.
     """
     with _opened(path, on_work) as database:
         try:
-            for row in database.execute(_ROWS, (channel, since_ms, until_ms)):
-                yield _line(*row)
+            for row in database.execute(_SOME_ROWS, (channel, since_ms, until_ms)):
+                with suppress(Damaged):
+                    yield _line(read_row(row))
+            troubles = _find_troubles(database)
         except sqlite3.DatabaseError as error:
             raise ConfigError(f"{path} can't be read further: {error}; see lanecast journal check") from None
+    if troubles:
+        raise ConfigError(
+            f"{path} is damaged, so this may not be all of it: {troubles[0]}; see lanecast journal check"
+        )
 
 
-def _line(
-    channel: str, epoch: str, offset: int, time_ms: int, kind: str, key: str | None, *texts: str
-) -> bytes:
+def _line(stored: Stored) -> bytes:
     line: dict[str, Any] = {
-        "channel": channel,
-        "epoch": epoch,
-        "offset": offset,
-        "time": time_ms,
-        "kind": kind,
-        "key": key,
+        "channel": stored.channel,
+        "epoch": stored.epoch,
+        "offset": stored.offset,
+        "time": stored.time_ms,
+        "kind": stored.kind,
+        "key": stored.key,
     }
-    payloads = zip(("data", "info", "tags"), texts, strict=True)
-    return orjson.dumps(line | {name: orjson.Fragment(text) for name, text in payloads if text}) + b"\n"
+    payloads = {"data": stored.data, "info": stored.info, "tags": stored.tags}
+    return (
+        orjson.dumps(line | {name: orjson.Fragment(text) for name, text in payloads.items() if text}) + b"\n"
+    )
 
 
 @contextmanager
@@ -119,11 +149,14 @@ def _opened(path: Path, on_work: OnWork) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise ConfigError(f"there is no journal at {path}; set --data-dir to the server's")
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        database.text_factory = read_text
         try:
-            is_ours = database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+            version = recognise(database)
+        except NotAJournal:
+            version = 0
         except sqlite3.DatabaseError as error:
             raise ConfigError(f"{path} can't be read: {error}") from None
-        if not is_ours:
-            raise ConfigError(f"{path} is not a journal of Lanecast's")
+        if not version:
+            raise ConfigError(f"{path} is not a journal of this version of Lanecast's")
         database.set_progress_handler(on_work, INSTRUCTIONS)
         yield database

@@ -1,5 +1,6 @@
 """Journals for tests: real SQLite files, and a hub whose publications go through them."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from monitor.storage.journal_file import JournalFile, Record
 from tests.serve.running import KEYS
 from tests.serve.wire import PATIENCE_SECONDS
 
+PAGE_BYTES = 4_096
 NOW_MS = 1_700_000_000_000
 
 
@@ -51,6 +53,30 @@ def kept(directory: Path, records: Sequence[Record]) -> None:
     file.append(records)
     file.note_start(journaled_namespaces(DEFAULT_NAMESPACES), boot="")
     file.close()
+
+
+def damage(path: Path, statement: str) -> None:
+    """Have a journal hold what no server writes."""
+    database = sqlite3.connect(path)
+    database.executescript(statement)
+    database.close()
+
+
+def lose_a_cell(path: Path, name: str) -> None:
+    """Have the one page of a table or an index say that it has one entry less."""
+    database = sqlite3.connect(path)
+    ((number,),) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,))
+    database.close()
+    content = bytearray(path.read_bytes())
+    count = (number - 1) * PAGE_BYTES + 3
+    content[count : count + 2] = (int.from_bytes(content[count : count + 2]) - 1).to_bytes(2)
+    path.write_bytes(content)
+
+
+def garble_schema(path: Path) -> None:
+    """What SQLite says of it is no text either."""
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"CREATE UNIQUE INDEX keys", b"CREATE UNIQUE \xffNDEX keys"))
 
 
 @dataclass(frozen=True, slots=True)

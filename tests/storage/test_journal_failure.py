@@ -5,8 +5,9 @@ import resource
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from monitor.storage import home, journal_file
 from monitor.storage import journal as journal_module
 from tests.serve.running import KEYS, Server, sign
 from tests.serve.wire import PATIENCE_SECONDS
-from tests.storage.journal import Running, kept, opened, record, running
+from tests.storage.journal import Running, damage, garble_schema, kept, lose_a_cell, opened, record, running
 
 pytestmark = pytest.mark.trio
 
@@ -229,6 +230,32 @@ async def test_a_file_whose_pages_are_torn_is_set_aside_when_that_is_found(tmp_p
         await each.until(lambda meter: is_durable(meter) and bool(meter.aside))
         assert set_aside(tmp_path).read_bytes() == torn
         assert await each.publish(b"1")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        partial(damage, statement="UPDATE publications SET data = '[' WHERE offset = 2"),
+        partial(damage, statement="UPDATE publications SET data = CAST(x'22ff22' AS TEXT) WHERE offset = 2"),
+        partial(damage, statement="UPDATE publications SET kind = x'00' WHERE offset = 2"),
+        partial(damage, statement="DELETE FROM publications WHERE offset = 2"),
+        partial(damage, statement="DELETE FROM streams"),
+        partial(lose_a_cell, name="sqlite_autoindex_publications_1"),
+        garble_schema,
+    ],
+    ids=["no JSON", "no text", "another type", "a hole", "no channel", "an index", "its schema"],
+)
+async def test_a_file_that_holds_what_was_never_written_is_set_aside(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    kept(tmp_path, [record(number) for number in range(3)])
+    spoil(tmp_path / "journal.db")
+    async with running(tmp_path) as each:
+        assert await each.publish(b"1")
+        await each.until(lambda meter: is_durable(meter) and bool(meter.aside))
+        assert set_aside(tmp_path)
+        assert await each.publish(b"2") == each.engine.hub.stream(CHANNEL).position
+        assert is_durable(each.engine.health.journal)
 
 
 async def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def test_payloads_come_back_byte_for_byte(tmp_path_factory: pytest.TempPathFacto
     file.close()
 
 
-@pytest.mark.parametrize("payload", [b'"\\ud800"', b'"\\u0000"', '"😀\u2028"'.encode(), b"1e400", b"-0.10"])
+@pytest.mark.parametrize(
+    "payload", [b'"\\ud83d\\ude00"', b'"\\u0000"', '"😀\u2028"'.encode(), b"1e400", b"-0.10"]
+)
 def test_no_text_that_is_json_is_changed(tmp_path: Path, payload: bytes) -> None:
     file = opened(tmp_path)
     file.append([record(1, data=payload)])

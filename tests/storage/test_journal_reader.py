@@ -1,4 +1,3 @@
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 from monitor.errors import ConfigError
 from monitor.storage.journal_reader import Verdict, check, export
 from tests.process import ROOT
-from tests.storage.journal import NOW_MS, kept, opened, record
+from tests.storage.journal import NOW_MS, damage, garble_schema, kept, lose_a_cell, opened, record
 
 TOLD = [
     record(1, key="sim.X/1"),
@@ -18,16 +17,13 @@ TOLD = [
 ]
 
 
+LAST = "WHERE data = '{\"n\":1.10}'"
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     kept(tmp_path, TOLD)
     return tmp_path / "journal.db"
-
-
-def damage(path: Path, statement: str) -> None:
-    database = sqlite3.connect(path)
-    database.executescript(statement)
-    database.close()
 
 
 def test_a_journal_that_holds_together_has_no_troubles(path: Path) -> None:
@@ -43,11 +39,43 @@ def test_a_journal_that_holds_together_has_no_troubles(path: Path) -> None:
         ),
         ("DROP INDEX keys; UPDATE publications SET key = 'orders:ann\nsim.X/1'", "sim.X/1 is in it 3 times"),
         ("DELETE FROM streams WHERE channel = 'bots:ann'", "1 publications are of no channel"),
+        (f"UPDATE publications SET data = '[' {LAST}", "'orders:ann', epoch 'e', offset 2: Input data was"),
+        (f"UPDATE publications SET data = CAST(x'22ff22' AS TEXT) {LAST}", "offset 2: 'utf-8' codec"),
+        (f"UPDATE publications SET kind = CAST(x'ff' AS TEXT) {LAST}", "offset 2: 'utf-8' codec"),
+        (f"UPDATE publications SET tags = x'00' {LAST}", "offset 2: Expected `str`"),
+        (
+            "UPDATE streams SET channel = CAST(x'6fff' AS TEXT) WHERE id = 1",
+            "'o\\udcff', epoch 'e', offset 1",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(path: Path, statement: str, trouble: str) -> None:
     damage(path, statement)
     assert any(trouble in each for each in check(path).troubles)
+    assert all(each.isprintable() for each in check(path).troubles)
+    with pytest.raises(ConfigError, match="may not be all of it"):
+        list(export(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("sqlite_autoindex_publications_1", 3), ("keys", 3), ("publications", 2)]
+)
+def test_a_damaged_journal_is_exported_as_far_as_it_goes_and_that_is_said(
+    path: Path, name: str, told: int
+) -> None:
+    lose_a_cell(path, name)
+    lines: list[bytes] = []
+    with pytest.raises(ConfigError, match="may not be all of it"):
+        lines.extend(export(path))
+    assert len([orjson.loads(line) for line in lines]) == told
+    assert check(path).troubles
+
+
+def test_a_schema_that_is_no_text_is_said(path: Path) -> None:
+    garble_schema(path)
+    for look in (check, lambda path: list(export(path))):
+        with pytest.raises(ConfigError, match="its schema can't be read"):
+            look(path)
 
 
 def test_torn_pages_are_found(path: Path) -> None:
