@@ -153,6 +153,9 @@ class _Source:
     def owns(self, channel: str) -> bool:
         return self.views.owns(channel)
 
+    def knows(self, channel: str) -> bool:
+        return self.views.knows(channel)
+
     def whole(self, channel: str, variant: Variant) -> bytes | None:
         return ops_document(self.health, channel) or self.views.whole(channel, variant)
 

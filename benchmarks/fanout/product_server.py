@@ -73,7 +73,8 @@ class _Publisher:
                 self._floods, self._flooded = trio.CancelScope(), 0
                 nursery.start_soon(self._flood_all, command["channels"], command["bytes"])
             case "subscribers":
-                return {"count": self._hub.subscribed_channels().get(command["channel"], 0)}
+                found = self._hub.channel(command["channel"])
+                return {"count": len(found.subscribers) if found else 0}
             case "calm":
                 self._floods.cancel()
                 return {"flooded": self._flooded}

@@ -1,7 +1,7 @@
 """One channel: who is subscribed, what has gathered for the next tick, what is kept."""
 
 from collections.abc import Callable, Iterator
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 
 import orjson
 
@@ -19,6 +19,16 @@ from monitor.health.health import Health
 
 FILTERS_MAX = 256
 """Different tags filters of one channel's subscribers: each is asked about each publication."""
+
+
+class Voice(IntEnum):
+    """Who has spoken in a channel, the strongest last."""
+
+    NOBODY = auto()
+    """Whoever is subscribed waits. Where a namespace is public any name will do."""
+    CLIENTS = auto()
+    SERVER = auto()
+    """A feed or a backend has; or clients can't have invented the channel."""
 
 
 class Progress(Enum):
@@ -49,14 +59,23 @@ class Channel:
         "queued_bytes",
         "subscribers",
         "unsettled",
+        "voice",
     )
 
     def __init__(
-        self, name: str, namespace: Namespace, health: Health, *, epoch: str, state_bytes: int
+        self,
+        name: str,
+        namespace: Namespace,
+        health: Health,
+        *,
+        voice: Voice,
+        epoch: str,
+        state_bytes: int,
     ) -> None:
         """`state_bytes` bounds what is kept by key."""
         self.name = name
         self.namespace = namespace
+        self.voice = voice
         self.prefix = b'{"push":{"channel":' + orjson.dumps(name) + b',"pub":'
         self._health = health
         self.subscribers: dict[Client, bytes] = {}
@@ -91,12 +110,16 @@ class Channel:
         return self.namespace.lane
 
     @property
+    def is_followed(self) -> bool:
+        """Whether somebody is subscribed, or is told by the journal."""
+        return bool(self.subscribers or self.unsettled)
+
+    @property
     def is_needed(self) -> bool:
         """Whether forgetting it would lose something: subscribers, history or a kept state."""
         has_history = self.history is not None and self.history.offset > 0
         has_stream = self.keyed is not None and self.keyed.stream.offset > 0
-        is_followed = bool(self.subscribers or self.unsettled)
-        return bool(is_followed or has_history or has_stream or self.latest or self._state)
+        return bool(self.is_followed or has_history or has_stream or self.latest or self._state)
 
     @property
     def position(self) -> Position | None:

@@ -6,13 +6,13 @@ channel holds while its fan-out is under way is bounded: beyond it its publisher
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from functools import partial
+from typing import NoReturn
 
 import trio
 from msgspec.structs import replace
 
-from monitor.broadcast.channel import FILTERS_MAX, Channel, new_history
+from monitor.broadcast.channel import FILTERS_MAX, Channel, Voice, new_history
 from monitor.broadcast.client import Client
 from monitor.broadcast.epochs import Epochs
 from monitor.broadcast.history import History, Position
@@ -22,9 +22,10 @@ from monitor.broadcast.outflow import Outflow
 from monitor.broadcast.patch import apply_patch, encode_patch, parse_patch
 from monitor.broadcast.receipt import Journal, Kept, NoJournal, Receipt
 from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_start
+from monitor.broadcast.rooms import Rooms
 from monitor.broadcast.source import NoSource, Source
 from monitor.broadcast.tags import with_tag
-from monitor.config import Delivery, Namespace, Namespaces, Settings
+from monitor.config import Access, Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
 
@@ -61,7 +62,7 @@ class Hub:
         self.health = health
         self._limits = settings.limits
         self._namespaces = namespaces
-        self._channels: dict[str, Channel] = {}
+        self._rooms = Rooms(settings.limits.channels, health)
         self.epochs = Epochs()
         self.outflow = Outflow(settings, health)
         self._slow: set[Client] = set()
@@ -88,6 +89,7 @@ class Hub:
         skip_history: bool = False,
         key: str = "",
         is_told_once: bool = False,
+        voice: Voice = Voice.SERVER,
     ) -> Receipt:
         """Send a payload to everybody who is subscribed to a channel, if it is journaled once it is kept.
 
@@ -99,6 +101,7 @@ class Hub:
             skip_history: send it, but keep nothing for later.
             key: what a journaled publication is known by: the second of the same key is not sent.
             is_told_once: who publishes it can't do so again: it may go into the reserve.
+            voice: whose publication it is.
 
         Raises:
             UnknownChannel, TooBusy, TooMany, BadPublication.
@@ -112,7 +115,7 @@ class Hub:
         if is_told_once:
             publication = replace(publication, is_told_once=True)
         receipt = Receipt()
-        with self.using(channel, is_told_once=is_told_once) as found:
+        with self.using(channel, voice, is_told_once=is_told_once) as found:
             self.check_room(found, publication)
             if namespace.journal:
                 self._journal(found, publication, key, receipt)
@@ -163,7 +166,7 @@ class Hub:
         channel.unsettled -= 1
         if kept.is_duplicate:
             receipt.settle(kept.position, is_duplicate=True)
-            self.forget_unneeded(channel)
+            self._rooms.let_go(channel)
         else:
             offset = kept.position.offset if kept.position else channel.history.offset + 1
             tags = with_tag(publication.tags, *NOT_DURABLE) if kept.is_lost else publication.tags
@@ -187,11 +190,11 @@ class Hub:
         if channel.subscribers:
             self.outflow.send(channel, publications)
         else:
-            self.forget_unneeded(channel)
+            self._rooms.let_go(channel)
 
     def publish_sourced(self, channel: str, data: bytes, variant: Variant = Variant.FULL) -> None:
         """Send what the source has gathered, and keeps itself, to those who get the channel in this form."""
-        found = self._channels.get(channel)
+        found = self._rooms.get(channel)
         if found is None or not found.subscribers:
             return
         self.health.totals.published += 1
@@ -204,7 +207,7 @@ class Hub:
 
     def is_ready(self, channel: str) -> bool:
         """Whether somebody watches the channel, and no fan-out of it is under way."""
-        found = self._channels.get(channel)
+        found = self._rooms.get(channel)
         return found is not None and bool(found.subscribers) and not self.outflow.is_busy(found)
 
     def check_room(self, channel: Channel, publication: Publication) -> None:
@@ -230,13 +233,17 @@ class Hub:
         except ValueError as error:
             raise BadPublication(f"channel {channel.name!r}: {error}") from None
 
-    def subscribe(self, channel: str, client: Client, info: bytes, wish: Wish = ANEW) -> Start:
+    def subscribe(
+        self, channel: str, client: Client, info: bytes, wish: Wish = ANEW, voice: Voice = Voice.NOBODY
+    ) -> Start:
         """Make a client a subscriber, after all that was published so far is on its way to the others.
+
+        `voice` says who wants it.
 
         Raises:
             UnknownChannel, TooMany, Unrecoverable.
         """
-        with self.using(channel) as found:
+        with self.using(channel, voice) as found:
             return self._subscribe(found, client, info, wish)
 
     def _subscribe(self, channel: Channel, client: Client, info: bytes, wish: Wish) -> Start:
@@ -280,7 +287,7 @@ class Hub:
 
     def unsubscribe(self, channel: str, client: Client) -> None:
         """End a subscription; what the client could not be sent yet is dropped."""
-        self.outflow.flush(self._channels[channel])
+        self.outflow.flush(self._rooms[channel])
         self._remove(channel, client, discard=True)
 
     def leave(self, client: Client) -> None:
@@ -290,7 +297,7 @@ class Hub:
             self._remove(channel, client, discard=False)
 
     def _remove(self, channel: str, client: Client, *, discard: bool) -> None:
-        found = self._channels[channel]
+        found = self._rooms[channel]
         info = found.subscribers[client]
         variant = found.remove(client, discard=discard)
         self.health.subscriptions -= 1
@@ -298,7 +305,7 @@ class Hub:
         self._announce(found, "leave", info)
         if not found.subscribers:
             self.outflow.forget(found)
-            self.forget_unneeded(found)
+            self._rooms.let_go(found)
 
     def _announce(self, channel: Channel, what: str, info: bytes) -> None:
         """Tell subscribers who joins or leaves; not now, since who joins is to have his reply before."""
@@ -311,7 +318,7 @@ class Hub:
 
     def stream(self, channel: str) -> History:
         """What is kept of a channel whose namespace has history; an empty one for an unused channel."""
-        found = self._channels.get(channel)
+        found = self._rooms.get(channel)
         if found is not None and found.history is not None:
             return found.history
         namespace = self.namespace(channel)
@@ -319,64 +326,60 @@ class Hub:
 
     def channels(self) -> list[Channel]:
         """All that have subscribers or keep anything."""
-        return list(self._channels.values())
+        return list(self._rooms)
 
     def channel(self, name: str) -> Channel | None:
         """The channel, if it has subscribers or keeps anything."""
-        return self._channels.get(name)
+        return self._rooms.get(name)
 
-    def subscribed_channels(self, pattern: str = "") -> dict[str, int]:
-        """How many clients each channel with subscribers has; `pattern` is a glob."""
-        return {
-            name: len(channel.subscribers)
-            for name, channel in self._channels.items()
-            if channel.subscribers and (not pattern or fnmatchcase(name, pattern))
-        }
-
-    def open(self, name: str, *, is_told_once: bool = False) -> Channel:
-        """The channel, made if there is none. Raises UnknownChannel, TooMany."""
-        channel = self._channels.get(name)
+    def open(self, name: str, voice: Voice = Voice.SERVER, *, is_told_once: bool = False) -> Channel:
+        """The channel, made if there is none; `voice` says who wants it. Raises UnknownChannel, TooMany."""
+        channel = self._rooms.get(name)
         if channel is None:
-            is_full = len(self._channels) >= self._limits.channels and not self._evict()
-            # Those of what is told once are few: the accounts of our feeds.
-            if is_full and not is_told_once:
-                self.health.totals.refused["channels"] += 1
-                raise TooMany(f"{len(self._channels)} channels are in use, the limit (limits.channels)")
             namespace = self.namespace(name)
+            voice = max(voice, self._own_voice(name, namespace))
+            # Those of what is told once are few: the accounts of our feeds.
+            if not self._make_room(voice) and not is_told_once:
+                self._refuse(voice)
             channel = Channel(
                 name,
                 namespace,
                 self.health,
+                voice=voice,
                 epoch=self.epochs.of(namespace),
                 state_bytes=self._limits.gather_bytes,
             )
-            self._channels[name] = channel
-            self.health.channels = len(self._channels)
+            self._rooms.add(channel)
+        else:
+            self._rooms.hear(channel, voice)
         return channel
 
+    def _own_voice(self, name: str, namespace: Namespace) -> Voice:
+        """Whose a channel is before anybody speaks in it: ours, unless any client could have invented it."""
+        is_open = namespace.access is Access.PUBLIC and not name.startswith("$")
+        return Voice.NOBODY if is_open and not self.source.knows(name) else Voice.SERVER
+
     @contextmanager
-    def using(self, name: str, *, is_told_once: bool = False) -> Iterator[Channel]:
+    def using(
+        self, name: str, voice: Voice = Voice.SERVER, *, is_told_once: bool = False
+    ) -> Iterator[Channel]:
         """As `open`; the channel is let go again if it turns out to keep nothing."""
-        channel = self.open(name, is_told_once=is_told_once)
+        channel = self.open(name, voice, is_told_once=is_told_once)
         try:
             yield channel
         finally:
-            self.forget_unneeded(channel)
+            self._rooms.let_go(channel)
 
-    def _evict(self) -> bool:
-        """Forget the oldest channel without subscribers, its history with it; False if all have some."""
-        for name, channel in self._channels.items():
-            if not (channel.subscribers or channel.unsettled):
-                del self._channels[name]
-                self.epochs.renew(channel.namespace)
-                return True
-        return False
+    def _make_room(self, voice: Voice) -> bool:
+        """Forget what nobody follows, the oldest first, while this voice has as many as it may have."""
+        for forgotten in self._rooms.forget_idle(voice):
+            self.epochs.renew(forgotten.namespace)
+        return not self._rooms.is_full(voice)
 
-    def forget_unneeded(self, channel: Channel) -> None:
-        """Let go of a channel that nobody is subscribed to and that keeps nothing."""
-        if not channel.is_needed:
-            self._channels.pop(channel.name, None)
-            self.health.channels = len(self._channels)
+    def _refuse(self, voice: Voice) -> NoReturn:
+        self.health.totals.refused["channels"] += 1
+        self.health.no_room_ns[voice.name.lower()] = self.health.clock_ns()
+        raise TooMany(f"{self._limits.channels} channels of its sort are in use (limits.channels)")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let things flow, and watch the clients that are behind, until cancelled."""
@@ -413,5 +416,5 @@ class Hub:
     def step_changes(self, client: Client, step: Step) -> Iterator[str]:
         """The client's channels that have another form on this step than the client gets now."""
         for name, group in client.groups.items():
-            if self._variant(self._channels[name], step) is not group.key.variant:
+            if self._variant(self._rooms[name], step) is not group.key.variant:
                 yield name

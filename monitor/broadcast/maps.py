@@ -14,7 +14,7 @@ import msgspec
 import trio
 from msgspec.structs import replace
 
-from monitor.broadcast.channel import Channel
+from monitor.broadcast.channel import Channel, Voice
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import BadPublication, Hub
 from monitor.broadcast.item import Publication
@@ -61,13 +61,14 @@ class Maps:
         tags: bytes = b"",
         mode: KeyMode = KeyMode.ANY,
         version: Version | None = None,
+        voice: Voice = Voice.SERVER,
     ) -> Placed:
         """Set a key and tell the subscribers; arguments as for the hub's `publish`.
 
         Raises:
             UnknownChannel, TooBusy, TooMany, BadPublication.
         """
-        with self._using(channel) as (found, keyed):
+        with self._using(channel, voice) as (found, keyed):
             if (objection := keyed.objection(key, mode, version)) is not None:
                 return Placed(_position(found), objection)
             publication = self._hub.compose(found.namespace, data, kind=kind, info=info, tags=tags, key=key)
@@ -79,9 +80,9 @@ class Maps:
             self._announce(found, [told])
             return Placed(_position(found))
 
-    def remove(self, channel: str, key: str) -> Placed:
+    def remove(self, channel: str, key: str, *, voice: Voice = Voice.SERVER) -> Placed:
         """Take a key out and tell the subscribers, if it is there. Raises as `put`."""
-        with self._using(channel) as (found, keyed):
+        with self._using(channel, voice) as (found, keyed):
             told = keyed.remove(key, found.namespace.kind, self._now_ns())
             if told is None:
                 return Placed(_position(found), Suppression.KEY_NOT_FOUND)
@@ -93,21 +94,21 @@ class Maps:
 
         Raises as `put`.
         """
-        with self._using(channel) as (_, keyed):
+        with self._using(channel, Voice.CLIENTS) as (_, keyed):
             is_there = keyed.renew(key, self._now_ns())
         if not is_there:
-            self.put(channel, key, _NULL, info=info)
+            self.put(channel, key, _NULL, info=info, voice=Voice.CLIENTS)
 
     def clear(self, channel: str) -> None:
         """Take out every key and tell the subscribers. Raises as `put`."""
-        with self._using(channel) as (found, keyed):
+        with self._using(channel, Voice.SERVER) as (found, keyed):
             self._announce(found, keyed.clear(found.namespace.kind, self._now_ns()))
 
     # The market
 
     def adopt(self, channel: str, whole: bytes) -> None:
         """Take over what the market shows, an object by key, where the channel holds something else."""
-        found = self._hub.open(channel)
+        found = self._hub.open(channel, Voice.NOBODY)
         keyed = _keyed(found)
         now = _split(whole)
         gone = dict.fromkeys(keyed.sourced - now.keys(), _NULL)
@@ -146,7 +147,7 @@ class Maps:
         Raises:
             UnknownChannel, TooMany, BadPublication.
         """
-        with self._using(channel) as (found, keyed):
+        with self._using(channel, Voice.NOBODY) as (found, keyed):
             self._hub.source.whole(channel, Variant.FULL)
             if not found.subscribers:
                 self._hub.source.close(channel, Variant.FULL)
@@ -156,11 +157,11 @@ class Maps:
     # What all of it needs
 
     @contextmanager
-    def _using(self, name: str) -> Iterator[tuple[Channel, Keyed]]:
+    def _using(self, name: str, voice: Voice) -> Iterator[tuple[Channel, Keyed]]:
         """A channel, which is let go afterwards if it turns out to hold nothing."""
         if self._hub.namespace(name).delivery is not Delivery.MAP:
             raise BadPublication(f"channel {name!r} is no map: it has no keys")
-        with self._hub.using(name) as channel:
+        with self._hub.using(name, voice) as channel:
             yield channel, _keyed(channel)
 
     def _announce(self, channel: Channel, publications: list[Publication]) -> None:

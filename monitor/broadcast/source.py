@@ -10,6 +10,10 @@ class Source(Protocol):
         """Whether it fills the channel, in every form."""
         ...
 
+    def knows(self, channel: str) -> bool:
+        """Whether it has anything to fill the channel with."""
+        ...
+
     def whole(self, channel: str, variant: Variant) -> bytes | None:
         """State for a new subscriber, None if the channel is not the source's; opens its view.
 
@@ -24,6 +28,9 @@ class Source(Protocol):
 
 class NoSource:
     def owns(self, channel: str) -> bool:
+        return False
+
+    def knows(self, channel: str) -> bool:
         return False
 
     def whole(self, channel: str, variant: Variant) -> bytes | None:

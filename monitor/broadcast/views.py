@@ -36,6 +36,9 @@ class Views:
     def owns(self, channel: str) -> bool:
         return self._market.view(channel) is not None
 
+    def knows(self, channel: str) -> bool:
+        return self._market.knows(channel)
+
     def whole(self, channel: str, variant: Variant) -> bytes | None:
         """State for a new subscriber; those who are there already hear of it at the cadence, as always.
 

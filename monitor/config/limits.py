@@ -21,7 +21,7 @@ class Limits(Section):
     publications_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """To one channel, by clients and backends together; beyond it error 111. Feeds are not counted."""
     channels: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
-    """Channels that have subscribers, history or a state."""
+    """Of each sort: those in which nobody has published, those in which only clients have, all others."""
     channels_per_client: Annotated[int, Field(ge=1, le=10_000)] = 128
     commands_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Inbound messages of one client, over a sliding window of one second."""

@@ -105,7 +105,10 @@ class Health:
         self.encodings: dict[str, EncodingMeter] = defaultdict(EncodingMeter)
         """By name."""
         self.subscriptions = 0
-        self.channels = 0
+        self.channels: dict[str, int] = {}
+        """In use, by who has spoken in them."""
+        self.no_room_ns: dict[str, int] = {}
+        """When a channel was refused last, by whose it would have been."""
         self.lanes = [LaneMeter() for _ in Lane]
         self.kinds = _kind_meters(settings)
         self.samples = Samples()
@@ -232,6 +235,7 @@ class Health:
         return chain(
             rules.find_deep_lanes(self.lanes, self.slow),
             rules.find_slow_clients(self.slow),
+            rules.find_full_rooms(self.channels, self.no_room_ns, now_ns),
             rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
             self._find_lag(),
             rules.find_failures(

@@ -131,7 +131,12 @@ def _connection_metrics(health: Health) -> Iterator[Metric]:
     totals = health.totals
     yield GaugeMetricFamily("lanecast_clients", "Clients connected.", health.clients)
     yield GaugeMetricFamily("lanecast_subscriptions", "Subscriptions of all clients.", health.subscriptions)
-    yield GaugeMetricFamily("lanecast_channels", "Channels in use.", health.channels)
+    yield _gauges(
+        "lanecast_channels",
+        "Channels in use, by who has spoken in them.",
+        "voice",
+        health.channels.items(),
+    )
     yield CounterMetricFamily("lanecast_connections", "Connections accepted.", totals.connections)
     yield CounterMetricFamily("lanecast_connections_failed", "Connections that failed.", totals.failed)
     yield _counters(

@@ -46,7 +46,7 @@ def health_report(health: "Health") -> dict[str, Any]:
         "pid": health.process.pid,
         "clients": health.clients,
         "subscriptions": health.subscriptions,
-        "channels": health.channels,
+        "channels": sum(health.channels.values()),
         "rates": {
             "published": round(rates.published, 1),
             "sent": round(rates.sent, 1),

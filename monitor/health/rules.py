@@ -48,8 +48,18 @@ WAITED_FROM = 0.05
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 """In ten minutes, beyond what new clients may take; critical at four times that."""
 
+NO_ROOM_SECONDS = 60
+"""So long after a channel was refused the lack of room is still bad."""
+
 _NAMED_LIMIT = 3
 """A feed may have a thousand subscriptions, a lane a thousand clients; a sentence names the first few."""
+
+
+_ROOMS = {
+    "nobody": "nobody has published in them, clients hold them: sort connections by channels to see who",
+    "clients": "only clients have published in them, and somebody follows each",
+    "server": "feeds and backends publish in them, and somebody follows each",
+}
 
 
 class Place(Protocol):
@@ -142,6 +152,23 @@ def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
             len(given_less),
             0,
         )
+
+
+def find_full_rooms(
+    channels: Mapping[str, int], no_room_ns: Mapping[str, int], now_ns: int
+) -> Iterator[Finding]:
+    """Channels that are as many as may be, so that others were refused in the last minute."""
+    for voice, refused_ns in no_room_ns.items():
+        if now_ns - refused_ns < NO_ROOM_SECONDS * NS_PER_SECOND:
+            count = channels[voice]
+            yield Finding(
+                f"channels:{voice}",
+                _severity(voice == "server"),
+                f"no room for another channel: {count} are in use, the limit (limits.channels);"
+                f" {_ROOMS[voice]}",
+                count,
+                count,
+            )
 
 
 def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> Iterator[Finding]:

@@ -133,6 +133,18 @@ class MarketState:
                 return self._account_view(channel, namespace, name)
         return None
 
+    def knows(self, channel: str) -> bool:
+        """Whether there is anything to show in a channel: a market that was heard of, or what all share."""
+        namespace, _, name = channel.partition(":")
+        match namespace:
+            case "book" | "ticker":
+                return name in self._markets
+            case "market":
+                return self._shared_view(channel, name) is not None
+            case "orders" | "bots" | "botstate" | "open_orders":
+                return name in self._accounts
+        return False
+
     def _market_view(self, channel: str, namespace: str, key: str, depth: int) -> View | None:
         venue, _, market = key.partition(".")
         if not (venue and market):

@@ -7,12 +7,14 @@ HTTP's own statuses are for a wrong key, verb, method or body. Payloads stay raw
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from monitor import __version__
+from monitor.broadcast.channel import Channel
 from monitor.broadcast.history import Position
 from monitor.broadcast.receipt import Receipt
 from monitor.health.rates import NS_PER_SECOND
@@ -161,12 +163,15 @@ class Api:
         return result if is_first else repeated(result)
 
     def _check_reach(self, channel: str) -> None:
-        """Raise error 103 for a channel that is for operators, and for a map of who is in one."""
+        if not self._is_in_reach(channel):
+            raise CommandError(protocol.PERMISSION_DENIED)
+
+    def _is_in_reach(self, channel: str) -> bool:
+        """Whether it is neither for operators, nor a map of who is in such a one."""
         namespace = channels.find_namespace(self._hub, channel)
         if not opens_to_backends(namespace):
-            raise CommandError(protocol.PERMISSION_DENIED)
-        if namespace.lists:
-            self._check_reach(channel.partition(":")[2])
+            return False
+        return not namespace.lists or self._is_in_reach(channel.partition(":")[2])
 
     async def _begin_one(self, command: dict[str, msgspec.Raw]) -> End:
         """One command of a batch."""
@@ -276,8 +281,20 @@ class Api:
         return _EMPTY
 
     def _channels(self, params: ChannelsParams) -> bytes:
-        counts = self._hub.subscribed_channels(params.pattern)
+        counts = {
+            channel.name: len(channel.subscribers)
+            for channel in self._subscribed()
+            if not params.pattern or fnmatchcase(channel.name, params.pattern)
+        }
         return msgspec.json.encode({"channels": {name: {"num_clients": n} for name, n in counts.items()}})
+
+    def _subscribed(self) -> list[Channel]:
+        """Those with subscribers, but for operators'."""
+        return [
+            channel
+            for channel in self._hub.channels()
+            if channel.subscribers and self._is_in_reach(channel.name)
+        ]
 
     def _info(self, params: InfoParams) -> bytes:
         health = self._hub.health
@@ -287,7 +304,7 @@ class Api:
             "version": __version__,
             "num_clients": health.clients,
             "num_users": self._house.registry.user_count,
-            "num_channels": len(self._hub.subscribed_channels()),
+            "num_channels": len(self._subscribed()),
             "num_subs": health.subscriptions,
             "uptime": health.uptime_ns() // NS_PER_SECOND,
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
-from monitor.broadcast.channel import Channel
+from monitor.broadcast.channel import Channel, Voice
 from monitor.broadcast.client import Client
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.receipt import Receipt
@@ -48,6 +48,7 @@ def publish(
     tags: bytes = b"",
     skip_history: bool = False,
     key: str = "",
+    voice: Voice = Voice.SERVER,
 ) -> Receipt:
     """As the hub's, with the protocol's errors; what is said of an account becomes part of its state.
 
@@ -61,7 +62,7 @@ def publish(
         if said is not None:
             kind, key = kind or said.kind, said.key or key
         receipt = hub.publish(
-            channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key
+            channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key, voice=voice
         )
     if said is not None:
         receipt.then_if_new(said.note)

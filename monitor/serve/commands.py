@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from monitor import __version__
+from monitor.broadcast.channel import Voice
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import TagsFilter, parse_filter
 from monitor.config import ClientKey, Delivery, Lane, Namespace
@@ -201,7 +202,9 @@ def _publish(session: Session, request: protocol.PublishRequest) -> Outcome:
     if request.type:
         _publish_key(session, namespace, request, info)
         return Outcome(namespace.lane, _EMPTY)
-    receipt = channels.publish(session.house, request.channel, bytes(request.data), info=info)
+    receipt = channels.publish(
+        session.house, request.channel, bytes(request.data), info=info, voice=Voice.CLIENTS
+    )
     return Outcome(namespace.lane, _EMPTY, receipt=receipt)
 
 
@@ -214,9 +217,9 @@ def _publish_key(
     if not key and namespace.client_key is ClientKey.USER:
         raise CommandError(protocol.PERMISSION_DENIED)
     if request.removed:
-        maps.remove(session.house, request.channel, key)
+        maps.remove(session.house, request.channel, key, voice=Voice.CLIENTS)
     else:
-        maps.put(session.house, request.channel, key, bytes(request.data), info=info)
+        maps.put(session.house, request.channel, key, bytes(request.data), info=info, voice=Voice.CLIENTS)
 
 
 def _may_use(session: Session, namespace: Namespace, channel: str) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from monitor.broadcast.channel import Voice
 from monitor.broadcast.keyed import KeyMode, Version
 from monitor.broadcast.maps import Placed
 from monitor.serve import protocol
@@ -22,20 +23,23 @@ def put(
     tags: bytes = b"",
     mode: KeyMode = KeyMode.ANY,
     version: Version | None = None,
+    voice: Voice = Voice.SERVER,
 ) -> Placed:
     """As of `Maps`, with the protocol's errors."""
     _check_key(house, channel, key)
     count_publication(house, channel)
     with refusing():
-        return house.maps.put(channel, key, data, kind=kind, info=info, tags=tags, mode=mode, version=version)
+        return house.maps.put(
+            channel, key, data, kind=kind, info=info, tags=tags, mode=mode, version=version, voice=voice
+        )
 
 
-def remove(house: "House", channel: str, key: str) -> Placed:
+def remove(house: "House", channel: str, key: str, *, voice: Voice = Voice.SERVER) -> Placed:
     """As of `Maps`, with the protocol's errors."""
     _check_key(house, channel, key)
     count_publication(house, channel)
     with refusing():
-        return house.maps.remove(channel, key)
+        return house.maps.remove(channel, key, voice=voice)
 
 
 def _check_key(house: "House", channel: str, key: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import trio
 
+from monitor.broadcast.channel import Voice
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item, Resent
@@ -336,7 +337,8 @@ class Session:
         Raises:
             UnknownChannel, TooMany, Unrecoverable.
         """
-        start = self.house.hub.subscribe(channel, self.client, info, wish)
+        voice = Voice.SERVER if is_server_side else Voice.NOBODY
+        start = self.house.hub.subscribe(channel, self.client, info, wish, voice)
         entries = tuple(enter(self, channel, info))
         self.subscriptions[channel] = Subscription(info, is_server_side, entries)
         self.renew_subscription(channel, expires_at)

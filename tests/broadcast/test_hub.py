@@ -10,7 +10,7 @@ import orjson
 import pytest
 import trio
 
-from monitor.broadcast.channel import FILTERS_MAX
+from monitor.broadcast.channel import FILTERS_MAX, Voice
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
@@ -291,7 +291,7 @@ async def test_a_channel_that_nobody_needs_is_forgotten(nursery: trio.Nursery) -
     for number in range(10):
         stage.hub.publish(f"news:{number}", b"1")
         stage.hub.stream(f"tape:{number}")
-    assert stage.health.channels == 0
+    assert sum(stage.health.channels.values()) == 0
     assert stage.health.subscriptions == 0
 
 
@@ -477,8 +477,10 @@ async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery)
     with pytest.raises(BadPublication, match=r"tape:0.*at most 65536 bytes.*publish less"):
         stage.hub.publish("tape:0", b'"%s"' % (b"x" * 70_000))
     assert [channel.name for channel in stage.hub.channels()] == ["levels:x"]
-    assert stage.health.channels == 1
-    stage.join("tape:1", "tape:2")
+    assert sum(stage.health.channels.values()) == 1
+    for name in ("tape:1", "tape:2"):
+        stage.join(name)
+        stage.hub.publish(name, b"1")
     with pytest.raises(TooMany, match=r"limits\.channels"):
         stage.hub.publish("tape:3", b"1")
     assert stage.hub.publish("tape:3", b"1", is_told_once=True).position
@@ -487,6 +489,38 @@ async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery)
 async def test_the_oldest_channel_that_nobody_watches_makes_room_for_a_new_one(nursery: trio.Nursery) -> None:
     stage = await start(nursery, limits={"channels": 2})
     stage.join("tape:watched")
-    for name in ("tape:old", "tape:new"):
+    for name in ("tape:watched", "tape:old", "tape:new"):
         stage.hub.publish(name, b"1")
-    assert [stage.hub.stream(f"tape:{name}").offset for name in ("old", "new")] == [0, 1]
+    assert [stage.hub.stream(f"tape:{name}").offset for name in ("watched", "old", "new")] == [1, 0, 1]
+
+
+async def test_names_that_clients_invent_take_no_room_of_what_is_published(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"channels": 3})
+    stage.hub.publish("tape:kept", b"1")
+    stage.join("tape:x1", "tape:x2", "tape:x3")
+    with pytest.raises(TooMany, match=r"limits\.channels"):
+        stage.join("tape:x4")
+    assert stage.health.no_room_ns == {"nobody": 0}
+    stage.join("tape:kept", "orders:ann", "$tape:granted")
+    assert stage.hub.stream("tape:kept").offset == 1
+
+
+async def test_clients_who_publish_make_room_among_their_own(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"channels": 2})
+    stage.hub.publish("tape:kept", b"1")
+    for number in range(3):
+        stage.hub.publish(f"tape:{number}", b"1", voice=Voice.CLIENTS)
+    assert stage.health.channels == {"nobody": 0, "clients": 2, "server": 1}
+    assert [stage.hub.stream(name).offset for name in ("tape:kept", "tape:0", "tape:2")] == [1, 0, 1]
+
+
+async def test_channel_that_clients_wait_in_counts_among_the_others_once_it_is_published_to(
+    nursery: trio.Nursery,
+) -> None:
+    stage = await start(nursery, limits={"channels": 1})
+    _, wire = stage.join("news:a")
+    stage.hub.publish("tape:full", b"1")
+    stage.hub.publish("news:a", b"1")
+    assert payloads(wire) == [1]
+    assert stage.health.channels == {"nobody": 0, "clients": 0, "server": 2}
+    stage.join("news:b")

@@ -25,6 +25,7 @@ from monitor.health.rules import (
     find_deep_lanes,
     find_failures,
     find_full_disk,
+    find_full_rooms,
     find_gaps,
     find_growth,
     find_journal_trouble,
@@ -402,3 +403,15 @@ def test_a_disk_that_fills_up_is_found_and_critical_at_a_quarter_of_the_limit() 
     (critical,) = find_full_disk(FREE_LIMIT_BYTES // 4 - 1, Path("data"))
     assert warning.message == "1023 MiB are free on the disk of data, the limit is 1024 MiB"
     assert (warning.severity, critical.severity) == (Severity.WARNING, Severity.CRITICAL)
+
+
+def test_refused_channels_are_bad_for_a_minute_and_critical_where_the_servers_side_is_refused() -> None:
+    channels = {"nobody": 7, "clients": 0, "server": 9}
+    refused = {"nobody": 0, "server": 30_000 * MS}
+    found = list(find_full_rooms(channels, refused, 59_000 * MS))
+    assert [(each.name, each.severity, each.value) for each in found] == [
+        ("channels:nobody", Severity.WARNING, 7),
+        ("channels:server", Severity.CRITICAL, 9),
+    ]
+    assert "limits.channels" in found[0].message
+    assert [each.name for each in find_full_rooms(channels, refused, 61_000 * MS)] == ["channels:server"]

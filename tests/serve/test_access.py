@@ -373,3 +373,10 @@ async def test_grants_count_towards_the_channels_of_a_client() -> None:
         client = await server.client(sign(sub="ann", channels=["chat:a", "chat:b"]))
         answer = await server.api("subscribe", channel="chat:c", user="ann", client=client.id)
         assert answer["error"]["code"] == 106
+
+
+@pytest.mark.trio
+async def test_api_key_is_not_told_which_channels_operators_read(server: Server) -> None:
+    await server.subscriber("ops:health", "chat:a", token=sign(KEYS.operator))
+    assert (await server.api("channels"))["result"] == {"channels": {"chat:a": {"num_clients": 1}}}
+    assert (await server.api("info"))["result"]["nodes"][0]["num_channels"] == 1

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.serve.running import Server, running
+from tests.serve.running import Server, running, sign
 from tests.serve.wire import PING, Client, frame
 
 
@@ -176,3 +176,15 @@ async def test_answers_keep_their_place_among_the_publications_of_a_client_that_
         seen.append(document.get("id") or document["push"]["pub"]["data"].split(" x")[0])
     assert seen[seen.index(10) :] == [10, 11, "after 11"]
     assert set(seen[: seen.index(10)]) == {"before"}
+
+
+@pytest.mark.trio
+async def test_stranger_who_holds_all_channels_he_may_stops_no_fill() -> None:
+    async with running(limits={"channels": 3}) as server:
+        stranger = await server.subscriber(*(f"chat:{number}" for number in range(3)))
+        assert await stranger.refusal("subscribe", channel="chat:3") == 106
+        ann = await server.subscriber("orders:ann", token=sign(sub="ann"))
+        await server.publish("orders:ann", 1)
+        assert (await ann.push())["pub"]["data"] == 1
+        await server.publish("chat:new", 2)
+        assert "error" not in await server.api("subscribe", user="ann", channel="chat:granted")

@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from monitor.broadcast.channel import Voice
 from monitor.broadcast.maps import Maps
 from monitor.config import Settings
 from monitor.serve.roster import RETRY_SECONDS, Entry
@@ -154,6 +155,7 @@ async def test_entry_that_finds_no_room_is_made_once_there_is_some(
     house = await open_house(nursery, channels=1)
     client, _ = Stage(Settings()).join()
     house.hub.subscribe("plain:a", client, b"")
+    house.maps.put("plain:a", "key", b"1", voice=Voice.CLIENTS)
     entry = Entry(house, "here:chat:a", "c1", b"{}")
     await trio.sleep(4.5)
     assert house.hub.health.totals.refused["roster"] == 5

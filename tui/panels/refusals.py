@@ -37,7 +37,7 @@ LIMITS = {
     "publications_per_second": Limit("publications to one channel a second", "error 111"),
     "gather_bytes": Limit("bytes of one channel that wait for its clients", "error 111 or 107"),
     "queue_bytes": Limit("bytes that wait for the journal", "error 111 or 107"),
-    "channels": Limit("channels in all", "error 106"),
+    "channels": Limit("channels of one sort", "error 106"),
     "write_seconds": Limit("time in which a reader takes nothing", "cut off"),
     "sockets": Limit("sockets in all", "cut off"),
 }
