@@ -7,6 +7,7 @@ on the load's core; the processes' own CPU clocks are read, and medians of the r
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ SETTLE_SECONDS = 0.5
 VIEW_SECONDS, PROGRAM_SECONDS = 2.0, 4.0
 """The longer one is two looks of a program that looks every two seconds."""
 KEYS_SECONDS, KEY_GAP_SECONDS = 2.5, 0.03
+KEY_AGAIN_SECONDS, KEY_TIMES = 3.0, 5
 LIMITS = {"connections": 9_999, "ping_seconds": 3_600}
 SERVER_TARGET_PERCENT = 2.0
 CONSOLE_TARGET_PERCENT = 15.0
@@ -139,11 +141,19 @@ def _keys_ms(terminal: Terminal, program: Program) -> Iterator[float]:
     give_up = time.monotonic() + KEYS_SECONDS
     while time.monotonic() < give_up:
         for word in (program.help_word, program.screen_word):
-            terminal.expect(word)
-            pressed = time.monotonic()
-            terminal.press(program.help_key)
-            yield 1_000 * (terminal.wait() - pressed)
+            yield _answer_ms(terminal, program.help_key, word)
             time.sleep(KEY_GAP_SECONDS)
+
+
+def _answer_ms(terminal: Terminal, key: bytes, word: bytes) -> float:
+    """A key that is lost, as btop loses one now and then, is pressed again, as a person does."""
+    terminal.expect(word)
+    pressed = time.monotonic()
+    for _ in range(KEY_TIMES):
+        terminal.press(key)
+        with contextlib.suppress(TimeoutError):
+            return 1_000 * (terminal.wait(KEY_AGAIN_SECONDS) - pressed)
+    raise TimeoutError(f"{word!r} was not written, though {key!r} was pressed {KEY_TIMES} times")
 
 
 def _percents(seconds: float, *clocks: Callable[[], float]) -> list[float]:

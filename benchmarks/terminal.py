@@ -50,15 +50,15 @@ class Terminal:
             self._kept.clear()
             self._marks = marks
 
-    def wait(self) -> float:
+    def wait(self, limit_seconds: float = SCREEN_LIMIT_SECONDS) -> float:
         """When the last of what was expected had come, by the monotonic clock.
 
         Raises:
-            RuntimeError: it was not written in time.
+            TimeoutError: it was not written in time.
         """
         with self._news:
-            if not self._news.wait_for(lambda: not self._marks, SCREEN_LIMIT_SECONDS):
-                raise RuntimeError(f"{self._marks} was not written within {SCREEN_LIMIT_SECONDS:g} s")
+            if not self._news.wait_for(lambda: not self._marks, limit_seconds):
+                raise TimeoutError(f"{self._marks} was not written within {limit_seconds:g} s")
             return self._found_at
 
     def cpu_seconds(self) -> float:
@@ -97,7 +97,8 @@ def open_terminal(
     """Run a program on the load's core, and wait until all of its first screen has been written.
 
     Raises:
-        RuntimeError: it was not, or the program ended by itself.
+        TimeoutError: it was not.
+        RuntimeError: the program ended by itself.
     """
     descriptor, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
