@@ -1,19 +1,23 @@
 """The page's modules, and its style sheets, each as one file, joined when the server starts.
 
-Forty small files cost headers, waits and what gzip can't see across files; a build step would stand between a
-file and what is served. So an entry file is answered with all that it imports, without comments and gaps;
-every other file is served as it is, and the page would run from those too. Modules so joined
-share a scope: a name that two declare fails the start, not the page, as an unknown form of `import` does.
+Forty small files cost headers, waits and what gzip can't see across files; a build step would stand between
+a file and what is served. So an entry file is answered with all that it imports, without comments and gaps,
+with private names of a letter; every other file is served as it is, and the page would run from those too.
+Modules so joined share a scope: a name that two declare fails the start, not the page, as an unknown form of
+`import` does.
 """
 
 import posixpath
 import re
+import string
 from collections.abc import Callable, Mapping
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) \w)", re.MULTILINE)
 _DECLARED = re.compile(r"^(?:async function|function|class|const|let) (\w+)", re.MULTILINE)
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|.*\bimport[.(].*", re.MULTILINE)
+_PRIVATE = re.compile(r"((?<=\.)#|^  (?:get |async )?#)(\w+)", re.MULTILINE)
+"""Where a private name is used, or declared: no other class sees it, so it may be called anything."""
 _SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOTALL)
 _CSS_GAP = re.compile(r";?\s*(})\s*|\s*([{;,])\s*|(?<=:)\s+")
@@ -91,4 +95,17 @@ def _unwrap(path: str, source: str, declared: dict[str, str]) -> str:
         if name in declared:
             raise ValueError(f"{path} can't be joined: {declared[name]} declares {name} too")
         declared[name] = path
+    body = _shorten_private(body)
     return _GAP.sub(lambda found: "".join(found.groups("")), body).lstrip()
+
+
+def _shorten_private(source: str) -> str:
+    """Private names by letters, in the order in which they come: alike ones in all modules pack best."""
+    letters: dict[str, str] = {}
+
+    def shorten(found: re.Match[str]) -> str:
+        number = len(letters)
+        letter = string.ascii_letters[number % 52] + str(number // 52 or "")
+        return found[1] + letters.setdefault(found[2], letter)
+
+    return _PRIVATE.sub(shorten, source)

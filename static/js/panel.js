@@ -44,9 +44,7 @@ export class Panel {
   }
 
   /** Draw the state of the watched channels; true asks for another frame. Reads no layout. */
-  draw() {
-    return false;
-  }
+  draw() {}
 
   /** Watch what is needed now and leave the rest; call it when `channels` has changed. */
   follow() {

@@ -34,6 +34,16 @@ def test_gaps_are_left_out_but_in_texts(source: str, joined: str) -> None:
     assert join_modules("js/main.js", {"js/main.js": source}) == joined
 
 
+def test_private_names_are_a_letter_wherever_they_stand_and_other_texts_stay() -> None:
+    source = (
+        'class A {\n  #first = "#first";\n  get #second() {\n    return `#first ${this.#first}`;\n  }\n'
+        "  async #third(other) {\n    return other?.#second;\n  }\n}\n"
+    )
+    assert join_modules("js/main.js", {"js/main.js": source}) == (
+        'class A{#a="#first";get #b(){return `#first ${this.#a}`}async #c(other){return other?.#b}}'
+    )
+
+
 def test_name_that_two_modules_declare_is_named() -> None:
     again = MODULES["js/b/b.js"] + "const own = 1;\n"
     with pytest.raises(ValueError, match=r"js/b/b\.js can't be joined: js/a\.js declares own too"):

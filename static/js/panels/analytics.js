@@ -3,7 +3,7 @@ import { write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { go } from "../route.js";
 import { shortText, wholeText } from "../text.js";
-import { minuteText, openChart } from "../views/chart.js";
+import { Plot, minuteText, openChart } from "../views/chart.js";
 
 const BUCKETS = { hour: 60, day: 24 };
 const SERIES = ["sells", "buys", "volume"];
@@ -11,16 +11,18 @@ const SERIES = ["sells", "buys", "volume"];
 export class AnalyticsPanel extends Panel {
   #chosen = "hour";
   #drawnSpan = null;
-  #plot = null;
   #columns = [[], [], [], []];
+  #bucketSeconds = 0;
   #box = this.element.querySelector(".chart");
-  #size = { width: 0, height: 0 };
+  #plot = new Plot(
+    this.#box,
+    (size) => openChart(this.#box, size, this.#columns, this.#bucketSeconds, this.#colours(), this.mark),
+    this.mark,
+  );
 
   constructor(element, page) {
     super(element, page);
     for (const button of this.#buttons) button.addEventListener("click", () => this.#choose(button.dataset.span));
-    new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect)).observe(this.#box);
-    document.addEventListener("themechange", () => this.#repaint());
   }
 
   /** The address bar's where it has one. */
@@ -46,13 +48,11 @@ export class AnalyticsPanel extends Panel {
     const { buckets, bucket_seconds: bucketSeconds } = this.state(this.#channel).sections;
     this.notice(buckets?.size ? "" : "no trades counted yet");
     this.element.classList.toggle("is-empty", !buckets?.size);
-    if (!buckets?.size || !this.#size.width) return false;
+    if (!buckets?.size) return;
+    this.#bucketSeconds = bucketSeconds;
     this.#columns = activityOf(buckets, bucketSeconds * 1_000, BUCKETS[this.#span]);
-    if (this.#plot) this.#plot.setData(this.#columns);
-    else
-      this.#plot = openChart(this.#box, this.#size, this.#columns, bucketSeconds, this.#colours(), this.mark);
-    this.#drawLegend(this.#plot.cursor.idx);
-    return false;
+    this.#plot.draw(this.#columns);
+    this.#drawLegend(this.#plot.pointedAt);
   }
 
   #choose(span) {
@@ -64,19 +64,7 @@ export class AnalyticsPanel extends Panel {
   #turnTo(span) {
     this.#drawnSpan = span;
     for (const button of this.#buttons) button.setAttribute("aria-pressed", button.dataset.span === span);
-    this.#repaint();
-  }
-
-  #resize({ width, height }) {
-    this.#size = { width: Math.floor(width), height: Math.floor(height) };
-    if (this.#size.width) this.#plot?.setSize(this.#size);
-    this.mark();
-  }
-
-  #repaint() {
-    this.#plot?.destroy();
-    this.#plot = null;
-    this.mark();
+    this.#plot.reset();
   }
 
   /** The legend's own colours are the chart's: a canvas knows no custom properties. */

@@ -28,7 +28,6 @@ export class BannerPanel extends Panel {
     const texts = troubles.filter(([name]) => nowMs - this.#since.get(name) >= PATIENCE_MS).map(([, text]) => text);
     const more = texts.splice(SHOWN_TROUBLES).length;
     write(this.element, [...texts, more && `${more} more`].filter(Boolean).join("\n"));
-    return false;
   }
 }
 

@@ -32,7 +32,6 @@ export class BookPanel extends Panel {
     const state = this.state(this.channels[0]);
     if (this.#market) this.#draw(state);
     else if (state.ranked.length) this.#choose(state.ranked[0].market);
-    return false;
   }
 
   #draw(book) {

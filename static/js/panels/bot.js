@@ -34,7 +34,7 @@ export class BotPanel extends Panel {
     const [id, bot] = this.#choose(bots);
     this.element.classList.toggle("is-empty", !bot);
     this.notice(bot ? "" : `no bot ${this.subjectOf("bots")}`);
-    if (!bot) return false;
+    if (!bot) return;
     if (bot.market !== this.#market) this.#turnTo(bot.market);
     this.#drawTitle(bot);
     const ofBot = (record) => record.bot === id;
@@ -45,7 +45,6 @@ export class BotPanel extends Panel {
     levels.sort((one, other) => other.price - one.price);
     this.#levels.draw(levels.map((level) => ({ ...level, last })), (level) => level.key);
     this.#events.draw(cycles.list.filter(ofBot).slice(0, this.#reach.end), (event) => event.key);
-    return false;
   }
 
   /** `[id, bot]` of the address bar, else the first. */

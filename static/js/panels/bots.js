@@ -17,7 +17,6 @@ export class BotsPanel extends Panel {
     for (const row of this.element.querySelectorAll("tbody tr"))
       row.classList.toggle("is-chosen", row.dataset.bot === this.subjectOf("bots"));
     this.notice(bots.length ? "" : `no bots of ${this.page.account}`);
-    return false;
   }
 }
 
@@ -64,7 +63,7 @@ export function phaseText({ status, phase }) {
 export const priceText = (text) => (Number(text) ? text : NONE);
 
 /** A box for each safety order, those that were filled in colour. */
-export function drawSteps(element, done, all) {
+function drawSteps(element, done, all) {
   while (element.childElementCount < all) element.append(make("i"));
   while (element.childElementCount > all) element.lastElementChild.remove();
   [...element.children].forEach((step, at) => step.classList.toggle("is-done", at < done));

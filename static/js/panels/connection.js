@@ -44,7 +44,6 @@ export class ConnectionBar {
     write(this.#eventAge, delayText(eventAgeMs));
     show(this.#ladder, ladder !== null);
     if (ladder) write(this.#ladder.querySelector("dd"), ladderText(ladder));
-    return false;
   }
 
   #retry() {

@@ -22,7 +22,6 @@ export class FillsPanel extends Panel {
     this.#rows.draw(shown.slice(0, this.#reach.end), (fill) => fill.key);
     this.notice(shown.length ? "" : `no fills of ${this.page.account} yet`);
     write(this.#count, fills.liveCount ? `${fills.liveCount} live` : "");
-    return false;
   }
 }
 

@@ -19,7 +19,6 @@ export class HotPanel extends Panel {
     const markets = this.state("market:hot").ranked;
     this.#rows.draw(markets, (market) => market.market);
     this.notice(markets.length ? "" : "nothing has traded yet");
-    return false;
   }
 }
 

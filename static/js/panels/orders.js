@@ -17,7 +17,6 @@ export class OrdersPanel extends Panel {
     this.#rows.draw(orders, (order) => order.order);
     this.notice(orders.length ? "" : `no open orders of ${this.page.account}`);
     write(this.#count, orders.length ? String(orders.length) : "");
-    return false;
   }
 }
 

@@ -2,7 +2,7 @@
 import { write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { NONE, marketText, percentText, shortText } from "../text.js";
-import { openPriceChart } from "../views/chart.js";
+import { Plot, openPriceChart } from "../views/chart.js";
 import { changeOf, drawSparkline } from "../views/sparkline.js";
 import { GAP } from "../state/tape.js";
 
@@ -10,15 +10,16 @@ export class QuotePanel extends Panel {
   /** A line of a thousand points in every frame would be most of what the page does. */
   beatMs = 250;
   #box = this.element.querySelector(".chart");
-  #size = { width: 0, height: 0 };
-  #plot = null;
-  #drawn = { tape: null, end: 0 };
-
-  constructor(element, page) {
-    super(element, page);
-    new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect)).observe(this.#box);
-    document.addEventListener("themechange", () => this.#repaint());
-  }
+  #columns = [];
+  #plot = new Plot(
+    this.#box,
+    (size) => openPriceChart(this.#box, size, this.#columns, this.#colours()),
+    () => {
+      this.#drawn = {};
+      this.mark();
+    },
+  );
+  #drawn = {};
 
   get #market() {
     return this.subjectOf("market");
@@ -30,12 +31,11 @@ export class QuotePanel extends Panel {
   }
 
   draw() {
-    if (!this.#market) return false;
+    if (!this.#market) return;
     const [ticker, sparklines, trades] = this.channels.map((name) => this.state(name));
     this.#drawQuote(ticker.value, sparklines.sections.points?.get(this.#market) ?? []);
     this.notice("");
     this.#drawChart(trades);
-    return false;
   }
 
   /** The line ends in the last price: its own points come only when one has moved far. */
@@ -51,24 +51,10 @@ export class QuotePanel extends Panel {
   }
 
   #drawChart(tape) {
-    if (!this.#size.width || (tape === this.#drawn.tape && tape.end === this.#drawn.end)) return;
+    if (tape === this.#drawn.tape && tape.end === this.#drawn.end) return;
     this.#drawn = { tape, end: tape.end };
-    const columns = pricesOf(tape);
-    if (this.#plot) this.#plot.setData(columns);
-    else this.#plot = openPriceChart(this.#box, this.#size, columns, this.#colours());
-  }
-
-  #resize({ width, height }) {
-    this.#size = { width: Math.floor(width), height: Math.floor(height) };
-    if (this.#size.width) this.#plot?.setSize(this.#size);
-    this.mark();
-  }
-
-  #repaint() {
-    this.#plot?.destroy();
-    this.#plot = null;
-    this.#drawn = { tape: null, end: 0 };
-    this.mark();
+    this.#columns = pricesOf(tape);
+    this.#plot.draw(this.#columns);
   }
 
   #colours() {

@@ -44,7 +44,6 @@ export class SearchPanel extends Panel {
     this.#input.setAttribute("aria-activedescendant", this.#found.length ? `market-${this.#chosen}` : "");
     this.#list.children[this.#chosen]?.scrollIntoView({ block: "nearest" });
     this.notice(this.#found.length ? "" : "no such market");
-    return false;
   }
 
   #option(market, at, price) {

@@ -34,7 +34,6 @@ export class StatusPanel extends Panel {
     this.#cuts.draw(link.cuts, (cut) => String(cut.sinceMs));
     this.notice("");
     write(this.element.querySelector(".cuts .none"), link.cuts.length ? "" : "none since this page was opened");
-    return false;
   }
 }
 

@@ -36,6 +36,5 @@ export class TapePanel extends Panel {
     write(this.#count, `${wholeText(tape.end - tape.start)} kept`);
     this.#pause.ariaPressed = this.#list.isPaused;
     write(this.#pause, this.#list.isPaused ? "Go on" : "Pause");
-    return false;
   }
 }

@@ -6,7 +6,7 @@ import { Stream } from "./stream.js";
 
 const HISTORY_TRADES = 300;
 
-export const BUY = 0;
+const BUY = 0;
 export const SELL = 1;
 export const GAP = 2;
 

@@ -7,6 +7,45 @@ import { clockText, shortText } from "../text.js";
 const AXIS_PX = { x: 24, y: 44 };
 const HEADROOM = 1.08;
 
+/** A chart that fills `box`: opened once that has a size, and anew for other colours. */
+export class Plot {
+  #open;
+  #onChange;
+  #size = {};
+  #chart = null;
+
+  /** `open(size)` makes the uPlot with what is to be drawn; `onChange()` asks for it to be drawn again. */
+  constructor(box, open, onChange) {
+    this.#open = open;
+    this.#onChange = onChange;
+    new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect)).observe(box);
+    document.addEventListener("themechange", () => this.reset());
+  }
+
+  draw(columns) {
+    if (this.#chart) this.#chart.setData(columns);
+    else if (this.#size.width) this.#chart = this.#open(this.#size);
+  }
+
+  /** The place in the columns under the pointer, if there is one. */
+  get pointedAt() {
+    return this.#chart?.cursor.idx;
+  }
+
+  /** Have it opened anew. */
+  reset() {
+    this.#chart?.destroy();
+    this.#chart = null;
+    this.#onChange();
+  }
+
+  #resize({ width, height }) {
+    this.#size = { width: Math.floor(width), height: Math.floor(height) };
+    if (this.#size.width) this.#chart?.setSize(this.#size);
+    this.#onChange();
+  }
+}
+
 /**
  * Draw `columns` (starts in seconds, all trades, buys, volume) into `box`, which is `size` pixels.
  * `colours` has ink, line, sells, buys and volume; `onCursor` is called when the pointer moves over it.
