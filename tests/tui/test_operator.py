@@ -39,10 +39,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def desk(server: Process) -> Iterator[Terminal]:
     with console(server.address, SIZE) as screen:
         screen.wait_until_shown(CONNECTED)
-        screen.press("3")
-        screen.wait_until_shown("orders:paper")  # it is subscribed: what came before is not told
         for market, price in PRICES.items():
             publish_fill(server, market, price)
+        screen.press("3")
+        screen.wait_until_shown("orders:paper")  # an account is followed once something was told of it
         yield screen
 
 
