@@ -14,8 +14,9 @@ from monitor.broadcast.client import SEND_BYTES, Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
-from monitor.broadcast.ladder import Variant
+from monitor.broadcast.ladder import Step, Variant
 from monitor.broadcast.pace import Budget
+from monitor.broadcast.turns import LONGEST_WAIT_MS
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
@@ -189,6 +190,15 @@ async def test_others_have_a_turn_after_each_send_of_one_who_catches_up(nursery:
     assert bench.numbers() == list(range(10))
 
 
+async def test_who_has_caught_up_holds_no_frame_any_more(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire(room=5))
+    bench.offer(make_item(1))
+    bench.wire.make_room(BIG)
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.numbers() == [1]
+    assert bench.client.backlog.rest.obj == b""
+
+
 async def test_one_who_never_reads_is_cut_at_the_byte_bound(nursery: trio.Nursery) -> None:
     bench = Bench(nursery, FakeWire(room=0), outbox_bytes=5_000)
     for number in range(100):
@@ -249,6 +259,18 @@ async def test_leaving_a_channel_drops_only_its_own(nursery: trio.Nursery) -> No
     bench.assert_balanced()
 
 
+async def test_what_follows_a_hole_in_a_stream_stays_out_too(nursery: trio.Nursery) -> None:
+    bench = Bench(nursery, FakeWire())
+    bench.client.ladder.step = Step.SNAPSHOTS
+    for kind in ("message", "trade", "message"):
+        publication = Publication(b'{"n":1}', kind, 0)
+        bench.offer(Item.of("trades:x", b"", Lane.NORMAL, Delivery.STREAM, (publication,)))
+    assert len(bench.wire.messages()) == 1
+    assert bench.health.totals.dropped == {"ladder": 2}
+    assert bench.client.ladder.torn == {"trades:x"}
+    bench.assert_balanced()
+
+
 async def test_drain_hands_over_the_rest_of_a_frame_that_is_half_out(nursery: trio.Nursery) -> None:
     bench = Bench(nursery, FakeWire(room=5), outbox_bytes=1_000)
     bench.offer(make_item(1))
@@ -292,7 +314,8 @@ async def test_a_real_socket_behaves_as_the_fake_one(nursery: trio.Nursery) -> N
 async def test_what_is_urgent_keeps_its_order_and_waits_for_no_budget(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    bench = Bench(nursery, FakeWire())
+    # Long enough between two looks for the normal lane to have waited too long for its turn.
+    bench = Bench(nursery, FakeWire(), step_ns=2 * LONGEST_WAIT_MS * 1_000_000)
     bench.client.limit(Budget(messages_per_second=1))
     bench.wire.make_room(5)
     bench.offer(make_item(0, Lane.NORMAL))

@@ -20,7 +20,7 @@ from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
 from monitor.broadcast.line import WIRES_PER_LOOK
 from monitor.broadcast.tags import parse_filter
-from monitor.config import Delivery, Lane, Settings
+from monitor.config import Delivery, Kind, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
 from monitor.serve.turnstile import Turnstile
@@ -107,6 +107,9 @@ class FanOutMachine(RuleBasedStateMachine):
         super().__init__()
         self.health = Health(Settings())
         self.groups = {channel: SendGroup(channel, self.key, self.health) for channel in CHANNELS}
+        for group in self.groups.values():
+            # So that a slice ends between any two members.
+            group._line.clients_per_look = 1
         self.members = [Member(self.health) for _ in range(4)]
         self.number = 0
         for place in range(3):
@@ -152,12 +155,14 @@ class FanOutMachine(RuleBasedStateMachine):
 
     @invariant()
     def ledgers_balance(self) -> None:
-        totals, waiting = self.health.totals, 0
+        totals, waiting, sent = self.health.totals, 0, 0
         for member in self.members:
             ledger = member.client.settle()
             assert ledger.is_balanced
             assert ledger.pending == sum(member.client.backlog.depths())
             waiting += ledger.pending
+            sent += ledger.sent
+        assert sent == totals.sent
         assert totals.offered == totals.sent + waiting
         assert waiting == sum(lane.depth for lane in self.health.lanes)
 
@@ -218,8 +223,8 @@ TestFilteredFanOut = FilteredFanOutMachine.TestCase
 TestIndirectFanOut = IndirectFanOutMachine.TestCase
 
 
-def group_of(wires: list[FakeWire]) -> SendGroup:
-    health = Health(Settings())
+def group_of(wires: list[FakeWire], given: Settings | None = None) -> SendGroup:
+    health = Health(given or Settings())
     group = SendGroup("fills", INDIRECT, health)
     for wire in wires:
         ignore: Any = lambda *_: None  # noqa: E731
@@ -227,7 +232,7 @@ def group_of(wires: list[FakeWire]) -> SendGroup:
             wire,
             Plain(),
             health,
-            outbox_bytes=1,
+            outbox_bytes=1_000,
             write_seconds=1,
             attend=ignore,
             on_step=ignore,
@@ -244,6 +249,41 @@ def test_a_slice_ends_when_its_time_is_up() -> None:
     group.push(make_item("fills", 1, 0))
     assert not group.advance(clock(10), 5, lambda item: None)
     assert sum(bool(wire.data) for wire in wires) == WIRES_PER_LOOK
+
+
+def test_who_was_served_and_falls_behind_then_is_counted_and_not_offered_it_again() -> None:
+    wires = [FakeWire() for _ in range(WIRES_PER_LOOK + 1)]
+    group = group_of(wires)
+    group.push(make_item("fills", 1, 0))
+    assert not group.advance(clock(10), 5, lambda item: None)
+    served = group._ready[0]
+    served.fall_behind()
+    assert group.advance(clock(10), 1_000, lambda item: None)
+    ledger = served.settle()
+    assert (ledger.offered, ledger.sent) == (1, 1)
+    assert [len(wire.documents()) for wire in wires] == [1] * len(wires)
+
+
+def test_those_who_are_behind_are_offered_it_in_slices_too() -> None:
+    group = group_of([FakeWire() for _ in range(2 * WIRES_PER_LOOK)])
+    members = list(group._ready)
+    for client in members:
+        client.fall_behind()
+    group.push(make_item("fills", 1, 0))
+    assert not group.advance(clock(10), 5, lambda item: None)
+    assert sum(sum(client.backlog.depths()) for client in members) == WIRES_PER_LOOK
+    assert group.advance(clock(10), 1_000, lambda item: None)
+    assert [sum(client.backlog.depths()) for client in members] == [1] * len(members)
+
+
+def test_those_who_are_served_after_the_threshold_are_late_and_nobody_before_them() -> None:
+    group = group_of([FakeWire() for _ in range(4)], Settings(kinds={"message": Kind(threshold_ms=1)}))
+    group._line.clients_per_look = 1
+    group.push(make_item("fills", 1, 0))
+    assert group.advance(clock(300_000), 10**9, lambda item: None)
+    late = [client.settle().late for client in group._ready]
+    assert late == sorted(late)
+    assert set(late) == {0, 1}
 
 
 def test_a_slice_ends_between_two_items_however_few_the_members() -> None:

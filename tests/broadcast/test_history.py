@@ -92,3 +92,10 @@ def test_what_has_expired_or_was_removed_can_not_be_told() -> None:
     assert (_missed(history, 4), _missed(history, 5)) == (None, [])
     history.append(Publication(b"6", "kind", 100 * SECOND, 6))
     assert (_missed(history, 4), _missed(history, 5)) == (None, [6])
+
+
+def test_what_lies_between_what_is_kept_and_where_a_stream_stands_can_not_be_told() -> None:
+    history = History(10, 1_000, 0, epoch="")
+    kept = [Publication(b"1", "kind", 0, offset) for offset in range(1, 6)]
+    history.restore(Position(8, "e"), kept)
+    assert [_missed(history, offset) for offset in (3, 6, 8)] == [None, None, []]

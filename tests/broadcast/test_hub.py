@@ -14,12 +14,12 @@ from monitor.broadcast.channel import FILTERS_MAX, Voice
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Encoding, Plain
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
-from monitor.broadcast.item import Item
+from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.line import WIRES_PER_LOOK
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import parse_filter
 from monitor.broadcast.turns import LONGEST_WAIT_MS
-from monitor.config import Namespaces, Settings
+from monitor.config import Lane, Namespaces, Settings
 from monitor.health.health import Health
 from monitor.health.kind import Delay, Stages
 from monitor.turn import SLICE_NS
@@ -113,6 +113,36 @@ async def test_all_plain_subscribers_get_the_same_bytes_object(nursery: trio.Nur
     assert len({id(frame) for frame in frames}) == 1
 
 
+class Counted:
+    """Knows how many frames it has made."""
+
+    name = "plain"
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def frame(self, payload: bytes) -> bytes:
+        self.frames += 1
+        return PLAIN.frame(payload)
+
+    def is_slow(self, payload_bytes: int) -> bool:
+        return False
+
+
+async def test_a_frame_is_made_once_for_all_of_an_encoding_whenever_they_get_it(
+    nursery: trio.Nursery,
+) -> None:
+    stage, encoding = await start(nursery), Counted()
+    wires = [stage.join("news:x", encoding=encoding)[1] for _ in range(2 * WIRES_PER_LOOK)]
+    wires += [stage.join("news:x", encoding=encoding, room=5)[1] for _ in range(2)]
+    stage.hub.publish("news:x", b"1")
+    for wire in wires:
+        wire.make_room(1 << 30)
+    await trio.testing.wait_all_tasks_blocked()
+    assert all(payloads(wire) == [1] for wire in wires)
+    assert encoding.frames == 1
+
+
 async def test_frames_go_with_the_last_client_that_needs_them(nursery: trio.Nursery) -> None:
     """History keeps publications and not their frames."""
     stage = await start(nursery)
@@ -170,6 +200,18 @@ async def test_others_have_a_turn_between_the_ticks_of_many_channels(
     assert order.index("other") <= 2
 
 
+async def test_of_what_gathers_the_highest_lane_goes_out_first(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    lanes = {lane.name.lower(): {"gather": True, "lane": lane} for lane in reversed(Lane)}
+    stage = await start(nursery, namespaces=lanes)
+    _, wire = stage.join(*(f"{lane}:x" for lane in lanes))
+    for place, lane in enumerate(lanes):
+        stage.hub.publish(f"{lane}:x", b"%d" % place)
+    await trio.sleep(1)
+    assert payloads(wire) == [3, 2, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("preset", "tick_ms"), [("realtime", 10), ("balanced", 20), ("throughput", 50), ("saver", 250)]
 )
@@ -185,6 +227,16 @@ async def test_a_tick_is_as_long_as_the_preset_says(
     assert payloads(wire) == list(range(1_000))
     per_frame = tick_ms // 10
     assert len(wire.messages()) == pytest.approx(1_000 / (per_frame + 1), rel=1 / (per_frame + 1))
+
+
+async def test_what_is_announced_at_once_leaves_in_frames_of_a_ticks_message_count(
+    nursery: trio.Nursery,
+) -> None:
+    stage = await start(nursery, tick_messages=3)
+    _, wire = stage.join("news:x")
+    stage.hub.announce(stage.hub.open("news:x"), [Publication(b"%d" % n, "message", 0) for n in range(7)])
+    assert payloads(wire) == list(range(7))
+    assert [len(message.split(b"\n")) for message in wire.messages()] == [3, 3, 1]
 
 
 async def test_a_tick_ends_early_at_its_message_count(

@@ -62,6 +62,13 @@ def test_between_a_steps_marks_nothing_changes(step: Step, places: list[float]) 
         assert not ladder.judge(low + (high - low) * place, 100 + number)
 
 
+@pytest.mark.parametrize("step", list(Step)[1:])
+def test_a_backlog_of_half_a_mark_does_not_lead_down_again(step: Step) -> None:
+    ladder = Ladder()
+    climb(ladder, ENTER_SHARE[step] + 0.001, 30)
+    assert climb(ladder, ENTER_SHARE[step] / 2, 60, start=100) == []
+
+
 @given(st.lists(st.sampled_from([0.0, 0.9]), max_size=100))
 def test_a_backlog_that_comes_and_goes_within_half_a_second_changes_nothing(shares: list[float]) -> None:
     ladder = Ladder()

@@ -10,7 +10,7 @@ from monitor.broadcast.outbox import FULL, Outbox
 from monitor.broadcast.turns import LONGEST_WAIT_MS, STRICT_TURNS
 from monitor.config import Delivery, Lane
 
-LIMIT_BYTES = 2_000
+LIMIT_BYTES = 200
 CHANNELS = {
     "fills": (Lane.IMMEDIATE, Delivery.STREAM),
     "status": (Lane.HIGH, Delivery.LATEST),

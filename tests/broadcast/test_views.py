@@ -11,6 +11,7 @@ from monitor.broadcast.views import Views
 from monitor.config import Settings
 from monitor.market.state import MarketState
 from tests.broadcast.test_hub import Stage, payloads
+from tests.broadcast.test_outflow import Watched, until
 from tests.market.events import NOW_MS, delta, listing, order_update, snapshot, tell, trade
 
 pytestmark = pytest.mark.trio
@@ -114,3 +115,38 @@ async def test_nobody_is_woken_to_look_for_changes_of_what_is_pushed(
     exchange.stage.join(channel)
     await wait_all_tasks_blocked()
     assert (trio.lowlevel.current_statistics().seconds_to_next_deadline < 1) is looks
+
+
+async def test_nobody_looks_for_changes_that_nobody_watches_any_more(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    exchange = await open_exchange(nursery)
+    client, _ = exchange.stage.join("book:sim.BTCUSDT")
+    await trio.sleep(1)
+    exchange.stage.hub.leave(client)
+    await trio.sleep(1)
+    await wait_all_tasks_blocked()
+    assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 60
+
+
+class Long(Watched):
+    """Takes its time for every frame."""
+
+    def is_slow(self, payload_bytes: int) -> bool:
+        return True
+
+
+async def test_changes_gather_where_they_cost_nothing_while_a_fan_out_is_under_way(
+    nursery: trio.Nursery,
+) -> None:
+    exchange, encoding = await open_exchange(nursery), Long()
+    _, wire = exchange.stage.join("book:sim.BTCUSDT", encoding=encoding)
+    channel = exchange.stage.hub.open("book:sim.BTCUSDT")
+    exchange.market.apply(delta([(100, 2)], []), NOW_MS)
+    await until(lambda: bool(encoding.threads))
+    held = channel.queued_bytes
+    exchange.market.apply(delta([(100, 3)], []), NOW_MS)
+    await trio.sleep(0.3)
+    assert channel.queued_bytes == held
+    encoding.may.set()
+    await until(lambda: len(payloads(wire)) == 2)
