@@ -339,28 +339,29 @@ class Client:
         return self.is_closed or self._keep_up()
 
     def _next_send(self) -> tuple[list[Item], bytes | memoryview]:
+        """What is half out, else what is next: while the client's pace is spent, only what is urgent."""
         if self.backlog.rest:
             return self.backlog.begun, self.backlog.rest
+        outbox, clock_ns = self.backlog.outbox, self._health.clock_ns
+        assert outbox is not None
         items: list[Item] = []
         frames: list[bytes] = []
-        room, now_ns = SEND_BYTES, self._health.clock_ns()
+        # Of a client with a pace one by one: what follows waits for its budget.
+        room, is_paused = 1 if self._pace else SEND_BYTES, bool(self._pause_seconds())
+        now_ns = clock_ns()
         until_ns = now_ns + MAKE_NS
-        while room > 0 and now_ns < until_ns and (item := self._take_next(now_ns)) is not None:
+        while room > 0 and now_ns < until_ns:
+            item = outbox.take_urgent() if is_paused else outbox.take(now_ns)
+            if item is None:
+                break
             if self._takes_long(item):
                 self._hold(item)
                 continue
             items.append(item)
             frames.append(item.frame(self.encoding))
-            # Of a client with a pace one by one: what follows waits for its budget.
-            room -= SEND_BYTES if self._pace else len(frames[-1])
-            now_ns = self._health.clock_ns()
+            room -= len(frames[-1])
+            now_ns = clock_ns()
         return items, b"".join(frames)
-
-    def _take_next(self, now_ns: int) -> Item | None:
-        """What is next: while the client's pace is spent, only what is urgent."""
-        outbox = self.backlog.outbox
-        assert outbox is not None
-        return outbox.take_urgent() if self._pause_seconds() else outbox.take(now_ns)
 
     def _keep_up(self) -> bool:
         """End being behind, unless something waits: for its pace, or for a frame that is made elsewhere."""
