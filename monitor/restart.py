@@ -2,7 +2,7 @@
 
 Decides that the journal is the only witness: what it holds was acknowledged, what it doesn't was
 not. So a client that comes back after a crash goes on where it was, and a fill that the venue
-tells again is known.
+tells again is known. Of one that can't be written there are no positions, but what it says is true.
 """
 
 from collections import defaultdict
@@ -44,6 +44,9 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         return None
     if opened := await journal.open():
         _restore(engine, channels, opened.rows, opened.standing, journal.date_ms)
+    else:
+        for row in await journal.read():
+            _note(engine.market, row)
     engine.hub.journal = journal
     return journal
 

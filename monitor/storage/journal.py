@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,10 +25,12 @@ from monitor.broadcast.journaled import Journaled
 from monitor.broadcast.receipt import LOST, Kept
 from monitor.clock import wall_ms
 from monitor.config import JournalSettings
+from monitor.errors import ConfigError
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.storage.calendar import DAY_MS, Calendar
-from monitor.storage.home import Home, Opened
-from monitor.storage.journal_file import JournalFile, Record
+from monitor.storage.home import RESTORED_ROWS, Home, Opened
+from monitor.storage.journal_file import JournalFile, Record, Row
+from monitor.storage.journal_reader import read_last
 from monitor.storage.lock import JournalInUse
 from monitor.turn import Turn
 
@@ -45,6 +48,8 @@ UPKEEP_SECONDS = 5.0
 DATE_MS = 3_600_000
 """How far the date in the file may be behind."""
 WATCH_SECONDS = 1.0
+READ_SECONDS = 5.0
+"""For what a start can know of a journal that it can't open."""
 
 Result = TypeVar("Result")
 
@@ -119,6 +124,18 @@ class Journal:
         self._file = opened.file
         self._begin()
         return opened
+
+    async def read(self) -> list[Row]:
+        """What a file that can't be had holds: its last rows, if they can be read beside what is wrong."""
+        try:
+            with trio.fail_after(READ_SECONDS):
+                read = partial(read_last, self.path, RESTORED_ROWS)
+                return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
+        except (ConfigError, OSError, trio.TooSlowError) as error:
+            _log.warning(
+                "nothing that went out before this start is known: %s", error or "the disk is silent"
+            )
+            return []
 
     async def forgo(self) -> None:
         """Nothing is journaled in this run: leave word of it for one that goes on with the file."""

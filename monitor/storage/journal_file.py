@@ -109,6 +109,18 @@ class Row:
     tags: bytes
 
 
+def read_tail(database: sqlite3.Connection, rows: int) -> Iterator[Row]:
+    """The last rows of all channels, in the order in which they were kept. Raises Damaged."""
+    last: dict[tuple[str, str], int] = {}
+    for row in map(read_row, database.execute(_TAIL, (rows,))):
+        stream = row.channel, row.epoch
+        if row.offset != last.setdefault(stream, row.offset - 1) + 1:
+            raise Damaged(f"{row.channel}, epoch {row.epoch}: offset {row.offset} after {last[stream]}")
+        last[stream] = row.offset
+        data, info, tags = row.data.encode(), row.info.encode(), row.tags.encode()
+        yield Row(row.channel, Position(row.offset, row.epoch), row.time_ms, row.kind, data, info, tags)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stream:
     id: int
@@ -263,15 +275,8 @@ class JournalFile:
     # Reading
 
     def tail(self, rows: int) -> Iterator[Row]:
-        """The last rows of all channels, in the order in which they were kept. Raises Damaged."""
-        last: dict[tuple[str, str], int] = {}
-        for row in map(read_row, self._database.execute(_TAIL, (rows,))):
-            stream = row.channel, row.epoch
-            if row.offset != last.setdefault(stream, row.offset - 1) + 1:
-                raise Damaged(f"{row.channel}, epoch {row.epoch}: offset {row.offset} after {last[stream]}")
-            last[stream] = row.offset
-            data, info, tags = row.data.encode(), row.info.encode(), row.tags.encode()
-            yield Row(row.channel, Position(row.offset, row.epoch), row.time_ms, row.kind, data, info, tags)
+        """As `read_tail`."""
+        return read_tail(self._database, rows)
 
     def standing(self) -> Standing:
         """Where each channel stands: on the stream that was begun last."""

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from monitor.errors import ConfigError
+from monitor.storage.journal_file import Row, read_tail
 from monitor.storage.journal_form import Damaged, NotAJournal, Stored, read_row, read_text, recognise
 
 OnWork = Callable[[], None]
@@ -144,19 +145,49 @@ def _line(stored: Stored) -> bytes:
     )
 
 
+def read_last(path: Path, rows: int) -> list[Row]:
+    """The last publications, in the order in which they were kept. Raises ConfigError."""
+    with _opened(path) as database:
+        try:
+            return list(read_tail(database, rows))
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(f"{path} can't be read: {error}; see lanecast journal check") from None
+
+
 @contextmanager
-def _opened(path: Path, on_work: OnWork) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path, on_work: OnWork = lambda: None) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise ConfigError(f"there is no journal at {path}; set --data-dir to the server's")
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-        database.text_factory = read_text
-        try:
-            version = recognise(database)
-        except NotAJournal:
-            version = 0
-        except sqlite3.DatabaseError as error:
-            raise ConfigError(f"{path} can't be read: {error}") from None
-        if not version:
-            raise ConfigError(f"{path} is not a journal of this version of Lanecast's")
+    try:
+        database = _open(path)
+    except NotAJournal:
+        raise ConfigError(f"{path} is not a journal of this version of Lanecast's") from None
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"{path} can't be read: {error}") from None
+    with closing(database):
         database.set_progress_handler(on_work, INSTRUCTIONS)
         yield database
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """As it is, log and all; on a disk that takes nothing without the log, if that holds nothing."""
+    try:
+        return _connect(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        log = path.with_name(f"{path.name}-wal")
+        is_stuck = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+        if not is_stuck or (log.exists() and log.stat().st_size):
+            raise
+    return _connect(path, "immutable=1")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+    database.text_factory = read_text
+    try:
+        if not recognise(database):
+            raise NotAJournal("an empty file")
+    except BaseException:
+        database.close()
+        raise
+    return database

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import trio
 
 from monitor.broadcast.history import Position
@@ -96,6 +97,12 @@ class Running:
         hub = self.engine.hub
         missed = hub.stream(channel).missed(since, hub.health.clock_ns(), limit_bytes=2**40)
         return None if missed is None else [publication.data for publication in missed]
+
+    def state(self, channel: str) -> Any:
+        """What a new subscriber starts from."""
+        view = self.engine.market.view(channel)
+        assert view is not None
+        return orjson.loads(view.whole())
 
     async def publish(self, data: bytes, channel: str = "orders:ann", key: str = "") -> Position:
         position = await self.engine.hub.publish(channel, data, key=key).wait()

@@ -1,12 +1,9 @@
 """A journal that can't be written: said, got around at once under another epoch, and never destroyed."""
 
 import os
-import resource
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from monitor.app import serve
 from monitor.broadcast.history import Position
 from monitor.config import Settings
 from monitor.control import Control
+from monitor.events import Event
 from monitor.health.alerts import Finding
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.report import health_report
@@ -26,14 +24,15 @@ from monitor.keyring import Keyring
 from monitor.keys import load_keys
 from monitor.storage import home, journal_file
 from monitor.storage import journal as journal_module
+from tests.market.events import listing, order_fill, order_update
 from tests.serve.running import KEYS, Server, sign
 from tests.serve.wire import PATIENCE_SECONDS
+from tests.storage.disk import files_of_at_most, fill_up, make_read_only, small_file_system
 from tests.storage.journal import Running, damage, garble_schema, kept, lose_a_cell, opened, record, running
 
 pytestmark = pytest.mark.trio
 
 CHANNEL = "orders:ann"
-DISK_BYTES = 4 << 20
 BIG = b'"%s"' % (b"x" * 100_000)
 
 
@@ -49,33 +48,13 @@ def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
-    if subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("a file system can't be mounted here: root is needed")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
-def make_read_only(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with small_file_system(tmp_path / "disk") as disk:
+        yield disk
 
 
 def set_aside(directory: Path) -> Path:
     (aside,) = directory.glob("journal.db.corrupt-*")
     return aside
-
-
-@contextmanager
-def files_of_at_most(size_bytes: int) -> Iterator[None]:
-    """No file of this process grows beyond it: what a quota does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def is_lost(meter: JournalMeter) -> bool:
@@ -205,6 +184,34 @@ async def test_a_read_only_disk_stops_nobody(small_disk: Path) -> None:
         assert (small_disk / "journal.db").read_bytes() == before
 
 
+@pytest.mark.parametrize("is_full", [False, True], ids=["read-only", "full"])
+async def test_what_a_journal_says_is_known_though_it_cant_be_written(
+    small_disk: Path, is_full: bool
+) -> None:
+    told: list[Event] = [listing("BTCUSDT"), order_update("o1", "NEW"), order_fill("f1")]
+    async with running(small_disk) as each:
+        for event in told:
+            each.engine.ingest(event, 0)
+        await each.publish(b"1")
+        known = each.state("orders:paper"), each.engine.market.past("paper", "sim")
+    if is_full:
+        ballast = fill_up(small_disk)
+    else:
+        make_read_only(small_disk)
+    async with running(small_disk) as each:
+        assert is_lost(each.engine.health.journal)
+        assert (each.state("orders:paper"), each.engine.market.past("paper", "sim")) == known
+        for event in (listing("BTCUSDT"), order_fill("f1")):
+            each.engine.ingest(event, 0)
+        assert each.engine.hub.stream("orders:paper").offset == 0
+        if is_full:
+            ballast.unlink()
+        else:
+            make_read_only(small_disk, "rw")
+        await each.until(is_durable)
+        assert each.state("orders:paper") == known[0]
+
+
 @pytest.mark.parametrize(
     "damage", [b"no database at all", b"\0" * 4_096, b"SQLite format 3\0" + b"\xff" * 5_000]
 )
@@ -329,10 +336,7 @@ async def test_a_disk_that_does_not_answer_holds_up_no_start_and_no_end(
 
 
 async def test_a_disk_without_room_for_a_name_in_its_lock_can_have_room_again(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4_096))
+    ballast = fill_up(small_disk)
     async with running(small_disk) as each:
         assert "bytes are free on its disk" in finding(each).message
         ballast.unlink()
