@@ -33,7 +33,7 @@ from monitor.feeds.dialect import (
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.feeds.rest import open_rest
 from monitor.health.feeds import FeedHealth
-from monitor.seen import SeenIds
+from monitor.recent import Recent, SeenIds
 
 VENUE = "binance"
 DECIMALS = 8
@@ -94,7 +94,7 @@ class BinanceAccountDialect(Dialect):
         self._is_subscribed = False
         self._listed: set[str] = set()
         self._fills = SeenIds(IDS_REMEMBERED)
-        self._executions: dict[tuple[str, int], int] = {}
+        self._executions = Recent[tuple[str, int], int](ORDERS_LIMIT)
 
     @property
     def unanswered(self) -> int:
@@ -187,10 +187,7 @@ class BinanceAccountDialect(Dialect):
         key = (market, order)
         if execution <= self._executions.get(key, -1):
             return False
-        self._executions.pop(key, None)  # so that the order moves to the young end
-        self._executions[key] = execution
-        if len(self._executions) > ORDERS_LIMIT:
-            del self._executions[next(iter(self._executions))]
+        self._executions.keep(key, execution)
         return True
 
     def _update(self, report: Any) -> OrderUpdate:

@@ -42,7 +42,7 @@ from monitor.feeds.kalshi_message import (
 )
 from monitor.feeds.rest import open_rest
 from monitor.health.feeds import FeedHealth
-from monitor.seen import SeenIds
+from monitor.recent import Recent, SeenIds
 
 PATH = "/trade-api/ws/v2"
 MARKETS_PER_COMMAND = 500
@@ -116,7 +116,7 @@ class KalshiDialect(Dialect):
         self._trusted: dict[str, None] = {}
         self._lost: list[Event] = []
         self._trades, self._fills = SeenIds(IDS_REMEMBERED), SeenIds(IDS_REMEMBERED)
-        self._filled: dict[str, int] = {}
+        self._filled = Recent[str, int](ORDERS_LIMIT)
         self._handlers: dict[str, Callable[[Any, int], Sequence[Event]]] = {
             "orderbook_snapshot": self._snapshot,
             "orderbook_delta": self._delta,
@@ -277,10 +277,8 @@ class KalshiDialect(Dialect):
 
     def _add_up(self, fill: OrderFill) -> OrderFill:
         """The fill with the total that was heard of its order."""
-        filled = self._filled.pop(fill.order_id, 0) + fill.size
-        self._filled[fill.order_id] = filled
-        if len(self._filled) > ORDERS_LIMIT:
-            del self._filled[next(iter(self._filled))]
+        filled = self._filled.get(fill.order_id, 0) + fill.size
+        self._filled.keep(fill.order_id, filled)
         return replace(fill, filled=filled, order_size=filled)
 
     def _subscribed(self, message: Any, received_ns: int) -> Sequence[Event]:

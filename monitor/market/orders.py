@@ -13,7 +13,7 @@ from monitor.events import AccountPast, OrderFill, OrderUpdate
 from monitor.market.market import Market
 from monitor.market.told import Told
 from monitor.market.view import Sections
-from monitor.seen import SeenIds
+from monitor.recent import Recent, SeenIds
 
 FILLS_SHOWN = 50
 _SEEN_FILLS = 100_000
@@ -54,8 +54,8 @@ class Orders:
         self.open = OpenOrders()
         self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
         self._seen = SeenIds(_SEEN_FILLS)
-        self._times: dict[str, int] = {}
-        """When each market's newest order or fill happened; the last to be heard of last."""
+        self._times = Recent[str, int](_MARKETS)
+        """When each market's newest order or fill happened."""
 
     def knows(self, told: Told) -> bool:
         """Whether the fill was told before."""
@@ -75,9 +75,7 @@ class Orders:
     def _note_time(self, told: Told) -> None:
         market, time_ms = told["market"], told.get("time")
         if isinstance(time_ms, int):
-            self._times[market] = max(time_ms, self._times.pop(market, 0))
-            if len(self._times) > _MARKETS:
-                del self._times[next(iter(self._times))]
+            self._times.keep(market, max(time_ms, self._times.get(market, 0)))
 
     def past(self, venue: str) -> AccountPast | None:
         """What is known of the account at a venue; None if that is nothing."""

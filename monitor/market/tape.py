@@ -10,7 +10,7 @@ from typing import NamedTuple
 from monitor.events import Trade
 from monitor.market.market import Market
 from monitor.market.payload import encode_payload
-from monitor.seen import SeenIds
+from monitor.recent import SeenIds
 
 _SEEN_TRADES = 1_024
 

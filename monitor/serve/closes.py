@@ -3,10 +3,12 @@
 Who looks at a client that keeps coming back wants to know why it went; by then its sessions are gone.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from monitor.recent import Recent
 
 if TYPE_CHECKING:
     from monitor.serve.session import Session
@@ -29,17 +31,16 @@ class Close:
 
 class Closes:
     def __init__(self) -> None:
-        self._peers: OrderedDict[tuple[str, str], deque[Close]] = OrderedDict()
+        self._peers = Recent[tuple[str, str], deque[Close]](PEERS_MAX)
 
     def note(self, session: "Session", now_ms: int) -> None:
         """A session has said goodbye."""
         assert session.goodbye is not None
         code, reason = session.goodbye.code, session.goodbye.reason
         close = Close(session.id, session.address, session.connected_ms, now_ms, code, reason)
-        self._peers.setdefault(_peer(session), deque(maxlen=CLOSES_EACH)).appendleft(close)
-        self._peers.move_to_end(_peer(session))
-        if len(self._peers) > PEERS_MAX:
-            self._peers.popitem(last=False)
+        closes = self._peers.get(_peer(session)) or deque(maxlen=CLOSES_EACH)
+        closes.appendleft(close)
+        self._peers.keep(_peer(session), closes)
 
     def before(self, session: "Session") -> Sequence[Close]:
         """How the peer's connections ended before, the last one first."""

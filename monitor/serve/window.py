@@ -1,8 +1,8 @@
 """How much there was of something within the last second: a sliding window in three numbers."""
 
-from collections import OrderedDict
-
 import trio
+
+from monitor.recent import Recent
 
 NAMES_MAX = 10_000
 """The one that was counted longest ago is forgotten first."""
@@ -34,15 +34,13 @@ class Rates:
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._windows = Recent[str, Window](NAMES_MAX)
 
     def __len__(self) -> int:
         return len(self._windows)
 
     def take(self, name: str, count: int = 1) -> bool:
         """Count so many more of a name; False if that is too many."""
-        window = self._windows.pop(name, None) or Window()
-        self._windows[name] = window
-        if len(self._windows) > NAMES_MAX:
-            self._windows.popitem(last=False)
+        window = self._windows.get(name) or Window()
+        self._windows.keep(name, window)
         return window.add(count) <= self._per_second

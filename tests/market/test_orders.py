@@ -5,7 +5,7 @@ import pytest
 
 from monitor.events import AccountPast
 from monitor.market import orders as orders_module
-from monitor.seen import SeenIds
+from monitor.recent import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
 from tests.market.patches import MapWatcher, Watcher
 
