@@ -303,7 +303,7 @@ class BookPageReport(TypedDict):
 
     market: str
     status: Literal["SYNCED", "GAP", "RESYNC", "STALE"]
-    since: int | None
+    since: int
     time: int
     bids: dict[str, str]
     asks: dict[str, str]

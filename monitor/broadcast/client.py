@@ -6,6 +6,7 @@ behind: it gets an outbox and one writer task until it has caught up. Nobody wai
 
 import math
 from collections.abc import Callable
+from enum import Enum, auto
 
 import trio
 
@@ -26,8 +27,14 @@ SEND_BYTES = 65_536
 """Several pending frames leave in one send of about this much: 32 joined cost 0.03 of 32 sends (measured)."""
 MAKE_NS = SLICE_NS // 2
 """What is sent together is put together in this time; to send it and account for it takes as long again."""
-SLOW = (3008, "slow")
-WRITE_ERROR = (3009, "write error")
+
+
+class Loss(Enum):
+    """Why a connection can't be sent anything more."""
+
+    SLOW = auto()
+    """Its outbox is full, or its socket took nothing for too long."""
+    BROKEN = auto()
 
 
 class Client:
@@ -68,7 +75,7 @@ class Client:
         write_seconds: float,
         attend: Callable[["Client"], None],
         on_step: Callable[[], None],
-        lose: Callable[[int, str], None],
+        lose: Callable[[Loss], None],
         make_frame: Callable[[Item, Encoding, Callable[[], None]], None],
     ) -> None:
         """What the client's keepers are told.
@@ -76,7 +83,7 @@ class Client:
         Args:
             attend: it has fallen behind: run `catch_up`, and call `judge` now and then.
             on_step: it stands on another step of the ladder now.
-            lose: end the connection with this code and reason, later, from its own task.
+            lose: end the connection for this, later, from its own task.
             make_frame: make a frame that takes long where it holds nobody up, and call back.
         """
         self.encoding = encoding
@@ -239,7 +246,7 @@ class Client:
 
     def lose(self) -> None:
         """The socket is broken."""
-        self._give_up(*WRITE_ERROR)
+        self._give_up(Loss.BROKEN)
 
     def _send(self, item: Item) -> None:
         if self._takes_long(item):
@@ -294,7 +301,7 @@ class Client:
             self._stir()
         if queued is None:
             self.accounts.drop([item], "slow")
-            self._give_up(*SLOW)
+            self._give_up(Loss.SLOW)
         elif replaced is not None:
             self.accounts.merge(item, replaced, queued)
 
@@ -321,7 +328,7 @@ class Client:
             except OSError:
                 self.lose()
             return not self.is_closed
-        self._give_up(*SLOW)
+        self._give_up(Loss.SLOW)
         return False
 
     def _held_up_seconds(self) -> float:
@@ -401,8 +408,8 @@ class Client:
     def part(self) -> None:
         """Its keeper is gone: tell it nothing more, and hold it no longer."""
         self._on_step = lambda: None
-        self._lose = lambda code, reason: None
+        self._lose = lambda loss: None
 
-    def _give_up(self, code: int, reason: str) -> None:
+    def _give_up(self, loss: Loss) -> None:
         self.close()
-        self._lose(code, reason)
+        self._lose(loss)

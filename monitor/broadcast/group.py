@@ -98,10 +98,6 @@ class SendGroup:
         return len(self._ready) + len(self._waiting)
 
     @property
-    def is_idle(self) -> bool:
-        return not self._queue
-
-    @property
     def held_bytes(self) -> int:
         """Of what is still to be offered."""
         return sum(item.held_bytes for item in self._queue if isinstance(item, Item))
@@ -208,7 +204,7 @@ class SendGroup:
                 self._end_item(item)
                 done(item)
                 if now_ns >= until_ns:
-                    return self.is_idle
+                    return not self._queue
             else:
                 self._queue.popleft()
                 self._admit(head)

@@ -76,7 +76,7 @@ class Book:
         self.bids = BookSide(1)
         self.asks = BookSide(-1)
         self.status = BookStatus.STALE
-        self.since_ms: int | None = now_ms
+        self.since_ms = now_ms
         self.time_ms = 0
         self.version = 0
         self._is_continuous = False

@@ -15,7 +15,7 @@ import orjson
 import trio
 
 from monitor.broadcast.channel import Voice
-from monitor.broadcast.client import Client
+from monitor.broadcast.client import Client, Loss
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ladder import Step
@@ -43,6 +43,7 @@ GRACE_SECONDS = 25
 FAULTS = frozenset({1002, 1003, 1006, 1007, 1009, 3004, 3008, 3009, 3012, 3013, 3500, 3501, 3502})
 """Closes that count as failed connections: by an error, or by us for cause."""
 
+_GOODBYES = {Loss.SLOW: protocol.SLOW, Loss.BROKEN: protocol.WRITE_ERROR}
 _PING = Item(protocol.PING, Lane.IMMEDIATE)
 
 
@@ -123,7 +124,7 @@ class Session:
             write_seconds=limits.write_seconds,
             attend=house.hub.attend,
             on_step=self._change_step,
-            lose=lambda code, reason: self.disconnect(Goodbye(code, reason)),
+            lose=lambda loss: self.disconnect(_GOODBYES[loss]),
             make_frame=house.hub.outflow.make_frame,
         )
         self.client.id = self.id

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from monitor.broadcast.client import SEND_BYTES, Client
+from monitor.broadcast.client import SEND_BYTES, Client, Loss
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
 from monitor.broadcast.item import Item, Publication
@@ -53,7 +53,7 @@ class Bench:
     wire: FakeWire
     outbox_bytes: int = BIG
     write_seconds: float = 15.0
-    lost: list[tuple[int, str]] = field(default_factory=list)
+    lost: list[Loss] = field(default_factory=list)
     wanted: list[Item] = field(default_factory=list)
     step_ns: int = 0
     """How far its clock goes between two looks."""
@@ -68,7 +68,7 @@ class Bench:
             write_seconds=self.write_seconds,
             attend=lambda client: self.nursery.start_soon(client.catch_up),
             on_step=lambda: None,
-            lose=lambda code, reason: self.lost.append((code, reason)),
+            lose=self.lost.append,
             make_frame=lambda item, encoding, then: self.wanted.append(item),
         )
 
@@ -205,7 +205,7 @@ async def test_one_who_never_reads_is_cut_at_the_byte_bound(nursery: trio.Nurser
         bench.offer(make_item(number, size=100))
         assert bench.client.backlog.bytes <= 5_200
         bench.assert_balanced()
-    assert bench.lost == [(3008, "slow")]
+    assert bench.lost == [Loss.SLOW]
     assert bench.client.is_closed
     assert bench.client.settle().pending == 0
 
@@ -218,7 +218,7 @@ async def test_one_whose_socket_takes_nothing_for_long_is_cut(
     await trio.sleep(14)
     assert bench.lost == []
     await trio.sleep(2)
-    assert bench.lost == [(3008, "slow")]
+    assert bench.lost == [Loss.SLOW]
     bench.assert_balanced()
 
 
@@ -228,7 +228,7 @@ async def test_one_who_leaves_mid_frame_is_lost_with_everything_named(nursery: t
     bench.offer(make_item(2))
     bench.wire.break_off()
     await trio.testing.wait_all_tasks_blocked()
-    assert bench.lost == [(3009, "write error")]
+    assert bench.lost == [Loss.BROKEN]
     assert bench.health.totals.dropped == {"disconnected": 2}
     bench.assert_balanced()
 
@@ -307,7 +307,7 @@ async def test_a_real_socket_behaves_as_the_fake_one(nursery: trio.Nursery) -> N
     while not bench.lost:
         bench.offer(make_item(0, size=10_000))
         await trio.lowlevel.checkpoint()
-    assert bench.lost == [(3009, "write error")]
+    assert bench.lost == [Loss.BROKEN]
     wire.close()
 
 

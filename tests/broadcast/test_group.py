@@ -75,7 +75,7 @@ class Member:
             write_seconds=15,
             attend=self._note_writer,
             on_step=lambda: None,
-            lose=lambda code, reason: None,
+            lose=lambda loss: None,
             make_frame=lambda item, encoding, then: None,
         )
 

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -48,7 +48,6 @@ class Stage:
     settings: Settings
     now_ns: int = 0
     step_ns: int = 0
-    lost: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.health = Health(self.settings, clock_ns=self.clock_ns)
@@ -75,7 +74,7 @@ class Stage:
             attend=self.hub.attend,
             make_frame=self.hub.outflow.make_frame,
             on_step=on_step,
-            lose=lambda code, reason: self.lost.append((code, reason)),
+            lose=lambda loss: None,
         )
         for channel in channels:
             self.hub.subscribe(channel, client, b"{}")

@@ -205,7 +205,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             attend=self.hub.attend,
             make_frame=self.hub.outflow.make_frame,
             on_step=lambda: None,
-            lose=lambda code, reason: None,
+            lose=lambda loss: None,
         )
 
     @rule(place=st.integers(0, 2), unread=st.integers(0, 3), pads=PADS)

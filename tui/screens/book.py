@@ -33,12 +33,12 @@ class BookFacts(Facts):
 def book_facts(book: BookPageReport, now: float) -> list[Fact]:
     """Its state, and what stands between its sides."""
     sign, tone = STATUSES.get(book["status"], OTHER)
-    since = "" if book["since"] is None else f", for {span_text(now - book['since'] / 1_000)}"
+    age = span_text(now - book["since"] / 1_000)
     bid, ask = next(iter(book["bids"]), None), next(iter(book["asks"]), None)
     spread = UNKNOWN if bid is None or ask is None else f"{Decimal(ask) - Decimal(bid):f}"
     return [
         Fact("market", book["market"], Tone.STRONG),
-        Fact("state", f"{sign} {book['status']}{since}", tone),
+        Fact("state", f"{sign} {book['status']}, for {age}", tone),
         Fact("changed", clock_text(book["time"]) if book["time"] else UNKNOWN),
         Fact("spread", spread),
     ]
