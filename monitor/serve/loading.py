@@ -106,7 +106,7 @@ class Loading:
 
     def _send_state(self, keyed: Keyed, request: SubscribeRequest) -> Subscribed:
         start = self._check_page(keyed, request)
-        count = _page_size(request)
+        count = page_size(request.limit)
         page = keyed.page(request.cursor, start.offset, count=count, limit_bytes=PAGE_BYTES)
         self._cursor = page.cursor
         if not page.cursor:
@@ -128,7 +128,7 @@ class Loading:
         return start
 
     def _send_stream(self, keyed: Keyed, request: SubscribeRequest) -> Subscribed:
-        count = _page_size(request)
+        count = page_size(request.limit)
         changes = self._changes(keyed, request.offset, request.epoch, count)
         page = _page(changes, count)
         if len(page) == len(changes):
@@ -194,8 +194,9 @@ def _list(documents: list[bytes]) -> msgspec.Raw | None:
     return msgspec.Raw(b"[%s]" % b",".join(documents)) if documents else None
 
 
-def _page_size(request: SubscribeRequest) -> int:
-    return min(request.limit, PAGE_KEYS_MAX) if request.limit > 0 else PAGE_KEYS
+def page_size(limit: int) -> int:
+    """How many entries a page has, for what was asked; 0 and less is no wish."""
+    return min(limit, PAGE_KEYS_MAX) if limit > 0 else PAGE_KEYS
 
 
 def _page(changes: list[Publication], count: int) -> list[Publication]:

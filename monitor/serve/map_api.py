@@ -1,7 +1,7 @@
 """The HTTP API's methods for maps: set and remove keys, read the state and its stream.
 
-Reading gives what subscribers would be given, the market's newest included. One answer is
-bounded in entries and bytes; its cursor leads to the next.
+Reading gives what subscribers would be given, the market's newest included. A page of the state is
+bounded in entries and bytes, and its cursor leads to the next; the stream is bounded by what is kept.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +16,10 @@ from monitor.broadcast.maps import Placed, shown
 from monitor.serve import maps, protocol
 from monitor.serve.channels import find_namespace, refusing
 from monitor.serve.house import House
+from monitor.serve.loading import page_size
 from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import ChannelRequest, CommandError
 
-READ_KEYS = 100
-READ_KEYS_MAX = 1_000
 READ_BYTES = 1_048_576
 
 _results = msgspec.json.Decoder(dict[str, Any])
@@ -99,7 +98,7 @@ def _read_state(house: House, params: StateParams) -> bytes:
         if params.key:
             entry = keyed.get(params.key)
             return _entries(house, params.channel, keyed, [entry] if entry else [])
-        count = min(params.limit, READ_KEYS_MAX) if params.limit > 0 else READ_KEYS
+        count = page_size(params.limit)
         page = keyed.page(params.cursor, keyed.stream.offset, count=count, limit_bytes=READ_BYTES)
         return _entries(house, params.channel, keyed, page.entries, page.cursor)
 
