@@ -63,7 +63,9 @@ async def reported_kind(server: Server) -> dict[str, Any]:
         kinds: dict[str, dict[str, Any]] = {kind["kind"]: kind for kind in report["kinds"]}
         if kinds["message"]["end_to_end"] is not None:
             return kinds["message"]
-        report = (await operator.push())["pub"]["data"]
+        while "push" not in (document := await operator.document()):
+            await operator.say({})
+        report = document["push"]["pub"]["data"]
 
 
 async def measured(server: Server, client: SdkClient) -> dict[str, Any]:
