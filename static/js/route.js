@@ -33,8 +33,14 @@ export class Router {
   }
 
   #change() {
+    const { hash } = location;
+    if (hash.startsWith("#token=")) return location.reload();
+    if (hash === "#panels") {
+      history.replaceState(null, "", this.#hash || "#/"); // the link past the navigation names no view
+      return this.#main.focus();
+    }
     this.#focused.set(this.#hash, document.activeElement);
-    this.#hash = location.hash;
+    this.#hash = hash;
     this.route = routeOf(this.#hash);
     this.#show();
     this.#onChange();

@@ -1,5 +1,7 @@
 """What axe finds in each view, dark on a desk and light on a phone; and what other eyes are given."""
 
+from typing import Literal
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -43,6 +45,24 @@ def test_axe_finds_nothing_in_the_dialogs(page: Page) -> None:
         assert findings(page) == []
         page.keyboard.press("Escape")
         expect(page.locator(dialog)).to_be_hidden()
+
+
+# The ground of a fill that has just come, held still for axe.
+LIT = """() => {
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const { style } = rules.find(({ name }) => name === "arrive").cssRules[0];
+  const held = new CSSStyleSheet();
+  held.replaceSync(`.fills tr { background: ${style.background || style.backgroundColor} !important }`);
+  document.adoptedStyleSheets = [held];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_fill_that_lights_up_can_be_read(open_page: OpenPage, scheme: Literal["dark", "light"]) -> None:
+    page = open_page("/#/fills", color_scheme=scheme, reduced_motion="reduce")
+    expect(page.get_by_test_id("fill-row").first).to_be_visible()
+    page.evaluate(LIT)
+    assert findings(page) == []
 
 
 def test_nothing_moves_for_who_asked_for_it(open_page: OpenPage) -> None:

@@ -272,6 +272,9 @@ def test_token_of_the_address_names_the_account_and_leaves_the_address(
     expect(page.locator("#bots .notice")).to_have_text("no bots of ann")
     assert page.url == f"{served.address}/"
     wait_until(page, lambda: "orders:ann" in watched(served))
+    page.evaluate("(token) => { location.hash = `#token=${token}`; }", sign(sub="bob"))
+    expect(page.locator("#account")).to_have_text("bob")
+    assert page.url == f"{served.address}/"
     page.locator("#account").click()
     page.get_by_role("button", name="Demonstration account").click()
     expect(page.get_by_test_id("bot-row")).to_have_count(6)

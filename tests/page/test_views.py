@@ -42,6 +42,34 @@ def test_number_keys_change_the_view_and_back_leads_back(page: Page) -> None:
     expect(page.locator("#tape")).to_be_visible()
 
 
+def test_link_past_the_navigation_leaves_the_view_as_it_is(open_page: OpenPage) -> None:
+    page = open_page("/#/bots/bot-2")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#panels")).to_be_focused()
+    expect(page.locator("#bot-title")).to_have_text("Ether, steady")
+    assert page.evaluate("location.hash") == "#/bots/bot-2"
+
+
+def test_what_a_bot_bought_before_the_fills_at_hand_is_said(open_page: OpenPage, served: Process) -> None:
+    cycle = {"cycle": 3, "phase": "safety_order", "safety_orders": 3, "safety_orders_max": 5, "position": "5"}
+    served.publish("bots:gus", {"type": "bot_cycle", "bot": "grid", "market": "my.X", **cycle})
+    fill = {
+        "market": "my.X",
+        "fill": "1",
+        "order": "1",
+        "bot": "grid",
+        "side": "buy",
+        "price": "2",
+        "size": "1",
+    }
+    served.publish("orders:gus", {"type": "order_fill", **fill})
+    page = open_page(f"/#token={sign(sub='gus')}")
+    page.keyboard.press("4")
+    expect(page.locator(".levels [data-state=not]")).to_have_text(re.compile("3 earlier.*not at hand"))
+
+
 @pytest.mark.parametrize("address", ["#/nowhere", "#/market", "#/market/%E0%A4%A", '#/"]'])
 def test_address_of_nothing_shows_the_overview(open_page: OpenPage, address: str) -> None:
     page = open_page(f"/{address}")
@@ -53,7 +81,7 @@ def test_bot_shows_its_levels_from_the_highest_and_what_it_did(open_page: OpenPa
     expect(page.locator("#bot-title")).to_have_text("Ether, steady")
     expect(page.locator(".levels [data-level=last]")).to_have_count(1)
     expect(page.locator(".levels [data-level=take_profit]")).not_to_have_count(0)
-    prices = [float(text) for text in page.locator(".levels .price").all_text_contents()]
+    prices = [float(text) for text in page.locator(".levels .price").all_text_contents() if text]
     assert prices == sorted(prices, reverse=True)
     expect(page.get_by_test_id("event-row").first).to_be_visible()
     page.locator("[data-bot=bot-1]").click()

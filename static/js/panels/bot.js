@@ -43,7 +43,7 @@ export class BotPanel extends Panel {
     const last = Number(ticker?.value?.last ?? NaN);
     const levels = [...orderLevels, ...bought, ...marks(bot, ticker?.value?.last)];
     levels.sort((one, other) => other.price - one.price);
-    this.#levels.draw(levels.map((level) => ({ ...level, last })), (level) => level.key);
+    this.#levels.draw([...levels, ...missing(bot, bought)].map((level) => ({ ...level, last })), (level) => level.key);
     this.#events.draw(cycles.list.filter(ofBot).slice(0, this.#reach.end), (event) => event.key);
   }
 
@@ -87,11 +87,18 @@ function boughtIn(fills) {
   const sold = fills.findIndex((fill) => fill.side === "sell");
   return fills.slice(0, sold < 0 ? fills.length : sold).map((fill) => ({
     key: fill.key,
+    order: fill.order,
     label: fill.role,
     price: fill.price,
     size: fill.size,
     state: `filled ${clockText(fill.time)}`,
   }));
+}
+
+/** What the bot has bought in this cycle before the fills that this page knows. */
+function missing({ position, safety_orders }, bought) {
+  const count = Number(position) ? safety_orders + 1 - new Set(bought.map(({ order }) => order)).size : 0;
+  return count > 0 ? [{ key: "earlier", label: `${count} earlier`, state: "not at hand" }] : [];
 }
 
 function marks(bot, last) {
@@ -107,7 +114,7 @@ function fillLevel(row, level) {
   tag(row.element, "state", level.state.split(" ")[0]);
   write(row.level, wordsText(level.label || "order"));
   write(row.state, level.state);
-  write(row.price, level.price);
+  write(row.price, level.price ?? "");
   write(row.size, level.size ?? "");
   const distance = level.key === "last" ? NaN : Number(level.price) / level.last - 1;
   writeSigned(row.distance, Number.isFinite(distance) ? percentText(distance) : "");
