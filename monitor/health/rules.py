@@ -148,7 +148,7 @@ def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
         yield Finding(
             "ladder",
             Severity.WARNING,
-            f"{len(given_less)} clients read too slowly and are given less: {named}{more}",
+            f"{_readers(len(given_less))} given less: {named}{more}",
             len(given_less),
             0,
         )
@@ -171,6 +171,10 @@ def find_full_rooms(
             )
 
 
+def _readers(count: int) -> str:
+    return "1 client reads too slowly and is" if count == 1 else f"{count} clients read too slowly and are"
+
+
 def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> Iterator[Finding]:
     """Kinds that burn their budget of late deliveries too fast, or come too near to their threshold.
 
@@ -181,7 +185,7 @@ def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> 
             threshold_ms = kind.threshold_ns / NS_PER_MS
             found = chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms))
             for finding in islice(found, 1):
-                yield replace(finding, message=finding.message + _waiting(waited))
+                yield replace(finding, message=f"{kind.name}: {_waiting(waited)}{finding.message}")
 
 
 def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
@@ -199,8 +203,8 @@ def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
     if long.near_seconds >= BAD_SECONDS_AT_LEAST and burn >= SLOW_BURN:
         is_spent = (kind.budget.left or 0) <= 0 and minute.late_burn >= SLOW_BURN
         slow = (
-            f"{long.near} of {long.total} in the last 10 min took longer than {NEAR_SHARE:.0%} "
-            f"of its {threshold_ms:g} ms, {long.late} of them longer than all of it"
+            f"{long.late} of {long.total} in the last 10 min took longer than its {threshold_ms:g} ms, "
+            f"{long.near} longer than {NEAR_SHARE:.0%} of that"
         )
         yield _latency(kind, _severity(is_spent), slow, threshold_ms)
 
@@ -213,7 +217,7 @@ def _latency(kind: KindMeter, severity: Severity, slow: str, threshold_ms: float
     p99_ms = p99_ns / NS_PER_MS
     left = max(0.0, kind.budget.left or 0)
     message = (
-        f"{kind.name}: {slow}; p99 of the last minute is {p99_ms:.1f} ms{_longest(window.worst)}; "
+        f"{slow}; p99 of the last minute is {p99_ms:.1f} ms{_longest(window.worst)}; "
         f"{left:.0%} of the hour's budget is left"
     )
     return Finding(f"latency:{kind.name}", severity, message, round(p99_ms, 3), threshold_ms)
@@ -231,7 +235,7 @@ def _waiting(share: float | None) -> str:
     """What other programs on the machine have to do with it, if that is seen."""
     if share is None or share < WAITED_FROM:
         return ""
-    return f"; other programs had the CPU for {share:.0%} of the minute while this one stood in line"
+    return f"other programs had the CPU for {share:.0%} of the minute while this one stood in line; "
 
 
 def find_lag(lag: LagMeter, cpu_percent: float, waited: float | None = None) -> Iterator[Finding]:
@@ -244,9 +248,8 @@ def find_lag(lag: LagMeter, cpu_percent: float, waited: float | None = None) -> 
         yield Finding(
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
-            f"event loop: {lag_ms:.1f} ms late at p99 over the last minute, "
-            f"the limit is {LAG_LIMIT_MS:g} ms; the process takes {cpu_percent:.0f}% of a core"
-            + _waiting(waited),
+            f"event loop: {_waiting(waited)}{lag_ms:.1f} ms late at p99 over the last minute, "
+            f"the limit is {LAG_LIMIT_MS:g} ms; the process takes {cpu_percent:.0f}% of a core",
             round(lag_ms, 3),
             LAG_LIMIT_MS,
         )

@@ -174,7 +174,7 @@ def test_a_slow_burn_is_a_warning_that_becomes_critical_once_the_budget_is_spent
 def test_a_kind_over_four_fifths_of_its_threshold_is_a_warning() -> None:
     (finding,) = find_late_kinds([fills([9], [1], [9], [9])])
     assert finding.severity is Severity.WARNING
-    assert "3 of 4 in the last 10 min took longer than 80% of its 10 ms, 0 of them longer" in finding.message
+    assert ": 0 of 4 in the last 10 min took longer than its 10 ms, 3 longer than 80% of" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -219,11 +219,11 @@ def test_a_burn_at_three_times_the_budget_is_found_within_ten_minutes(rate: int,
 
 
 def test_other_programs_are_named_where_they_had_the_cpu() -> None:
-    line = "; other programs had the CPU for 38% of the minute while this one stood in line"
+    line = ": other programs had the CPU for 38% of the minute while this one stood in line; "
     (late,) = find_late_kinds([fills([9], [1], [9], [9])], 0.38)
     (lag,) = find_lag(lagging(11), 2, 0.38)
-    assert late.message.endswith(line)
-    assert lag.message.endswith(line)
+    assert late.message.startswith(f"order_fill{line}")
+    assert lag.message.startswith(f"event loop{line}")
     (alone,) = find_lag(lagging(11), 2, 0.04)
     assert "other programs" not in alone.message
 
