@@ -21,7 +21,7 @@ from monitor.config import Namespaces, Settings
 from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.health.health import Health, run_health
-from monitor.health.report import ops_document
+from monitor.health.report import health_document
 from monitor.keyring import Keyring
 from monitor.market.state import MarketState, Publication
 from monitor.serve.admission import Admission
@@ -157,7 +157,7 @@ class _Source:
         return self.views.knows(channel)
 
     def whole(self, channel: str, variant: Variant) -> bytes | None:
-        return ops_document(self.health, channel) or self.views.whole(channel, variant)
+        return health_document(self.health, channel) or self.views.whole(channel, variant)
 
     def close(self, channel: str, variant: Variant) -> None:
         self.views.close(channel, variant)

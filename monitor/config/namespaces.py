@@ -245,6 +245,7 @@ DEFAULT_NAMESPACES: dict[str, Namespace] = {
     "market:hot": _market(lane=Lane.LOW, kind="hot_markets", delivery=Delivery.STATE, interval_ms=5_000),
     "market:analytics": _market(lane=Lane.LOW, kind="analytics", delivery=Delivery.STATE, interval_ms=2_000),
     "market:sparkline": _market(lane=Lane.LOW, kind="sparkline", delivery=Delivery.STATE, interval_ms=5_000),
+    "market:feeds": Namespace(lane=Lane.HIGH, kind="ops", delivery=Delivery.LATEST),
     "ops": Namespace(lane=Lane.HIGH, kind="ops", access=Access.OPERATOR, delivery=Delivery.LATEST),
     "experiment": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),
     "session": Namespace(lane=Lane.HIGH, subscriber_limit=1_000),

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 FRESH_NS = 5_000_000_000
 """A message this recent makes a subscription fresh."""
@@ -79,6 +79,14 @@ class Subscription:
 
 def _age_ms(then_ns: int | None, now_ns: int) -> int | None:
     return None if then_ns is None else max(0, now_ns - then_ns) // 1_000_000
+
+
+class Standing(NamedTuple):
+    """Whether a venue is heard."""
+
+    state: Literal["live", "stale", "lost"]
+    since_ns: int | None
+    """When it was heard last; 0 if it never was. Of one that is stale, since when something is owed."""
 
 
 @dataclass(slots=True)
@@ -168,6 +176,17 @@ class FeedHealth:
             return self._phase
         overdue = any(subscription.is_overdue(now_ns) for subscription in self.subscriptions.values())
         return FeedState.STALE if overdue or self._is_silent(now_ns) else FeedState.LIVE
+
+    def standing(self, now_ns: int) -> Standing:
+        """What everybody may know of it: neither its address nor what is wrong stands there."""
+        owed_ns = [each.owed_ns for each in self.subscriptions.values() if each.is_overdue(now_ns)]
+        heard_ns = max(self.heard_ns or 0, self.alive_ns or 0)
+        match self.state(now_ns):
+            case FeedState.LIVE:
+                return Standing("live", None)
+            case FeedState.STALE:
+                return Standing("stale", min(filter(None, owed_ns), default=heard_ns))
+        return Standing("lost", heard_ns)
 
     def row(self, now_ns: int) -> dict[str, Any]:
         """The feed's row of `ops:feeds`."""

@@ -22,7 +22,7 @@ from monitor.health.depth import LaneMeter
 from monitor.health.encodings import EncodingMeter
 from monitor.health.end_to_end import Samples
 from monitor.health.failures import Failure, Failures
-from monitor.health.feeds import FeedHealth
+from monitor.health.feeds import FeedHealth, Standing
 from monitor.health.journal import JournalMeter
 from monitor.health.kind import KindMeter
 from monitor.health.lag import PROBE_SECONDS, LagMeter
@@ -129,6 +129,7 @@ class Health:
         self.webhook = WebhookMeter()
         self.logbook = Logbook()
         self._started_ns = clock_ns()
+        self._feed_states: dict[str, str] = {}
         self._samples = 0
         self._rates = RateMeter(_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._counters())
         self._kind_rates = RateMeter(
@@ -215,6 +216,17 @@ class Health:
         self._failures.end_second()
         self.process.read(self.clients)
         self.disk.read()
+
+    def market_feeds(self) -> dict[str, Standing]:
+        """How those stand that tell of markets, by name."""
+        now_ns = self.clock_ns()
+        return {name: feed.standing(now_ns) for name, feed in self.feeds.items() if feed.account is None}
+
+    def feeds_turned(self) -> bool:
+        """Whether one of them was lost, has become stale or is back since the last call."""
+        before = self._feed_states
+        self._feed_states = {name: standing.state for name, standing in self.market_feeds().items()}
+        return self._feed_states != before
 
     def _counters(self) -> Counters:
         totals = self.totals
@@ -320,7 +332,8 @@ def _publish(
         report.HEALTH: True,
         report.ALERTS: alerts_changed,
         report.FEEDS: samples % ROTATIONS_PER_SECOND == 0,
+        report.MARKET_FEEDS: health.feeds_turned(),
     }
     for channel, is_due in due.items():
-        if is_due and watched(channel) and (document := report.ops_document(health, channel)):
+        if is_due and watched(channel) and (document := report.health_document(health, channel)):
             publish(channel, document)

@@ -1,5 +1,7 @@
 """The documents of the `ops:` channels: built four times a second at a fixed cost, however much is sent.
 
+What everybody may know of the feeds, `market:feeds`, is told when it has changed.
+
 A figure that is not known is null, never a zero that looks like one.
 """
 
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 HEALTH = "ops:health"
 ALERTS = "ops:alerts"
 FEEDS = "ops:feeds"
+MARKET_FEEDS = "market:feeds"
 
 
-def ops_document(health: "Health", channel: str) -> bytes | None:
-    """An `ops:` channel's document as things stand now, as JSON; None if there is no such channel."""
+def health_document(health: "Health", channel: str) -> bytes | None:
+    """A channel's document as things stand now, as JSON; None if health has none for it."""
     report = _REPORTS.get(channel)
     return None if report is None else orjson.dumps(report(health))
 
@@ -91,6 +94,23 @@ def feeds_report(health: "Health") -> dict[str, Any]:
     """The payload of `ops:feeds`."""
     now_ns = health.clock_ns()
     return {"feeds": [feed.row(now_ns) for feed in health.feeds.values()]}
+
+
+def market_feeds_report(health: "Health") -> dict[str, Any]:
+    """The payload of `market:feeds`; an account's feed is nobody else's business."""
+    return {
+        "feeds": [
+            {"name": name, "state": standing.state, "since": _since_ms(health, standing.since_ns)}
+            for name, standing in health.market_feeds().items()
+        ]
+    }
+
+
+def _since_ms(health: "Health", since_ns: int | None) -> int | None:
+    """On the wall's clock; at the earliest the start."""
+    if since_ns is None:
+        return None
+    return health.wall_ms() - min(health.clock_ns() - since_ns, health.uptime_ns()) // NS_PER_MS
 
 
 def _totals(health: "Health") -> dict[str, Any]:
@@ -221,4 +241,5 @@ _REPORTS: dict[str, Callable[["Health"], dict[str, Any]]] = {
     HEALTH: health_report,
     ALERTS: alerts_report,
     FEEDS: feeds_report,
+    MARKET_FEEDS: market_feeds_report,
 }

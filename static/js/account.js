@@ -1,5 +1,6 @@
 /**
- * Whose orders and bots are shown: the `sub` of a token given as `#token=…` or in the dialog.
+ * Whose orders and bots are shown: `?account=…`, which an operator chooses, else the `sub` of a token given as
+ * `#token=…` or in the dialog.
  * The token stays in this tab; it is taken out of the address, so that it is not shared with it.
  */
 import { passing } from "./storage.js";
@@ -17,15 +18,34 @@ export function takeToken() {
   return given ?? passing.get(STORED_TOKEN);
 }
 
-/** The account that a token names; only the server decides whether to believe it. */
+const namedAccount = () => new URLSearchParams(location.search).get("account");
+
+/** The account that the address names, else the token; only the server decides whether to believe it. */
 export function accountOf(token) {
-  if (!token) return DEMONSTRATION_ACCOUNT;
+  if (namedAccount() || !token) return namedAccount() || DEMONSTRATION_ACCOUNT;
   try {
     const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     return JSON.parse(atob(claims)).sub || DEMONSTRATION_ACCOUNT;
   } catch {
     return DEMONSTRATION_ACCOUNT;
   }
+}
+
+/** Show an operator whose address names no account the one of `accounts` that was told of last. */
+export function startWithLast(page, [last]) {
+  if (!last || namedAccount()) return;
+  page.account = last;
+  history.replaceState(null, "", searchOf(last) + location.hash);
+}
+
+const searchOf = (account) => `?account=${encodeURIComponent(account)}`;
+
+/** Let an operator choose among `accounts`, of which `account` is shown; the page starts anew. */
+export function offerAccounts(dialog, account, accounts) {
+  const select = dialog.querySelector("select");
+  select.parentElement.hidden = false;
+  select.replaceChildren(...[...new Set([account, ...accounts])].map((name) => new Option(name, name, false, name === account)));
+  select.onchange = () => (location.search = searchOf(select.value));
 }
 
 /** Let `dialog` ask for a token; the page starts anew with it. */
@@ -41,6 +61,7 @@ export function askToken(dialog) {
     if (dialog.returnValue === "token" && field.value.trim()) keepToken(field.value.trim());
     else if (dialog.returnValue === "anonymous") passing.delete(STORED_TOKEN);
     else return;
+    history.replaceState(null, "", location.pathname + location.hash);
     location.reload();
   };
   dialog.returnValue = "close";

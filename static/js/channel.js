@@ -40,6 +40,8 @@ function stateFor(name) {
 export class Channel {
   /** Why the server refused the channel, or null. */
   refusal = null;
+  /** Whether it would give it to who holds a token for it. */
+  needsToken = false;
   /**
    * Since when the state is not what the server says, and until when if that can't be made good: `{sinceMs,
    * untilMs}`; null while nothing is missing.
@@ -131,7 +133,8 @@ export class Channel {
 
   /** What was shown before is not ours to see any more: another server may be answering. */
   #refuse(code, reason) {
-    this.refusal = code === PERMISSION_DENIED ? `${reason}; the account button takes a token` : reason;
+    this.refusal = reason;
+    this.needsToken = code === PERMISSION_DENIED;
     this.state = stateFor(this.name);
     this.#hasBegun = false;
     this.gap = null;

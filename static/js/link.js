@@ -44,13 +44,18 @@ export class Link {
   #channels = new Map();
   #ages = [];
   #onChange;
+  #onOperator;
   #isStudied = false;
   #probedMs = 0;
   #askedMs = 0;
 
-  /** `onChange` is called when the connection's state or a measurement has changed. */
-  constructor(url, token, onChange) {
+  /**
+   * `onChange` is called when the connection's state or a measurement has changed, `onOperator` once the server
+   * takes this client for an operator's.
+   */
+  constructor(url, token, onChange, onOperator) {
     this.#onChange = onChange;
+    this.#onOperator = onOperator;
     this.#centrifuge = new Centrifuge(url, {
       name: "page",
       token: token ?? "",
@@ -126,6 +131,13 @@ export class Link {
     if (isStudied) this.#probe();
   }
 
+  /** The accounts that an operator may look at, the one told of last first. */
+  async accounts() {
+    const asked = this.#centrifuge.rpc("ops.accounts", { sort: "active", descending: true });
+    const { data } = await asked.catch(() => ({ data: { rows: [] } }));
+    return data.rows.map(({ account }) => account);
+  }
+
   /** Median age of the last trades and orders at their arrival, or null. */
   get eventAgeMs() {
     const sorted = this.#ages.toSorted((one, other) => one - other);
@@ -176,6 +188,7 @@ export class Link {
     const before = this.row;
     if (before) this.bytesPerSecond = ((row.sent_bytes - before.sent_bytes) / (askedMs - this.#askedMs)) * 1_000;
     this.row = row;
+    if (row.operator && !this.isOperator) this.#onOperator();
     this.isOperator = row.operator;
     this.#askedMs = askedMs;
     // Between two samples the server tells the last one again.

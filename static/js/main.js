@@ -1,5 +1,5 @@
 /** The page: one link, one frame, and the panels; clicks and keys find their way from here. */
-import { accountOf, askToken, takeToken } from "./account.js";
+import { accountOf, askToken, offerAccounts, startWithLast, takeToken } from "./account.js";
 import { Frame } from "./frame.js";
 import { listen } from "./keyboard.js";
 import { Link } from "./link.js";
@@ -27,10 +27,9 @@ const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}
 const at = (id) => document.getElementById(id);
 const frame = new Frame();
 const router = new Router(at("panels"), () => panels.forEach((panel) => panel.follow()));
-const link = new Link(url, token, () => [bar, banner].forEach((part) => frame.mark(part)));
-const account = accountOf(token);
-const bar = new ConnectionBar(link, account);
-const page = { link, frame, router, screen: new Screen(), account };
+const link = new Link(url, token, () => [bar, banner].forEach((part) => frame.mark(part)), takeOffice);
+const page = { link, frame, router, screen: new Screen(), account: accountOf(token) };
+const bar = new ConnectionBar(page);
 
 const banner = new BannerPanel(at("banner"), page);
 const tape = new TapePanel(at("tape"), page);
@@ -51,6 +50,17 @@ const panels = [
   new OrdersPanel(at("orders"), page),
 ];
 
+/** Whoever is an operator may look at every account. */
+async function takeOffice() {
+  startWithLast(page, await link.accounts());
+  panels.forEach((panel) => panel.follow());
+}
+
+async function askAccount() {
+  askToken(at("account-dialog"));
+  if (link.isOperator) offerAccounts(at("account-dialog"), page.account, await link.accounts());
+}
+
 const openMarket = (market) => go("market", market);
 const isMarketViewed = () => router.route.view === "market";
 const actions = {
@@ -58,7 +68,7 @@ const actions = {
   search: () => search.open(openMarket),
   "book-market": () => search.open(isMarketViewed() ? openMarket : (market) => book.choose(market)),
   pin: () => book.choose(router.route.subject),
-  account: () => askToken(at("account-dialog")),
+  account: askAccount,
   theme: () => document.dispatchEvent(new Event("themetoggle")),
   help: () => at("help").showModal(),
 };

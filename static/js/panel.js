@@ -5,6 +5,8 @@
 import { make, write } from "./dom.js";
 import { gapText } from "./text.js";
 
+const NEEDS_TOKEN = "orders and bots need a token: the account button takes one";
+
 export class Panel {
   isShown = false;
   /** The panel is drawn at most once in so long: more than five times a second, figures are but a blur. */
@@ -71,7 +73,9 @@ export class Panel {
     const channels = [...this.watched.values()];
     const refused = channels.find((channel) => channel.refusal !== null);
     const isKnown = channels.every((channel) => channel.isLive);
-    write(this.#notice, refused ? `${refused.name}: ${refused.refusal}` : isKnown ? text : "");
+    const why = refused?.needsToken ? NEEDS_TOKEN : `${refused?.name}: ${refused?.refusal}`;
+    write(this.#notice, refused ? why : isKnown ? text : "");
+    this.element.classList.toggle("needs-token", !!refused?.needsToken);
     const torn = channels.find((channel) => channel.gap !== null);
     write(this.#gap, torn ? gapText(torn.gap) : "");
   }

@@ -1,5 +1,6 @@
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 import pytest
@@ -12,7 +13,7 @@ from monitor.health.feeds import FeedHealth
 from monitor.health.health import START_SECONDS, Health, run_health
 from monitor.health.kind import Stages
 from monitor.health.lag import PROBE_SECONDS
-from monitor.health.report import alerts_report, feeds_report, health_report
+from monitor.health.report import alerts_report, feeds_report, health_document, health_report
 
 WALL_MS = 1_700_000_000_000
 NS_PER_MS = 1_000_000
@@ -278,6 +279,37 @@ def test_feeds_are_reported_by_their_rows_and_raised_when_in_trouble(health: Hea
     assert (row["name"], row["state"], row["error"]) == ("binance", "retrying", "no route to host")
     (alert,) = alerts_report(health)["alerts"]
     assert (alert["name"], alert["severity"], alert["value"]) == ("feed:binance", "critical", None)
+
+
+def told(health: Health) -> list[tuple[str, str, int | None]]:
+    document = orjson.loads(health_document(health, "market:feeds") or b"")
+    return [(feed["name"], feed["state"], feed["since"]) for feed in document["feeds"]]
+
+
+def test_everybody_may_know_which_feeds_are_not_heard_and_since_when_and_no_more(
+    health: Health, clock: Clock
+) -> None:
+    feed = health.feeds["binance"] = FeedHealth("binance", "binance", url="wss://secret.example")
+    health.feeds["desk"] = FeedHealth("desk", "binance", account="ann")
+    started_ms = health.wall_ms()
+    feed.retrying("no route to secret.example")
+    clock.now_ns += 60_000 * NS_PER_MS
+    assert told(health) == [("binance", "lost", started_ms)]
+    assert b"secret" not in (health_document(health, "market:feeds") or b"")
+    feed.connected(clock.now_ns)
+    assert told(health) == [("binance", "live", None)]
+    silent_ms = health.wall_ms()
+    clock.now_ns += 60_000 * NS_PER_MS
+    assert told(health) == [("binance", "stale", silent_ms)]
+
+
+def test_feeds_have_turned_when_one_is_lost_and_when_it_is_back(health: Health, clock: Clock) -> None:
+    feed = health.feeds["binance"] = FeedHealth("binance", "binance")
+    turns = [health.feeds_turned()]
+    for turn in (feed.connecting, partial(feed.connected, clock.now_ns), partial(feed.retrying, "reset")):
+        turn()
+        turns.append(health.feeds_turned())
+    assert turns == [True, False, True, True]
 
 
 class Watchers:

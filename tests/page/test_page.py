@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from monitor.serve.tokens import make_token
 from tests.browser import PATIENCE_MS
 from tests.page.conftest import OpenPage
 from tests.process import Process, lanecast_process
-from tests.serve.running import sign
+from tests.serve.running import KEYS, sign
 
 ALL_PANELS = {
     "trades:all",
@@ -27,6 +29,8 @@ HIDE_TAB = """(isHidden) => {
   Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+
+NEEDS_TOKEN = "orders and bots need a token: the account button takes one"
 
 PLACES = """(list) => Object.fromEntries(
   [...list.querySelectorAll("[data-seq]:not([hidden])")]
@@ -327,7 +331,7 @@ def test_server_that_refuses_gets_no_other_ones_figures_shown(browser: Browser, 
         expect(page.get_by_test_id("fill-row").first).to_be_visible()
         expect(page.locator("#analytics canvas")).to_be_visible()
     with lanecast_process(tmp_path, f"{configuration}\nsimulator.enabled = false"):
-        expect(page.locator("#bots .notice")).to_contain_text("permission denied")
+        expect(page.locator("#bots .notice")).to_have_text(NEEDS_TOKEN)
         expect(page.get_by_test_id("bot-row")).to_have_count(0)
         expect(page.get_by_test_id("fill-row")).to_have_count(0)
         expect(page.locator("#analytics canvas")).to_be_hidden()
@@ -375,10 +379,34 @@ def test_garbage_from_a_publisher_is_no_number(browser: Browser, tmp_path: Path)
 def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(process.address)
-    expect(page.locator("#fills .notice")).to_contain_text("orders:paper: permission denied")
-    expect(page.locator("#bots .notice")).to_contain_text("botstate:paper: permission denied")
+    expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
+    page.keyboard.press("5")
+    expect(page.locator("#fills .notice")).to_have_text(NEEDS_TOKEN)
+    expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
+    page.keyboard.press("1")
     expect(page.locator("[data-counter=profit]")).to_have_text("\N{EN DASH}")
     expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
+    page.close()
+
+
+def test_operator_sees_the_account_told_of_last_and_chooses_another(
+    browser: Browser, process: Process
+) -> None:
+    for account in ("bob", "ann"):
+        process.publish(f"orders:{account}", fill(account))
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{process.address}/#token={make_token(KEYS.operator, 'op')}")
+    page.keyboard.press("5")
+    expect(page.locator("#account")).to_have_text("ann")
+    assert page.url == f"{process.address}/?account=ann#/fills"
+    page.locator("#account").click()
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_role("combobox", name="Account").select_option("bob")
+    expect(page.locator("#account")).to_have_text("bob")
+    assert page.url == f"{process.address}/?account=bob#/fills"
+    wait_until(page, lambda: "orders:bob" in watched(process))
+    process.publish("orders:bob", fill("bob-2"))
+    expect(page.locator("[data-fill-id=bob-2]")).to_have_count(1)
     page.close()
 
 

@@ -109,7 +109,7 @@ def test_status_shows_this_connection_as_the_server_sees_it(open_page: OpenPage)
     expect(page.locator("[data-status-part=rate]")).to_have_text(re.compile(r"^[\d.]+ k?B/s$"))
     expect(page.locator("[data-status-part=lanes]")).to_have_text(re.compile("^immediate 0 · high 0"))
     expect(page.locator("[data-status-part=ladder]")).to_have_text("step 0: everything")
-    expect(page.get_by_test_id("channel-row")).to_have_count(3)
+    expect(page.get_by_test_id("channel-row")).to_have_count(4)
 
 
 def test_cut_is_kept_with_how_long_it_lasted_and_why(open_page: OpenPage, served: Process) -> None:

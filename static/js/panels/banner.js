@@ -1,6 +1,7 @@
 /** What is wrong, above everything else: with what this page shows, and for an operator with the server. */
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
+import { FEEDS, feedTroubles } from "../feeds.js";
 import { clockText, errorText, marketText } from "../text.js";
 import { ladderText } from "./connection.js";
 
@@ -15,15 +16,17 @@ export class BannerPanel extends Panel {
   /** By name, since when a trouble lasts by the clock of the frames. */
   #since = new Map();
 
+  /** An operator's alerts say more of feeds. */
   get channels() {
-    return this.page.link.isOperator ? ["ops:alerts"] : [];
+    return [this.page.link.isOperator ? "ops:alerts" : FEEDS];
   }
 
   draw(nowMs) {
-    if (this.channels.length !== this.watched.size) queueMicrotask(() => this.follow());
+    if (!this.channels.every((name) => this.watched.has(name))) queueMicrotask(() => this.follow());
     const { link } = this.page;
+    const feeds = this.watched.get(FEEDS);
     const alerts = this.watched.get("ops:alerts")?.state.value?.alerts ?? [];
-    const troubles = [...ownTroubles(link), ...link.watched.flatMap(bookTroubles), ...alerts.flatMap(alertTroubles)];
+    const troubles = [...ownTroubles(link), ...feedTroubles(feeds?.state), ...link.watched.flatMap(bookTroubles), ...alerts.flatMap(alertTroubles)];
     this.#since = new Map(troubles.map(([name]) => [name, this.#since.get(name) ?? nowMs]));
     const texts = troubles.filter(([name]) => nowMs - this.#since.get(name) >= PATIENCE_MS).map(([, text]) => text);
     const more = texts.splice(SHOWN_TROUBLES).length;

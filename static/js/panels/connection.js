@@ -15,17 +15,15 @@ export const ladderText = ({ name }) => STEPS[name] ?? name;
 
 export class ConnectionBar {
   beatMs = 100;
-  #link;
-  #account;
+  #page;
   #button = document.getElementById("connection");
   #roundTrip = document.getElementById("round-trip");
   #delivery = document.getElementById("delivery");
   #eventAge = document.getElementById("event-age");
   #ladder = document.getElementById("ladder");
 
-  constructor(link, account) {
-    this.#link = link;
-    this.#account = account;
+  constructor(page) {
+    this.#page = page;
     this.#button.addEventListener("click", () => this.#retry());
   }
 
@@ -34,11 +32,12 @@ export class ConnectionBar {
   }
 
   draw() {
-    const { state, needsToken, roundTripMs, delivery, eventAgeMs, ladder } = this.#link;
+    const { account, link } = this.#page;
+    const { state, needsToken, roundTripMs, delivery, eventAgeMs, ladder } = link;
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
-    write(document.getElementById("account"), needsToken ? "not signed in" : this.#account);
+    write(document.getElementById("account"), needsToken ? "not signed in" : account);
     write(this.#roundTrip, delayText(roundTripMs));
     write(this.#delivery, errorText(delivery));
     write(this.#eventAge, delayText(eventAgeMs));
@@ -47,13 +46,14 @@ export class ConnectionBar {
   }
 
   #retry() {
-    if (this.#link.state !== "disconnected") return;
-    if (this.#link.needsToken) document.getElementById("account").click();
-    else this.#link.connect();
+    const { link } = this.#page;
+    if (link.state !== "disconnected") return;
+    if (link.needsToken) document.getElementById("account").click();
+    else link.connect();
   }
 
   #stateText() {
-    const { state, reason, failedAttempts, needsToken } = this.#link;
+    const { state, reason, failedAttempts, needsToken } = this.#page.link;
     if (needsToken && state === "disconnected") return `${reason} · give another`;
     if (state === "connected") return state;
     const parts = [

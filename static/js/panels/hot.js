@@ -1,5 +1,6 @@
 /** The markets where most happens, each with its last prices as a line. */
 import { makeRow, write, writeSigned } from "../dom.js";
+import { FEEDS, emptyText } from "../feeds.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
 import { marketText, percentText, shortText, wholeText } from "../text.js";
@@ -12,13 +13,13 @@ export class HotPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), makeHotRow, fillHotRow);
 
   get channels() {
-    return ["market:hot"];
+    return ["market:hot", FEEDS];
   }
 
   draw() {
     const markets = this.state("market:hot").ranked;
     this.#rows.draw(markets, (market) => market.market);
-    this.notice(markets.length ? "" : "nothing has traded yet");
+    this.notice(markets.length ? "" : emptyText(this.state(FEEDS), "nothing has traded yet"));
   }
 }
 

@@ -1,6 +1,7 @@
 /** Every trade, or those of the market that is viewed, newest first. */
 import { Panel } from "../panel.js";
 import { write } from "../dom.js";
+import { FEEDS, emptyText } from "../feeds.js";
 import { wholeText } from "../text.js";
 import { TapeList } from "../views/tape-list.js";
 
@@ -18,7 +19,7 @@ export class TapePanel extends Panel {
   #channel = "";
 
   get channels() {
-    return [`trades:${this.subjectOf("market") || "all"}`];
+    return [`trades:${this.subjectOf("market") || "all"}`, FEEDS];
   }
 
   togglePause() {
@@ -32,7 +33,7 @@ export class TapePanel extends Panel {
     if (channel !== this.#channel) this.#list.reset();
     this.#channel = channel;
     this.#list.draw(tape);
-    this.notice(tape.end ? "" : "no trades yet");
+    this.notice(tape.end ? "" : emptyText(this.state(FEEDS), "no trades yet"));
     write(this.#count, `${wholeText(tape.end - tape.start)} kept`);
     this.#pause.ariaPressed = this.#list.isPaused;
     write(this.#pause, this.#list.isPaused ? "Go on" : "Pause");
