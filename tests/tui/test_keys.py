@@ -75,7 +75,7 @@ def test_every_key_of_a_view_does_one_thing() -> None:
 
 
 def test_readme_names_every_action() -> None:
-    text = Path("README.md").read_text().split("[keys]")[1].split("## ")[0]
+    text = Path("docs/console.md").read_text().split("[keys]")[1].split("## ")[0]
     actions = {binding.id for scope in SCOPES for binding in scope.values() if binding.id}
     views = {view.NAME for view in VIEWS}
     assert {action for action in actions - views if action not in re.findall(r"\w+", text)} == set()
