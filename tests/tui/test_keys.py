@@ -74,7 +74,7 @@ def test_every_key_of_a_view_does_one_thing() -> None:
         assert len({(binding.id, binding.action) for binding in named}) == len({b.id for b in named})
 
 
-def test_readme_names_every_action() -> None:
+def test_what_is_said_of_ones_own_keys_names_every_action() -> None:
     text = Path("docs/console.md").read_text().split("[keys]")[1].split("## ")[0]
     actions = {binding.id for scope in SCOPES for binding in scope.values() if binding.id}
     views = {view.NAME for view in VIEWS}
