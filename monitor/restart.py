@@ -8,6 +8,7 @@ tells again is known. Of one that can't be written there are no positions, but w
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 from monitor.broadcast.item import Publication
 from monitor.broadcast.journaled import Journaled, Standing
@@ -18,6 +19,7 @@ from monitor.market.state import MarketState
 from monitor.market.told import BadTold
 from monitor.storage.journal import Journal
 from monitor.storage.journal_file import Row
+from monitor.turn import Turn
 
 
 async def take_over(engine: Engine, settings: Settings) -> Journal | None:
@@ -37,6 +39,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         channels,
         namespaces,
         tell_lost=engine.house.registry.lose_positions,
+        recall=partial(_recall, engine),
         wall_ms=engine.health.wall_ms,
     )
     if not namespaces:
@@ -46,7 +49,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         _restore(engine, channels, opened.rows, opened.standing, journal.date_ms)
     else:
         for row in await journal.read():
-            _note(engine.market, row)
+            _note(engine.market, row.channel, row.data)
     engine.hub.journal = journal
     return journal
 
@@ -59,13 +62,28 @@ def _restore(
     for row in rows:
         if row.position.epoch == standing.positions[row.channel].epoch:
             kept[row.channel].append(_publication(row, engine.health.clock_ns(), date_ms))
-        _note(engine.market, row)
+        _note(engine.market, row.channel, row.data)
     channels.restore(standing, kept)
 
 
-def _note(market: MarketState, row: Row) -> None:
+async def _recall(engine: Engine, rows: Iterable[Row]) -> None:
+    """Have the market state know late what was before the start, and then once more what has been since."""
+    turn = Turn()
+    for row in rows:
+        _note(engine.market, row.channel, row.data)
+        await turn.give_way()
+    for channel in engine.hub.channels():
+        if channel.namespace.journal and channel.history is not None:
+            for publication in channel.history.read(
+                engine.health.clock_ns(), since=None, limit=None, reverse=False
+            ):
+                _note(engine.market, channel.name, publication.data)
+            await turn.give_way()
+
+
+def _note(market: MarketState, channel: str, data: bytes) -> None:
     with suppress(BadTold):  # a journal of before this was refused has some
-        if (said := market.read(row.channel, row.data)) is not None:
+        if (said := market.read(channel, data)) is not None:
             said.note()
 
 

@@ -4,7 +4,6 @@ A venue's word on an order is its whole state, so the newest replaces; an execut
 once by (venue, market, fill id), because after a reconnect venues tell it again.
 """
 
-from collections import deque
 from typing import Any
 
 import orjson
@@ -52,7 +51,7 @@ class Orders:
 
     def __init__(self) -> None:
         self.open = OpenOrders()
-        self._fills: deque[orjson.Fragment] = deque(maxlen=FILLS_SHOWN)
+        self._fills: dict[str, orjson.Fragment] = {}
         self._seen = SeenIds(_SEEN_FILLS)
         self._times = Recent[str, int](_MARKETS)
         """When each market's newest order or fill happened."""
@@ -65,12 +64,18 @@ class Orders:
         """Take what a payload says, which was encoded as `payload`."""
         self._note_time(told)
         if told["type"] == "order_fill":
-            self._seen.add(fill_key(told))
-            self._fills.append(orjson.Fragment(payload))
+            self._take_fill(fill_key(told), payload)
         elif told["status"] in _OPEN_STATUSES:
             self.open.put(told["order"], {name: value for name, value in told.items() if name != "type"})
         else:
             self.open.drop(told["order"])
+
+    def _take_fill(self, key: str, payload: bytes) -> None:
+        self._seen.add(key)
+        self._fills.pop(key, None)  # one that is told again is the youngest
+        self._fills[key] = orjson.Fragment(payload)
+        if len(self._fills) > FILLS_SHOWN:
+            del self._fills[next(iter(self._fills))]
 
     def _note_time(self, told: Told) -> None:
         market, time_ms = told["market"], told.get("time")
@@ -87,7 +92,7 @@ class Orders:
         return AccountPast(max(times.values()), frozenset(times)) if times else None
 
     def sections(self) -> Sections:
-        return {"orders": self.open.updates(), "fills": list(self._fills)}
+        return {"orders": self.open.updates(), "fills": list(self._fills.values())}
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:

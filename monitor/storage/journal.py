@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +78,7 @@ class Journal:
         namespaces: str,
         *,
         tell_lost: Callable[[], None],
+        recall: Callable[[Iterable[Row]], Awaitable[None]],
         wall_ms: Callable[[], int] = wall_ms,
     ) -> None:
         """Made, it does nothing yet.
@@ -85,6 +86,7 @@ class Journal:
         Args:
             namespaces: those that are journaled, as `config.journaled_namespaces` tells them.
             tell_lost: called once all is out that waited for a commit which could not be made.
+            recall: called with what the file holds, if that could not be read before it was opened late.
         """
         self.path = path
         self._settings = settings
@@ -92,6 +94,8 @@ class Journal:
         self._channels = channels
         self._tell_lost = tell_lost
         self._is_untold = False
+        self._recall = recall
+        self._is_unread = False
         self._wall_ms = wall_ms
         self._home = Home(path, settings, wall_ms, namespaces)
         self._file: JournalFile | None = None
@@ -132,9 +136,9 @@ class Journal:
                 read = partial(read_last, self.path, RESTORED_ROWS)
                 return await trio.to_thread.run_sync(read, abandon_on_cancel=True)
         except (ConfigError, OSError, trio.TooSlowError) as error:
-            _log.warning(
-                "nothing that went out before this start is known: %s", error or "the disk is silent"
-            )
+            reason = str(error) or f"the disk has not answered for {READ_SECONDS:g} s"
+            _log.warning("nothing that went out before this start is known: %s", reason)
+            self._is_unread = True
             return []
 
     async def forgo(self) -> None:
@@ -355,12 +359,16 @@ class Journal:
 
     async def _open_again(self) -> None:
         try:
-            self._found = (await self._open()).file
+            opened = await self._open()
         except (*_FAILURES, JournalInUse) as error:
             self._fail(error)
             await self._note_loss()
-        else:
-            self._filled.set()
+            return
+        self._found = opened.file
+        self._filled.set()
+        if self._is_unread:
+            self._is_unread = False
+            await self._recall(opened.rows)
 
     async def _trim(self) -> None:
         before_ms = self.date_ms - self._settings.days * DAY_MS

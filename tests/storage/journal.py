@@ -14,7 +14,9 @@ from monitor.broadcast.history import Position
 from monitor.clock import wall_ms
 from monitor.config import DEFAULT_NAMESPACES, Settings, journaled_namespaces
 from monitor.engine import Engine, build_engine
-from monitor.health.journal import JournalMeter
+from monitor.health.alerts import Finding
+from monitor.health.journal import JournalMeter, JournalState
+from monitor.health.rules import find_journal_trouble
 from monitor.keyring import Keyring
 from monitor.restart import take_over
 from monitor.storage.journal_file import JournalFile, Record
@@ -108,6 +110,19 @@ class Running:
         position = await self.engine.hub.publish(channel, data, key=key).wait()
         assert position is not None
         return position
+
+
+def is_lost(meter: JournalMeter) -> bool:
+    return meter.state is JournalState.NOT_DURABLE
+
+
+def is_durable(meter: JournalMeter) -> bool:
+    return meter.state is JournalState.DURABLE
+
+
+def finding(each: Running) -> Finding:
+    (found,) = find_journal_trouble(each.engine.health.journal)
+    return found
 
 
 @asynccontextmanager

@@ -1,10 +1,8 @@
 """A journal that can't be written: said, got around at once under another epoch, and never destroyed."""
 
-import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,6 @@ from monitor.broadcast.history import Position
 from monitor.config import Settings
 from monitor.control import Control
 from monitor.events import Event
-from monitor.health.alerts import Finding
-from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.report import health_report
 from monitor.health.rules import find_journal_trouble
 from monitor.keyring import Keyring
@@ -28,21 +24,12 @@ from tests.market.events import listing, order_fill, order_update
 from tests.serve.running import KEYS, Server, sign
 from tests.serve.wire import PATIENCE_SECONDS
 from tests.storage.disk import files_of_at_most, fill_up, make_read_only, small_file_system
-from tests.storage.journal import Running, damage, garble_schema, kept, lose_a_cell, opened, record, running
+from tests.storage.journal import Running, finding, is_durable, is_lost, kept, opened, record, running
 
-pytestmark = pytest.mark.trio
+pytestmark = [pytest.mark.trio, pytest.mark.usefixtures("attentive")]
 
 CHANNEL = "orders:ann"
 BIG = b'"%s"' % (b"x" * 100_000)
-
-
-@pytest.fixture(autouse=True)
-def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks again at a failed journal sooner than an operator needs it."""
-    monkeypatch.setattr(journal_module, "UPKEEP_SECONDS", 0.05)
-    monkeypatch.setattr(journal_module, "WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(journal_module, "STALL_SECONDS", 2)
-    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -50,24 +37,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB."""
     with small_file_system(tmp_path / "disk") as disk:
         yield disk
-
-
-def set_aside(directory: Path) -> Path:
-    (aside,) = directory.glob("journal.db.corrupt-*")
-    return aside
-
-
-def is_lost(meter: JournalMeter) -> bool:
-    return meter.state is JournalState.NOT_DURABLE
-
-
-def is_durable(meter: JournalMeter) -> bool:
-    return meter.state is JournalState.DURABLE
-
-
-def finding(each: Running) -> Finding:
-    (found,) = find_journal_trouble(each.engine.health.journal)
-    return found
 
 
 async def fill(each: Running) -> None:
@@ -212,71 +181,6 @@ async def test_what_a_journal_says_is_known_though_it_cant_be_written(
         assert each.state("orders:paper") == known[0]
 
 
-@pytest.mark.parametrize(
-    "damage", [b"no database at all", b"\0" * 4_096, b"SQLite format 3\0" + b"\xff" * 5_000]
-)
-async def test_a_corrupt_file_is_kept_as_it_is_and_a_new_one_is_begun(tmp_path: Path, damage: bytes) -> None:
-    (tmp_path / "journal.db").write_bytes(damage)
-    async with running(tmp_path) as each:
-        assert (await each.publish(b"1")).offset == 1
-        assert is_durable(each.engine.health.journal)
-        aside = set_aside(tmp_path)
-        assert aside.read_bytes() == damage
-        assert str(aside) in finding(each).message
-    async with running(tmp_path) as each:
-        assert (await each.publish(b"2")).offset == 2
-
-
-async def test_a_file_whose_pages_are_torn_is_set_aside_when_that_is_found(tmp_path: Path) -> None:
-    kept(tmp_path, [record(number, data=BIG) for number in range(20)])
-    path = tmp_path / "journal.db"
-    whole = path.read_bytes()
-    torn = whole[:8_192] + os.urandom(len(whole) - 16_384) + whole[-8_192:]
-    path.write_bytes(torn)
-    async with running(tmp_path) as each:
-        await each.until(lambda meter: is_durable(meter) and bool(meter.aside))
-        assert set_aside(tmp_path).read_bytes() == torn
-        assert await each.publish(b"1")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        partial(damage, statement="UPDATE publications SET data = '[' WHERE offset = 2"),
-        partial(damage, statement="UPDATE publications SET data = CAST(x'22ff22' AS TEXT) WHERE offset = 2"),
-        partial(damage, statement="UPDATE publications SET kind = x'00' WHERE offset = 2"),
-        partial(damage, statement="DELETE FROM publications WHERE offset = 2"),
-        partial(damage, statement="DELETE FROM streams"),
-        partial(lose_a_cell, name="sqlite_autoindex_publications_1"),
-        garble_schema,
-    ],
-    ids=["no JSON", "no text", "another type", "a hole", "no channel", "an index", "its schema"],
-)
-async def test_a_file_that_holds_what_was_never_written_is_set_aside(
-    tmp_path: Path, spoil: Callable[[Path], None]
-) -> None:
-    kept(tmp_path, [record(number) for number in range(3)])
-    spoil(tmp_path / "journal.db")
-    async with running(tmp_path) as each:
-        assert await each.publish(b"1")
-        await each.until(lambda meter: is_durable(meter) and bool(meter.aside))
-        assert set_aside(tmp_path)
-        assert await each.publish(b"2") == each.engine.hub.stream(CHANNEL).position
-        assert is_durable(each.engine.health.journal)
-
-
-async def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE accounts (id)")
-    other.close()
-    before = path.read_bytes()
-    async with running(tmp_path) as each:
-        assert await each.publish(b"1")
-        assert "not a journal of this version" in finding(each).message
-        assert path.read_bytes() == before
-
-
 async def test_a_disk_that_does_not_answer_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,6 +237,32 @@ async def test_a_disk_that_does_not_answer_holds_up_no_start_and_no_end(
         async with running(tmp_path) as each:
             assert is_lost(each.engine.health.journal)
     holder.close()
+
+
+async def test_what_a_disk_says_late_is_known_then_with_what_has_been_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[Event] = [order_update("o1", "NEW"), order_update("o2", "NEW"), order_fill("f1")]
+    since: list[Event] = [order_update("o2", "FILLED", 500), order_fill("f2"), order_update("o3", "NEW")]
+    async with running(tmp_path) as each:
+        for event in [listing("BTCUSDT"), *before]:
+            each.engine.ingest(event, 0)
+    monkeypatch.setattr(home, "OPEN_LOOKS", 1)
+    monkeypatch.setattr(home, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(journal_module, "READ_SECONDS", 0)
+    holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    async with running(tmp_path) as each:
+        for event in [listing("BTCUSDT"), *since]:
+            each.engine.ingest(event, 0)
+        assert [fill["fill"] for fill in each.state("orders:paper")["fills"]] == ["f2"]
+        holder.execute("ROLLBACK")
+        holder.close()
+        await each.until(is_durable)
+        await trio.testing.wait_all_tasks_blocked()
+        state = each.state("orders:paper")
+        assert {order["order"] for order in state["orders"]} == {"o1", "o3"}
+        assert [fill["fill"] for fill in state["fills"]] == ["f1", "f2"]
 
 
 async def test_a_disk_without_room_for_a_name_in_its_lock_can_have_room_again(small_disk: Path) -> None:
