@@ -1,4 +1,4 @@
-"""Where the server's log goes, and that each record of it is one line.
+"""Where the server's log goes, that each record of it is one line, and that all its times are UTC.
 
 What peers say stands in some: nobody's text may begin a line of its own, which would pass for
 ours, or steer the terminal that shows it.
@@ -6,10 +6,12 @@ ours, or steer the terminal that shows it.
 
 import logging
 import logging.handlers
+import time
 
 from monitor.config import Settings
 
 FILE_BYTES = 10_000_000
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 _log = logging.getLogger("lanecast")
 
@@ -22,7 +24,7 @@ def start_log(settings: Settings, *, to_file: bool) -> None:
         handler = logging.handlers.RotatingFileHandler(
             settings.data_dir / "lanecast.log", maxBytes=FILE_BYTES, backupCount=1
         )
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(OneLine(FORMAT))
     _log.handlers = [handler]
     _log.propagate = False
     _log.setLevel(settings.log_level.upper())
@@ -30,6 +32,10 @@ def start_log(settings: Settings, *, to_file: bool) -> None:
 
 class OneLine(logging.Formatter):
     """Writes a record in one line, below it the traceback if it has one."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)

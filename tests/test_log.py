@@ -1,6 +1,9 @@
 import logging
+import time
 
-from monitor.log import OneLine
+import pytest
+
+from monitor.log import FORMAT, OneLine
 
 
 def formatted(text: str, error: Exception | None = None) -> str:
@@ -17,3 +20,16 @@ def test_what_a_peer_says_begins_no_line_and_steers_no_terminal() -> None:
 def test_words_stay_as_they_are_and_a_traceback_keeps_its_lines() -> None:
     assert formatted("Zoë's § 5 · 日本") == "WARNING raised: Zoë's § 5 · 日本"
     assert formatted("x", ValueError("y")).splitlines() == ["WARNING raised: x", "ValueError: y"]
+
+
+def test_times_are_utc_as_those_in_the_lines_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    record = logging.makeLogRecord(
+        {"name": "lanecast", "created": 1_700_000_000.25, "msecs": 250.0, "msg": "x"}
+    )
+    try:
+        assert OneLine(FORMAT).format(record).startswith("2023-11-14T22:13:20.250Z ")
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -76,6 +76,11 @@ def clock_text(time_ms: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(time_ms / _KILO))
 
 
+def utc_text(time_ms: int) -> str:
+    """Time of day of a log's line, as in its file, and as what it says of times."""
+    return time.strftime("%H:%M:%SZ", time.gmtime(time_ms / _KILO))
+
+
 def printable(text: str) -> str:
     """What others named (clients, venues) without what would steer the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)

@@ -179,7 +179,7 @@ class FeedReport(TypedDict):
     messages: int
     age_ms: int | None
     gaps: int
-    reconnects: int
+    retries: int
     garbage: int
     error: str | None
     subscriptions: list[FeedSubscriptionReport]

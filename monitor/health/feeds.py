@@ -100,7 +100,8 @@ class FeedHealth:
     gaps: int = 0
     last_gap: str = ""
     """What was missing."""
-    reconnects: int = 0
+    retries: int = 0
+    """Times that the venue could not be reached, or was lost: after each it is dialled again."""
     garbage: int = 0
     error: str | None = None
     account: str | None = None
@@ -135,7 +136,7 @@ class FeedHealth:
     def retrying(self, error: str) -> None:
         self._phase = FeedState.RETRYING
         self.error = error
-        self.reconnects += 1
+        self.retries += 1
         for subscription in self.subscriptions.values():
             subscription.owed_ns = None
 
@@ -201,7 +202,7 @@ class FeedHealth:
             "messages": self.messages,
             "age_ms": _age_ms(self.heard_ns, now_ns),
             "gaps": self.gaps,
-            "reconnects": self.reconnects,
+            "retries": self.retries,
             "garbage": self.garbage,
             "error": self.error,
             "subscriptions": [

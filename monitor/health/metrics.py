@@ -35,7 +35,7 @@ _BOUNDS_MS = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000)
 _FEED_COUNTERS = {
     "messages": "Messages received from the venue.",
     "gaps": "Times that something was found missing.",
-    "reconnects": "Times that the connection was made again.",
+    "retries": "Times that the venue could not be reached, or its connection was lost.",
     "garbage": "Messages that could not be understood.",
 }
 

@@ -361,7 +361,7 @@ def find_troubled_feeds(feeds: Iterable[FeedHealth], now_ns: int) -> Iterator[Fi
             message = f"{feed.name}: stale, {_staleness(feed, now_ns)}"
             yield Finding(f"feed:{feed.name}", Severity.WARNING, message)
         elif feed.error is not None and state in (FeedState.RETRYING, FeedState.CONNECTING):
-            message = f"{feed.name}: not connected, retry {feed.reconnects}: {feed.error}"
+            message = f"{feed.name}: not connected, retry {feed.retries}: {feed.error}"
             yield Finding(f"feed:{feed.name}", Severity.CRITICAL, message)
 
 

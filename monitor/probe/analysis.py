@@ -40,7 +40,7 @@ def find_broken_feeds(seen: Observation) -> Iterator[Finding]:
             "feed",
             f"feed {feed['name']} is {feed['state']}: what it should bring is missing or old",
             [
-                f"{age}; {feed['rate']:g} messages/s, {feed['reconnects']} reconnects, {feed['gaps']} gaps",
+                f"{age}; {feed['rate']:g} messages/s, {feed['retries']} retries, {feed['gaps']} gaps",
                 *([f"{len(stale)} stale subscriptions: {', '.join(stale[:3])}"] if stale else []),
                 *([f"its last error: {feed['error']}"] if feed["error"] else []),
             ],

@@ -106,7 +106,7 @@ class Feed(TypedDict):
     error: str | None
     age_ms: Count | None
     rate: Amount
-    reconnects: Count
+    retries: Count
     gaps: Count
     subscriptions: list[FeedSubscription]
 

@@ -191,7 +191,7 @@ class FrontDoor:
         except trio.TooSlowError:
             self._totals.refused["write_seconds"] += 1
         except h11.RemoteProtocolError as error:
-            await self._refuse(connection, peer, head, HttpError(error.error_status_hint, str(error)))
+            await self._refuse(connection, peer, head, _misread(error))
         except HttpError as error:
             await self._refuse(connection, peer, head, error)
         return None
@@ -318,6 +318,14 @@ def _request(head: h11.Request) -> Request:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return Request(head.method.decode("latin-1"), path, query, headers)
+
+
+def _misread(error: h11.RemoteProtocolError) -> HttpError:
+    """What can't be read as a request; of a head that is too long the limit is named."""
+    status = error.error_status_hint
+    if status != HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return HttpError(status, str(error))
+    return HttpError(status, f"the request's head has more than {HEAD_BYTES} bytes", cause="head_bytes")
 
 
 def _check_method(request: Request, *allowed: str) -> None:

@@ -128,7 +128,7 @@ async def test_lost_connection_is_opened_again(autojump_clock: trio.testing.Mock
     health, heard = await listen(Exchange(first, second), 5)
     assert heard == ["a", "gone", "b"]
     assert (first.sent, second.sent) == (["hello"], ["hello"])
-    assert (health.reconnects, health.messages, health.error) == (1, 2, None)
+    assert (health.retries, health.messages, health.error) == (1, 2, None)
     assert health.state(0) is FeedState.STOPPED
 
 
@@ -165,7 +165,7 @@ async def test_silent_venue_without_pongs_is_left(autojump_clock: trio.testing.M
     health, heard = await listen(exchange, 60)
     assert heard == ["gone", "b"]
     assert exchange.dialled[1] <= 3 * SILENCE_SECONDS + 1
-    assert health.reconnects == 1
+    assert health.retries == 1
 
 
 @pytest.mark.trio
@@ -184,7 +184,7 @@ async def test_venue_that_leaves_a_subscription_unanswered_is_left(
     health, _ = await listen(exchange, ANSWER_SECONDS + 2 * JUDGE_SECONDS + BACKOFF_SECONDS)
     assert len(exchange.dialled) == 2
     assert exchange.dialled[1] - exchange.dialled[0] > ANSWER_SECONDS
-    assert health.reconnects == 1
+    assert health.retries == 1
 
 
 @pytest.mark.trio

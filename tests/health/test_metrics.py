@@ -94,7 +94,7 @@ def test_a_feed_shows_its_state_and_counters_and_no_age_before_it_was_heard(heal
     assert samples["lanecast_feed_state", (name, ("state", "retrying"))] == 1
     assert samples["lanecast_feed_messages_total", (name,)] == 9
     assert samples["lanecast_feed_gaps_total", (name,)] == 2
-    assert samples["lanecast_feed_reconnects_total", (name,)] == 1
+    assert samples["lanecast_feed_retries_total", (name,)] == 1
     assert ("lanecast_feed_age_seconds", (name,)) not in samples
 
 

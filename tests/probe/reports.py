@@ -52,7 +52,7 @@ def kind(
 
 
 def feed(name: str = "binance", state: str = "live", **members: Any) -> dict[str, Any]:
-    counts = {"age_ms": 20, "rate": 5.0, "reconnects": 0, "gaps": 0}
+    counts = {"age_ms": 20, "rate": 5.0, "retries": 0, "gaps": 0}
     return {
         "name": name,
         "state": state,

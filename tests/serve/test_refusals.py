@@ -111,7 +111,7 @@ PROVOKED: dict[str, tuple[float, Callable[[Server], Awaitable[Any]]]] = {
     "handshake_seconds": (3, lambda server: begin(server, request("GET", "/", UPGRADE)[:-2])),
     "connect_seconds": (3, say_nothing_after_the_upgrade),
     "body_seconds": (3, send_half_a_body),
-    "431": (0, send_a_long_head),
+    "head_bytes": (0, send_a_long_head),
     "body_bytes": (1_024, send_a_long_body),
     "message_bytes": (1_024, send_a_long_message),
     "commands_per_second": (1, ask_twice),

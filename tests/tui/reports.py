@@ -119,7 +119,7 @@ def feed(**changes: Any) -> FeedReport:
         "messages": 4_000,
         "age_ms": 120,
         "gaps": 0,
-        "reconnects": 0,
+        "retries": 0,
         "garbage": 0,
         "error": None,
         "subscriptions": [{"name": "btcusdt@trade", "state": "fresh", "age_ms": 12, "messages": 99}],

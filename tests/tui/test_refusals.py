@@ -47,7 +47,7 @@ def test_all_that_the_server_counts_is_told_by_what_it_is() -> None:
 
 def test_limits_are_called_as_the_settings_call_them() -> None:
     settings = {*Limits.model_fields, *JournalSettings.model_fields, *Namespace.model_fields}
-    assert set(LIMITS) <= settings | {"431", "sockets", "tags_filters"}
+    assert set(LIMITS) <= settings | {"head_bytes", "sockets", "tags_filters"}
 
 
 def test_they_stand_below_the_alerts_on_a_low_screen_too() -> None:

@@ -15,12 +15,14 @@ from tui.panels.header import banner_text, identity, vitals
 from tui.panels.kinds import KindsTable, kind_row
 from tui.panels.lanes import LanesTable, lane_row
 from tui.panels.load import load_facts
+from tui.reports import LineReport
 from tui.screens.alerts import AlertsTable, alert_row
 from tui.screens.connection import connection_facts, connection_notes
 from tui.screens.connections import CONNECTIONS, ConnectionsTable, connection_row
 from tui.screens.feeds import FeedsTable, feed_of, feed_row, subscription_row
 from tui.screens.fills import FillsTable, fill_row
 from tui.screens.ledger import totals_notes
+from tui.screens.logs import LogsTable, log_row
 from tui.table import Cell, Row, Table, Tone
 
 NOON = NOON_MS / 1_000
@@ -90,7 +92,19 @@ def test_feed_in_trouble_says_why_and_how_often() -> None:
     row = cells(FeedsTable, feed_row(feed(state="retrying", gaps=2, error="reset by peer"), False))
     assert row["gaps"] == Cell("2", Tone.WARNING, 2)
     assert row["error"] == Cell("reset by peer", Tone.BAD)
-    assert row["sign"] == Cell("▲", Tone.WARNING, "retrying")
+    assert row["sign"] == Cell("✖", Tone.BAD, "retrying")
+
+
+def test_feed_that_dials_again_stays_as_bad_as_its_alert() -> None:
+    row = cells(FeedsTable, feed_row(feed(state="connecting", error="refused"), False))
+    assert row["sign"] == Cell("✖", Tone.BAD, "connecting")
+    row = cells(FeedsTable, feed_row(feed(state="connecting"), False))
+    assert row["sign"] == Cell("◌", Tone.WARNING, "connecting")
+
+
+def test_times_of_the_log_are_utc_as_those_in_its_lines_are() -> None:
+    line: LineReport = {"id": 1, "time": 80_000_000, "level": "info", "logger": "lanecast", "message": "x"}
+    assert texts(LogsTable, log_row(line))["time"] == "22:13:20Z"
 
 
 def test_open_feed_is_followed_by_its_subscriptions() -> None:

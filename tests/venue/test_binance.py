@@ -123,7 +123,7 @@ async def test_feed_ends_with_the_recorded_book_at_any_speed() -> None:
     assert book.top == (6_160_201_000_000, 167_177_000, 6_160_202_000_000, 266_795_000)
     assert len(listener.of(Trade)) == 19_904
     assert len(listener.of(Ticker)) == 73_174
-    assert (health.garbage, health.gaps, health.reconnects) == (0, 0, 0)
+    assert (health.garbage, health.gaps, health.retries) == (0, 0, 0)
 
 
 @pytest.mark.trio

@@ -27,7 +27,7 @@ LIMITS = {
     "handshake_seconds": Limit("time to the end of a request's head", "HTTP 408"),
     "connect_seconds": Limit("time to the first command", "close 3502"),
     "body_seconds": Limit("time to the end of a request's body", "HTTP 408"),
-    "431": Limit("size of a request's head", "HTTP 431"),
+    "head_bytes": Limit("size of a request's head", "HTTP 431"),
     "body_bytes": Limit("size of a request's body", "HTTP 413"),
     "message_bytes": Limit("size of a message", "close 1009"),
     "commands_per_second": Limit("commands of one client a second", "error 111, close 3013"),

@@ -1,4 +1,4 @@
-"""Each feed: its state, rate and freshness, what it lost and how often it came back.
+"""Each feed: its state, rate and freshness, what it lost and how often it had to try again.
 
 A feed opens to its subscriptions, because a live socket is not a live feed; a book opens to its levels.
 """
@@ -20,7 +20,7 @@ _STATES = {
     "quiet": ("○", Tone.PLAIN),
     "connecting": ("◌", Tone.WARNING),
     "waiting": ("◌", Tone.WARNING),
-    "retrying": ("▲", Tone.WARNING),
+    "retrying": ("✖", Tone.BAD),
     "stale": ("✖", Tone.BAD),
     "stopped": ("✖", Tone.BAD),
 }
@@ -38,7 +38,7 @@ class FeedsTable(Table):
         Column("age", "age", 6, is_number=True),
         Column("messages", "messages", 11, is_number=True, from_width=72),
         Column("gaps", "gaps", 5, is_number=True),
-        Column("reconnects", "reconn", 6, is_number=True),
+        Column("retries", "retries", 7, is_number=True),
         Column("garbage", "garbage", 7, is_number=True, from_width=88),
         Column("error", "where, or what is wrong", 0),
     )
@@ -55,7 +55,7 @@ class FeedsTable(Table):
 
 def feed_row(feed: FeedReport, is_open: bool) -> Row:
     """One line for the whole feed; its key is the feed's name."""
-    sign, tone = _STATES.get(feed["state"], OTHER)
+    sign, tone = _sign(feed)
     arrow = "▾" if is_open else "▸"
     return Row(
         feed["name"],
@@ -67,11 +67,17 @@ def feed_row(feed: FeedReport, is_open: bool) -> Row:
             Cell(age_text(feed["age_ms"]), value=feed["age_ms"]),
             Cell(count_text(feed["messages"]), value=feed["messages"]),
             _trouble(feed["gaps"]),
-            _trouble(feed["reconnects"]),
+            _trouble(feed["retries"]),
             _trouble(feed["garbage"]),
             Cell(feed["error"], Tone.BAD) if feed["error"] else Cell(feed["url"], Tone.DIM),
         ),
     )
+
+
+def _sign(feed: FeedReport) -> tuple[str, Tone]:
+    """Dialling again after an error is as bad as waiting for it: the alert lasts over both."""
+    state = "retrying" if feed["state"] == "connecting" and feed["error"] else feed["state"]
+    return _STATES.get(state, OTHER)
 
 
 def subscription_row(feed_name: str, entry: FeedSubscriptionReport) -> Row:

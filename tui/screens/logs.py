@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tui.figures import clock_text
+from tui.figures import utc_text
 from tui.model import Call, Model, Part
 from tui.reports import LineReport
 from tui.row import Cell, Column, Row, Tone
@@ -27,7 +27,7 @@ class LogsTable(Table):
     SHOWS = frozenset({Part.LOGS, Part.LINK})
     EMPTY = "no line yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", "time", 8),
+        Column("time", "time", 9),
         Column("level", "level", 8),
         Column("logger", "by", 18, from_width=100),
         Column("message", "what", 0),
@@ -54,7 +54,7 @@ def log_row(line: LineReport) -> Row:
     return Row(
         str(line["id"]),
         (
-            Cell(clock_text(line["time"]), Tone.DIM, line["time"]),
+            Cell(utc_text(line["time"]), Tone.DIM, line["time"]),
             Cell(line["level"], tone),
             Cell(line["logger"].removeprefix("lanecast."), Tone.DIM),
             Cell(line["message"], tone),
