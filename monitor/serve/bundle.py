@@ -2,9 +2,9 @@
 
 Forty small files cost headers, waits and what gzip can't see across files; a build step would stand between
 a file and what is served. So an entry file is answered with all that it imports, without comments and gaps,
-with private names of a letter; every other file is served as it is, and the page would run from those too.
-Modules so joined share a scope: a name that two declare fails the start, not the page, as an unknown form of
-`import` does.
+with constants and private names of a letter; every other file is served as it is, and the page would run from
+those too. Modules so joined share a scope: a name that two declare fails the start, not the page, as an
+unknown form of `import` does.
 """
 
 import posixpath
@@ -18,6 +18,7 @@ _DECLARED = re.compile(r"^(?:async function|function|class|const|let) (\w+)", re
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|.*\bimport[.(].*", re.MULTILINE)
 _PRIVATE = re.compile(r"((?<=\.)#|^  (?:get |async )?#)(\w+)", re.MULTILINE)
 """Where a private name is used, or declared: no other class sees it, so it may be called anything."""
+_CONSTANT = re.compile(r"\bconst ([A-Z][A-Z_\d]+)=")
 _SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOTALL)
 _CSS_GAP = re.compile(r";?\s*(})\s*|\s*([{;,])\s*|(?<=:)\s+")
@@ -42,7 +43,8 @@ def join_modules(entry: str, sources: Sources) -> str:
             declares what another one declares.
     """
     declared: dict[str, str] = {}
-    return "".join(_unwrap(path, sources[path], declared) for path in _in_order(entry, sources, _imported))
+    paths = _in_order(entry, sources, _imported)
+    return _shorten_constants("".join(_unwrap(path, sources[path], declared) for path in paths))
 
 
 def join_sheets(entry: str, sources: Sources) -> str:
@@ -104,8 +106,21 @@ def _shorten_private(source: str) -> str:
     letters: dict[str, str] = {}
 
     def shorten(found: re.Match[str]) -> str:
-        number = len(letters)
-        letter = string.ascii_letters[number % 52] + str(number // 52 or "")
-        return found[1] + letters.setdefault(found[2], letter)
+        return found[1] + letters.setdefault(found[2], _letter(len(letters)))
 
     return _PRIVATE.sub(shorten, source)
+
+
+def _shorten_constants(script: str) -> str:
+    """Constants by letters, wherever they stand but in strings: the modules share them, and nobody else."""
+    letters = {name: f"${_letter(number)}" for number, name in enumerate(_CONSTANT.findall(script))}
+    names = "|".join(letters) or "(?!)"
+    return re.sub(
+        rf'("(?:\\.|[^"\\])*")|(?<!\w)(?<!(?<!\.\.)\.)({names})(?!\w)',
+        lambda found: found[1] or letters[found[2]],
+        script,
+    )
+
+
+def _letter(number: int) -> str:
+    return string.ascii_letters[number % 52] + str(number // 52 or "")

@@ -6,7 +6,7 @@ const WORDS = { lost: "not connected", stale: "silent" };
 
 /** `[name, text]` of each feed that is not live, as its channel has them. */
 export function feedTroubles(state) {
-  const troubled = (state?.sections.feeds ?? []).filter((feed) => feed.state in WORDS);
+  const troubled = (state?.sections?.feeds ?? []).filter((feed) => feed.state in WORDS);
   return troubled.map(({ name, state, since }) => [name, `${name}: ${WORDS[state]} since ${clockText(since)}`]);
 }
 

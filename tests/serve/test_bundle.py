@@ -44,6 +44,17 @@ def test_private_names_are_a_letter_wherever_they_stand_and_other_texts_stay() -
     )
 
 
+def test_constants_are_a_letter_in_all_modules_and_words_like_them_stay() -> None:
+    modules = {
+        "js/main.js": 'import { MOST } from "./a.js";\n'
+        'say(MOST, `${MOST} MOSTLY`, "MOST", other.MOST, ...MOST);\n',
+        "js/a.js": "export const MOST = 7;\n",
+    }
+    assert join_modules("js/main.js", modules) == (
+        'const $a=7;say($a,`${$a} MOSTLY`,"MOST",other.MOST,...$a);'
+    )
+
+
 def test_name_that_two_modules_declare_is_named() -> None:
     again = MODULES["js/b/b.js"] + "const own = 1;\n"
     with pytest.raises(ValueError, match=r"js/b/b\.js can't be joined: js/a\.js declares own too"):

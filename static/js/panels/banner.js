@@ -26,7 +26,7 @@ export class BannerPanel extends Panel {
     const { link } = this.page;
     const feeds = this.watched.get(FEEDS);
     const alerts = this.watched.get("ops:alerts")?.state.value?.alerts ?? [];
-    const troubles = [...ownTroubles(link), ...feedTroubles(feeds?.state), ...link.watched.flatMap(bookTroubles), ...alerts.flatMap(alertTroubles)];
+    const troubles = [...ownTroubles(link), ...feedTroubles(feeds?.isLive && feeds.state), ...link.watched.flatMap(bookTroubles), ...alerts.flatMap(alertTroubles)];
     this.#since = new Map(troubles.map(([name]) => [name, this.#since.get(name) ?? nowMs]));
     const texts = troubles.filter(([name]) => nowMs - this.#since.get(name) >= PATIENCE_MS).map(([, text]) => text);
     const more = texts.splice(SHOWN_TROUBLES).length;
