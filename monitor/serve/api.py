@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -29,13 +29,16 @@ from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal, Since
 from monitor.serve.session import Session
 from monitor.serve.subscription import push_server_side
-from monitor.serve.tokens import Grant
+from monitor.serve.tokens import UNIX_SECONDS_MAX, Grant
 from monitor.turn import Turn
 
 NODE_ID = str(uuid.uuid4())
 
 _EMPTY = b"{}"
 _TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
+
+
+UnixSeconds = Annotated[int, msgspec.Meta(ge=0, le=UNIX_SECONDS_MAX)]
 
 
 class PublishParams(PayloadParams):
@@ -54,7 +57,7 @@ class SessionParams(msgspec.Struct, forbid_unknown_fields=True):
     channel: str = ""
     info: Any = None
     data: Any = None
-    expire_at: int | None = None
+    expire_at: UnixSeconds | None = None
     recover_since: Since | None = None
 
 
@@ -74,7 +77,7 @@ class RefreshParams(msgspec.Struct, forbid_unknown_fields=True):
     user: str = ""
     client: str = ""
     expired: bool = False
-    expire_at: int | None = None
+    expire_at: UnixSeconds | None = None
 
 
 class ChannelsParams(msgspec.Struct, forbid_unknown_fields=True):

@@ -44,16 +44,19 @@ class Registry:
         """Make a session findable by its user, once the user is known."""
         self._users.setdefault(session.user, {})[session.id] = session
 
+    def unname_user(self, session: "Session") -> None:
+        """Let nobody find a session by its user any more: all that can still come of it is its end."""
+        of_user = self._users.get(session.user, {})
+        of_user.pop(session.id, None)
+        if not of_user:
+            self._users.pop(session.user, None)
+
     def remove(self, session: "Session") -> None:
         if self._sessions.pop(session.id, None) is not None:
             self._health.encodings[session.client.encoding.name].clients -= 1
             self._places[session.place] -= 1
             if not self._places[session.place]:
                 del self._places[session.place]
-        of_user = self._users.get(session.user, {})
-        of_user.pop(session.id, None)
-        if not of_user:
-            self._users.pop(session.user, None)
         self._health.clients = len(self._sessions)
         if not self._sessions:
             self._emptied.set()

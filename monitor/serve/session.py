@@ -188,13 +188,15 @@ class Session:
         self.disconnect(protocol.STALE)
 
     def _stop(self) -> None:
-        """Take part in nothing more: no data may follow the close frame."""
+        """Take part in nothing more, nor be found for it: no data may follow the close frame."""
+        self.house.registry.unname_user(self)
         self.house.hub.leave(self.client)
         for timer in (self._timer, self._ping_timer):
             if timer is not None:
                 timer.cancel()
         for subscription in self.subscriptions.values():
             subscription.end()
+        self.subscriptions.clear()
         for channel in list(self.loading):
             self.stop_loading(channel)
 

@@ -22,6 +22,9 @@ from monitor.errors import ConfigError, PeerError
 from monitor.keyring import Keyring
 from monitor.serve.jwks import ALGORITHMS, JwksFile
 
+UNIX_SECONDS_MAX = 2**63 - 1
+"""What other languages count in; beyond it no clock can be set to it, and floats end."""
+
 
 class InvalidToken(PeerError):
     """Forged, malformed or not meant for this use; the client must not come back with it."""
@@ -201,8 +204,8 @@ def _seconds(payload: Mapping[str, Any], claim: str) -> int | None:
     value = payload.get(claim)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken(f"token's {claim} must be a number of unix seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > UNIX_SECONDS_MAX:
+        raise InvalidToken(f"token's {claim} must be a number of unix seconds, below 2^63")
     return int(value)
 
 

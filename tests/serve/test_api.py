@@ -338,3 +338,23 @@ async def test_publisher_is_told_when_there_are_too_many_channels() -> None:
         assert await refusal(server, "publish", channel="experiment:a", data=1) == 106
         await client.call("unsubscribe", channel="chat:a")
         assert await refusal(server, "publish", channel="chat:c", data=1) == 0
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("expire_at", [10**400, 2**63, -1])
+@pytest.mark.parametrize("method", ["subscribe", "refresh"])
+async def test_time_that_no_clock_shows_is_refused_and_changes_nothing(
+    server: Server, method: str, expire_at: int
+) -> None:
+    await server.client(sign(sub="ann"))
+    channel = b'"channel":"chat:a",' if method == "subscribe" else b""
+    body = b'{%s"user":"ann","expire_at":%d}' % (channel, expire_at)
+    assert (await server.post(method, body)).status == 400
+    assert (await server.api("channels"))["result"] == {"channels": {}}
+
+
+@pytest.mark.trio
+async def test_last_time_that_a_clock_shows_is_taken(server: Server) -> None:
+    client = await server.client(sign(sub="ann", exp=2**63 - 1))
+    await server.api("subscribe", user="ann", channel="chat:a", expire_at=2**63 - 1)
+    assert (await client.push())["subscribe"]["expires"]

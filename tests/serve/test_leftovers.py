@@ -16,8 +16,8 @@ import trio
 from monitor.broadcast.client import Client as BroadcastClient
 from monitor.serve.session import Session
 from monitor.serve.timers import Timer
-from tests.serve.running import Server, running
-from tests.serve.wire import PATIENCE_SECONDS, TEXT, Client, deflate, frame
+from tests.serve.running import Server, running, sign
+from tests.serve.wire import CLOSE, PATIENCE_SECONDS, TEXT, Client, deflate, frame
 
 BURST = 500
 REFUSED = (
@@ -221,3 +221,18 @@ async def test_sessions_go_without_the_collectors_help() -> None:
                     await server.get("/healthz")
         finally:
             gc.enable()
+
+
+@pytest.mark.trio
+async def test_session_that_is_saying_goodbye_is_nobody_to_a_backend(server: Server) -> None:
+    token = sign(sub="ann")
+    leaving, staying = [await server.subscriber("chat:a", token=token) for _ in range(2)]
+    await leaving.say({"id": 0})
+    assert (await leaving.frame()).opcode == CLOSE
+    await server.api("subscribe", user="ann", channel="chat:b")
+    assert "subscribe" in await staying.push()
+    await server.api("unsubscribe", user="ann", channel="chat:a")
+    assert (await staying.push())["unsubscribe"]["code"] == 2000
+    assert (await server.api("presence_stats", channel="chat:b"))["result"]["num_clients"] == 1
+    await leaving.stream.aclose()
+    assert (await server.api("info"))["result"]["nodes"][0]["num_subs"] == 1
