@@ -176,13 +176,13 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
     Prints the server's result: offset and epoch where the channel has a history, {} where it has none.
     JSON passes as it is written; - reads it from standard input.
     """
-    from monitor.keys import load_keys
+    from monitor.keys import find_key
     from monitor.publisher import publish_json
 
     settings = settings_of(given)
     text = sys.stdin.read() if json_text == "-" else json_text
     address, certificate = url or settings.address, certificate_of(lambda: settings, url)
-    click.echo(publish_json(address, load_keys(settings).api, channel, text, certificate))
+    click.echo(publish_json(address, find_key("api", settings), channel, text, certificate))
 
 
 lanecast.add_command(check)
@@ -215,7 +215,7 @@ def token(
 
     Its bearer may read orders:SUB, bots:SUB and so on.
     """
-    from monitor.keys import load_keys
+    from monitor.keys import find_key
     from monitor.serve.tokens import make_token
 
     if not sub:
@@ -225,9 +225,8 @@ def token(
             "--channel makes a subscription token, which grants nothing else: leave out --grant"
         )
     settings = settings_of(given)
-    keys = load_keys(settings)
     made = make_token(
-        keys.operator if operator else keys.token,
+        find_key("operator" if operator else "token", settings),
         sub,
         ttl_seconds=ttl,
         channel=channel,

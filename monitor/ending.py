@@ -76,6 +76,10 @@ def _is_full(error: BaseException) -> bool:
 def _complain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return INTERRUPTED
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        # The help of a group of commands, none of which was named.
+        click.echo(error.format_message(), err=True)
+        return 2
     for line in _sentences(error).splitlines():
         click.echo(f"lanecast: {line}", err=True)
     return 2 if isinstance(error, ConfigError | click.ClickException) else 1

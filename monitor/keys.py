@@ -47,7 +47,7 @@ class Keys:
 
 
 def load_keys(settings: Settings) -> Keys:
-    """Take each key from the settings, else from `data_dir`, making it there at the first start.
+    """Take each key from the settings, else from `data_dir`, making it there at a server's first start.
 
     Raises ConfigError for a key or a key file that is not safe to use.
     """
@@ -56,6 +56,15 @@ def load_keys(settings: Settings) -> Keys:
     keys = Keys(api, operator, token, old)
     _keep_apart(keys.operator, keys.token)
     return keys
+
+
+def find_key(name: str, settings: Settings) -> str:
+    """Take a key of a server's from the settings or its `data_dir`; makes none, for no server would know it.
+
+    Raises ConfigError for a key that is not there, or not safe to use.
+    """
+    given = _given(name, settings)
+    return _found_key(_file(name, settings)) if given is None else _given_key(name, given, settings)
 
 
 def check_given_keys(settings: Settings) -> None:
@@ -81,7 +90,7 @@ def rotate_key(settings: Settings, name: str, *, at_once: bool) -> Path:
     if _given(name, settings) is not None:
         raise ConfigError(f"{name}_key is given in the settings: change it there, and start the server again")
     path, old = _file(name, settings), _old_file(name, settings)
-    before = _kept_key(path)
+    before = _found_key(path)
     try:
         if at_once:
             old.unlink(missing_ok=True)
@@ -123,7 +132,7 @@ def _old_key(name: str, settings: Settings) -> OldKey | None:
     if _given(name, settings) is not None or not path.exists():
         return None
     replaced = _file(name, settings).stat().st_mtime
-    return OldKey(name, _kept_key(path), replaced, settings.key_overlap_seconds)
+    return OldKey(name, _found_key(path), replaced, settings.key_overlap_seconds)
 
 
 def _given_key(name: str, given: SecretStr, settings: Settings) -> str:
@@ -141,10 +150,26 @@ def _kept_key(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make_key(path)
+    except OSError as error:
+        raise _unusable(path, error) from None
+    return _found_key(path)
+
+
+def _found_key(path: Path) -> str:
+    try:
         return _read_key(path)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} is not there: a server makes it at its first start. Name the directory that it uses with"
+            f" --data-dir, or its settings with --config; or set {path.stem}_key"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise ConfigError(f"{path} can't be used: {reason}; set data_dir or {path.stem}_key") from None
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
+    reason = getattr(error, "strerror", None) or "is not text"
+    return ConfigError(f"{path} can't be used: {reason}; set data_dir or {path.stem}_key")
 
 
 def _make_key(path: Path) -> None:

@@ -78,10 +78,10 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def operator_token(settings: Callable[[], "Settings"], user: str) -> str:
     """LANECAST_OPERATOR_TOKEN, or one made with the operator key. Raises ConfigError."""
-    from monitor.keys import load_keys
+    from monitor.keys import find_key
     from monitor.serve.tokens import make_token
 
-    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(load_keys(settings()).operator, user)
+    return os.environ.get("LANECAST_OPERATOR_TOKEN") or make_token(find_key("operator", settings()), user)
 
 
 def certificate_of(settings: Callable[[], "Settings"], url: str | None) -> Path | None:

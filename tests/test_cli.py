@@ -31,6 +31,8 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> dict[str, str]:
+    """What a command runs in, beside a server that has been started before."""
+    load_keys(Settings(data_dir=tmp_path / "data"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LANECAST_")}
     return {**kept, "PYTHONPATH": str(ROOT), "LANECAST_DATA_DIR": str(tmp_path / "data")}
 
@@ -121,6 +123,7 @@ def test_mistake_is_one_sentence_and_exit_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LANECAST_DATA_DIR", str(tmp_path / "data"))
+    load_keys(Settings(data_dir=tmp_path / "data"))
     monkeypatch.setattr(sys, "argv", ["lanecast", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -216,6 +219,45 @@ def test_check_finds_files_that_a_start_would_not(surroundings: dict[str, str], 
         "lanecast: jwks_file keys.json can't be read: No such file or directory",
     ]
     assert "feeds.kalshi.private_key_file: key.pem is no private key in PEM form" in checked.stderr
+
+
+def test_check_tells_of_a_data_directory_that_cannot_be_and_of_a_kind_that_nothing_has(
+    surroundings: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "given.toml").write_text("[kinds.fill]\nthreshold_ms = 5\n")
+    checked = lanecast(surroundings, "check", "given.toml")
+    assert checked.returncode == 0
+    assert checked.stderr.startswith("lanecast: kinds.fill is of no event of ours and of no namespace")
+    checked = lanecast(surroundings, "check", "given.toml", LANECAST_DATA_DIR="file/data")
+    assert checked.returncode == 2
+    assert checked.stderr == "lanecast: data_dir file/data can't be written: Not a directory\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "file", "given.toml"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["token", "ann"], "token"),
+        (["token", "me", "--operator"], "operator"),
+        (["publish", "chat:a", "1"], "api"),
+        (["console", "--once"], "operator"),
+        (["keys", "rotate", "api"], "api"),
+    ],
+)
+def test_only_a_server_makes_keys(
+    surroundings: dict[str, str], tmp_path: Path, arguments: list[str], key: str
+) -> None:
+    typo = tmp_path / "typo"
+    failed = lanecast(surroundings, *arguments, LANECAST_DATA_DIR=str(typo))
+    assert failed.returncode == 2
+    assert failed.stderr.startswith(f"lanecast: {typo}/{key}.key is not there: a server makes it")
+    assert not typo.exists()
+
+
+def test_group_without_its_command_shows_its_help(surroundings: dict[str, str]) -> None:
+    shown = lanecast(surroundings, "keys")
+    assert (shown.returncode, shown.stderr) == (2, lanecast(surroundings, "keys", "--help").stdout)
 
 
 def claims_of(surroundings: dict[str, str], *arguments: str) -> Claims:

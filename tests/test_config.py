@@ -180,6 +180,20 @@ def test_home_is_expanded() -> None:
             "'botstate' is no namespace with lists, whose name has no colon",
         ),
         (
+            "[namespaces.orders]\ndelivery = 'map'\njournal = false",
+            "namespaces.orders.delivery in given.toml: "
+            "'map' is not how these channels are filled; must be stream",
+        ),
+        (
+            "[namespaces.'book:sim']\ndelivery = 'latest'",
+            "namespaces.book:sim.delivery in given.toml: "
+            "'latest' is not how these channels are filled; must be state",
+        ),
+        (
+            "api_key = 'one'\nport = 1\napi_key = 'two'",
+            "given.toml is not TOML: line 3 sets api_key a second time",
+        ),
+        (
             "[limits]\npong_seconds = 30",
             "limits in given.toml: pong_seconds (30) must be less than ping_seconds (25)",
         ),

@@ -6,6 +6,7 @@ name that was mistyped is found out before the server is restarted, not by it.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -28,7 +29,21 @@ def check(file: Path) -> None:
     settings = load_settings(file, {})
     if troubles := list(_troubles(settings)):
         raise ConfigError("\n".join(troubles))
+    for note in _notes(settings):
+        click.echo(f"lanecast: {note}", err=True)
     click.echo(f"{file}: ok")
+
+
+def _notes(settings: "Settings") -> Iterator[str]:
+    """What a start takes, and is most likely not meant."""
+    from monitor.config import DEFAULT_KINDS
+
+    used = DEFAULT_KINDS.keys() | {namespace.kind for namespace in settings.namespaces.values()}
+    for kind in settings.kinds.keys() - used:
+        yield (
+            f"kinds.{kind} is of no event of ours and of no namespace: it is for publications that name it;"
+            f" known are {', '.join(sorted(used))}"
+        )
 
 
 def _troubles(settings: "Settings") -> Iterator[str]:
@@ -47,6 +62,7 @@ def _takers(settings: "Settings") -> Iterator[Callable[[], object]]:
     from monitor.serve.jwks import JwksFile
     from monitor.serve.tls import Certificate
 
+    yield lambda: _check_directory(settings.data_dir)
     yield lambda: check_given_keys(settings)
     yield lambda: load_zstd(settings)
     if tls := settings.tls:
@@ -55,3 +71,13 @@ def _takers(settings: "Settings") -> Iterator[Callable[[], object]]:
         yield lambda: JwksFile(jwks_file)
     if kalshi := settings.feeds.kalshi:
         yield lambda: load_signer(kalshi.private_key_file)
+
+
+def _check_directory(path: Path) -> None:
+    """Raises ConfigError for a data directory that can't be made, or written to."""
+    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+    try:
+        with TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise ConfigError(f"data_dir {path} can't be written: {error.strerror or error}") from None

@@ -117,14 +117,14 @@ def _write(found: "Report", page: Path, data: Path) -> None:
 
 
 def _target(url: str | None, given: dict[str, Any]) -> "Target":
-    from monitor.keys import load_keys
+    from monitor.keys import find_key
     from monitor.probe.observation import NAME
     from monitor.probe.trial import Target
 
     settings = settings_of(given)
     return Target(
         url or settings.address,
-        load_keys(settings).api,
+        find_key("api", settings),
         operator_token(lambda: settings, NAME),
         settings.namespaces,
         certificate_of(lambda: settings, url),

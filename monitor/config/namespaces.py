@@ -253,6 +253,18 @@ DEFAULT_NAMESPACES: dict[str, Namespace] = {
 }
 """Keyed by what stands before the colon, or by the channel up to a dot for a finer rule."""
 
+_FILLED = {
+    name: namespace.delivery
+    for name, namespace in DEFAULT_NAMESPACES.items()
+    if name not in ("experiment", "session", "dashboard")
+}
+
+
+def delivery_of_ours(name: str) -> Delivery | None:
+    """How a namespace must be delivered, as Lanecast itself fills its channels; None if it fills none."""
+    return _FILLED.get(name) or _FILLED.get(name.partition(":")[0])
+
+
 DEFAULT_KINDS: dict[str, Kind] = {
     "order_fill": Kind(threshold_ms=10),
     "order_update": Kind(threshold_ms=25),

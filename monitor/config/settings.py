@@ -42,6 +42,7 @@ from monitor.config.namespaces import (
     Namespace,
     NamespaceName,
     Section,
+    delivery_of_ours,
     refuse_truth,
 )
 from monitor.config.sources import merge, place, read_environment, read_file, read_overrides
@@ -337,6 +338,22 @@ class Settings(BaseSettings):
                         "'{roster}' is no namespace with lists, whose name has no colon",
                         {"path": ("namespaces", name, "listed_in"), "roster": roster},
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _ours_are_delivered_as_they_are_made(self) -> Self:
+        for name, namespace in self.namespaces.items():
+            must = delivery_of_ours(name)
+            if must not in (None, namespace.delivery):
+                raise PydanticCustomError(
+                    "wrong_delivery",
+                    "'{delivery}' is not how these channels are filled; must be {must}",
+                    {
+                        "path": ("namespaces", name, "delivery"),
+                        "delivery": namespace.delivery.value,
+                        "must": must.value,
+                    },
+                )
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ a misspelt limit that is passed over in silence is found out too late.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
@@ -65,14 +66,25 @@ def read_environment(model: type[BaseSettings]) -> Source:
 def read_file(path: Path) -> Source:
     """Take a TOML file's values; raises ConfigError if it can't be read."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not TOML: byte {error.start} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+        raise ConfigError(f"{path} is not TOML: {_described(error, text)}") from None
     return Source(values, lambda _: f"in {path}")
+
+
+def _described(error: tomllib.TOMLDecodeError, text: str) -> str:
+    """What is wrong; of a key that is there twice, which: its value may be a secret."""
+    lines = text.rstrip().splitlines()
+    if not (found := re.match(r"Cannot overwrite a value \(at (?:line (\d+)|end)", str(error))):
+        return str(error)
+    number = int(found[1] or len(lines))
+    key, sign, _ = lines[number - 1].partition("=")
+    return f"line {number} sets {key.strip() if sign else 'a key'} a second time"
 
 
 def merge(sources: Sequence[Source]) -> dict[str, Any]:

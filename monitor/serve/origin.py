@@ -6,12 +6,19 @@ own or a listed one, and `Host` a name that nobody else can point here.
 """
 
 import ipaddress
+import logging
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from monitor.serve.http import HttpError
 
+_log = logging.getLogger("lanecast.front")
+
 ANY = "*"
+ORIGINS_LOGGED = 100
+"""Different ones, from the start on, once each: anybody may send any."""
+ORIGIN_SHOWN = 200
+"""Characters."""
 
 
 class Origins:
@@ -20,6 +27,8 @@ class Origins:
     def __init__(self, bound_host: str, hosts: Iterable[str], origins: Iterable[str]) -> None:
         self._hosts = {bound_host.lower(), *(name.lower() for name in hosts)}
         self._origins = {origin.lower() for origin in origins}
+        self._refused: set[str] = set()
+        """Those that were logged."""
 
     def check_host(self, headers: Mapping[str, str]) -> None:
         """Raise HttpError 421 for a name that this server was not told is its own."""
@@ -34,9 +43,15 @@ class Origins:
             return
         _, sign, site = origin.partition("://")
         if not sign or site != headers.get("host", "").lower():
-            raise HttpError(
-                403, f"origin {origin!r} is not this server's: if its pages may connect, add it to origins"
-            )
+            raise HttpError(403, self._refusal(origin[:ORIGIN_SHOWN]))
+
+    def _refusal(self, origin: str) -> str:
+        """What is answered; logged too, once: a browser shows its page no reason."""
+        message = f"origin {origin!r} is not this server's: if its pages may connect, add it to origins"
+        if len(self._refused) < ORIGINS_LOGGED and origin not in self._refused:
+            self._refused.add(origin)
+            _log.warning("a page was refused: %s", message)
+        return message
 
     def _is_own(self, name: str) -> bool:
         # An address can't be rebound, and browsers take localhost to be this machine whatever DNS says.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config import Settings
+from monitor.keys import load_keys
 from monitor.probe.diagnosis import analyze_report
 from monitor.probe.report import read_report
 from tests.test_cli import ROOT, lanecast, serving
@@ -15,6 +17,7 @@ from tests.test_cli import ROOT, lanecast, serving
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LANECAST_")}
+    load_keys(Settings(data_dir=tmp_path / "data"))
     return {**kept, "PYTHONPATH": str(ROOT), "LANECAST_DATA_DIR": str(tmp_path / "data")}
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from monitor.serve.http import HttpError
-from monitor.serve.origin import Origins
+from monitor.serve.origin import ORIGINS_LOGGED, Origins
 from tests.serve.running import KEYS, Server, read_answer, running
 from tests.serve.wire import UPGRADE, request
 
@@ -123,3 +123,17 @@ async def test_nothing_is_answered_under_a_strangers_name(server: Server, path: 
     answer = await server.get(path, Host="evil.example:8000", X_API_Key=KEYS.api)
     assert answer.status == 421
     assert answer.body.startswith(b"host 'evil.example:8000' is not a name of this server")
+
+
+def test_refused_page_is_logged_once_with_the_setting_that_would_let_it_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origins = Origins("127.0.0.1", [], [])
+    for number in (*range(ORIGINS_LOGGED + 5), 0):
+        with pytest.raises(HttpError, match="add it to origins"):
+            origins.check_origin({"host": "127.0.0.1", "origin": f"https://{number}.example"})
+    assert len(caplog.messages) == ORIGINS_LOGGED
+    assert caplog.messages[0] == (
+        "a page was refused: origin 'https://0.example' is not this server's:"
+        " if its pages may connect, add it to origins"
+    )
