@@ -21,8 +21,9 @@ from monitor.serve.tokens import Claims
 from monitor.serve.window import Rates
 
 LOOPBACK = "loopback"
-SOCKETS_BESIDE = 512
-"""Of an address, besides those of its clients: for pages, and for who has said nothing yet."""
+SOCKETS_BESIDE = 256
+"""Of an address, besides those of its clients: for pages, and for who has said nothing yet. It is half of
+what the front door has to spare, so the other half is for other addresses, and for backends."""
 _SOON = (("Retry-After", "1"),)
 
 
@@ -39,8 +40,9 @@ class Admission:
     def open_socket(self, address: str) -> bool:
         """Count a socket of an address; False if it has enough, whatever this one is for."""
         where, setting = neighbourhood(address), "connections_per_address"
+        clients = min(self._limits.connections_per_address, self._limits.connections)
         if self._is_counted(where, setting):
-            if self._sockets[where] >= self._limits.connections_per_address + SOCKETS_BESIDE:
+            if self._sockets[where] >= clients + SOCKETS_BESIDE:
                 self._totals.refused[setting] += 1
                 return False
             self._sockets[where] += 1

@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 import trio
 
+from monitor.config import Limits, Settings
+from monitor.health.health import Health
 from monitor.serve import admission
-from monitor.serve.admission import LOOPBACK, neighbourhood
+from monitor.serve.admission import LOOPBACK, Admission, neighbourhood
+from monitor.serve.front import SPARE_SOCKETS
+from monitor.serve.registry import Registry
 from monitor.serve.window import NAMES_MAX, Rates
 from tests.serve.running import KEYS, Server, read_answer, running, sign
 from tests.serve.wire import UPGRADE, Refused, frame, request
@@ -245,3 +249,11 @@ async def test_names_that_are_counted_are_bounded_and_the_latest_are_kept() -> N
     rates.take("one more")
     assert not rates.take("first")
     assert len(rates) == NAMES_MAX
+
+
+def test_one_address_leaves_half_of_the_spare_sockets_to_others() -> None:
+    limits, health = Limits(connections=10), Health(Settings())
+    door = Admission(limits, Registry(health), health.totals)
+    taken = sum(door.open_socket("203.0.113.7:1") for _ in range(2_000))
+    assert limits.connections + SPARE_SOCKETS - taken == SPARE_SOCKETS // 2
+    assert door.open_socket("203.0.113.8:1")
