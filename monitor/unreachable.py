@@ -32,7 +32,9 @@ def unreachable(url: str, error: BaseException) -> str:
 
 def unanswered(url: str, seconds: float) -> str:
     """Of a server that takes connections and then says nothing, without a full stop."""
-    return f"{_place(url)} accepted the connection, and did not answer within {seconds:g} s"
+    silence = f"{_place(url)} accepted the connection, and did not answer within {seconds:g} s"
+    is_plain = urlsplit(url).scheme in ("http", "ws")
+    return f"{silence}; if it speaks TLS, its address begins with https or wss" if is_plain else silence
 
 
 def _place(url: str) -> str:

@@ -61,6 +61,20 @@ class Part(StrEnum):
     """A second has gone by: what ages is older."""
 
 
+SOURCES = {
+    Part.HEALTH: "ops:health",
+    Part.ALERTS: "ops:alerts",
+    Part.FEEDS: "ops:feeds",
+    Part.CONNECTIONS: "ops.connections",
+    Part.CHANNELS: "ops.channels",
+    Part.BOOKS: "ops.books",
+    Part.LOGS: "ops.logs",
+    Part.ACCOUNTS: "ops.accounts",
+    Part.MAPS: "ops.accounts",
+}
+"""What is asked for each part."""
+
+
 class Call(NamedTuple):
     """A remote call, in the server's words."""
 
@@ -172,6 +186,12 @@ class Model:
         changes, self.changed = self.changed, set()
         self._told |= changes
         return changes
+
+    def refusal_of(self, parts: Iterable[Part]) -> str:
+        """Why the server doesn't tell of these, empty if it does."""
+        return next(
+            (self.refusals[name] for part in parts if (name := SOURCES.get(part)) in self.refusals), ""
+        )
 
     def is_told(self, parts: Set[Part]) -> bool:
         """Whether the server has said anything of these."""

@@ -24,6 +24,8 @@ def panel_lines(panel: Table | Facts, model: Model, now: float) -> Iterator[str]
     else:
         yield f"# {panel.TITLE}"
         facts = [*panel.facts(model, now), *panel.notes(model, now)]
+        if not facts and (refusal := model.refusal_of(panel.SHOWS)):
+            yield f"refused: {refusal}"
         names = _column([fact.name for fact in facts], is_number=False)
         yield from (f"{name}{GAP}{printable(fact.text)}" for name, fact in zip(names, facts, strict=True))
 

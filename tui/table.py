@@ -109,7 +109,9 @@ class Table(ScrollView, Panel, can_focus=True):
         return self.TITLE
 
     def empty_text(self, model: Model) -> str:
-        """What stands in place of rows: that there are none is said once the server has said it."""
+        """What stands in place of rows: why not, or that there are none once the server has said it."""
+        if refusal := model.refusal_of(self.SHOWS):
+            return f"refused: {refusal}"
         return self.EMPTY if model.is_told(self.SHOWS) else UNTOLD
 
     def show(self, model: Model, now: float) -> None:

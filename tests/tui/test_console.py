@@ -209,6 +209,17 @@ def test_value_that_makes_no_sense_is_not_taken(key: str, typed: str, trouble: s
     run(story)
 
 
+def test_enter_on_an_alert_opens_the_client_that_it_names() -> None:
+    async def story(screen: Screen) -> None:
+        client = "ccfd6e7f-0c1d-4b7e-9f3a-5d2b8a1c4e6f"
+        screen.model.set_alerts([alert(message=f"depth: 843 for client {client}")])
+        await screen.press("6", "enter")
+        assert isinstance(screen.app.screen, ConnectionView)
+        assert screen.link.asked[-1] == (Call("ops.connection", {"client": client}),)
+
+    run(story)
+
+
 def test_console_for_reading_offers_nothing_that_does_something() -> None:
     async def story(screen: Screen) -> None:
         screen.app.is_read_only = True
@@ -236,7 +247,9 @@ def test_client_that_has_gone_is_shown_as_it_was() -> None:
         )
         screen.model.set_connection(cast(ConnectionPageReport, {**PAGE, "client": "c1"}))
         await screen.draw()
-        assert "gone" in str(screen.app.screen.query_one(ConnectionFacts).content)
+        shown = str(screen.app.screen.query_one(ConnectionFacts).content)
+        assert "gone" in shown
+        assert "when it was last seen" in shown
         assert "trades:all" in screen.lines(LedgersTable)[1]
         assert "3001" in screen.lines(ClosesTable)[1]
 

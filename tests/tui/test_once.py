@@ -108,7 +108,9 @@ def test_server_that_refuses_is_one_sentence_and_exit_1(process: Process) -> Non
 def test_what_a_server_refuses_is_named_and_the_rest_is_printed(process: Process) -> None:
     done = run_once(process.address, "--once", token=make_token(KEYS.token, "paper"))
     assert done.returncode == 1
-    assert "# Fills\n" in done.stdout
+    for title in ("Alerts", "Feeds", "Fills", "Lanes"):
+        (_, after) = done.stdout.split(f"# {title}\n")
+        assert after.startswith("refused: this is not an operator's token")
     (sentence,) = done.stderr.splitlines()
     assert sentence.startswith("lanecast: without ops:health, ops:alerts, ops:feeds, ops.connections,")
     assert "this is not an operator's token: lanecast token NAME --operator makes one" in sentence

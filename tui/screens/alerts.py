@@ -1,5 +1,6 @@
 """Alerts raised and cleared, with their times: the active ones first; below them what limits refused."""
 
+import re
 from functools import partial
 from typing import ClassVar
 
@@ -9,12 +10,15 @@ from monitor.errors import ConfigError
 from tui.duration import seconds_of
 from tui.figures import clock_text, span_text
 from tui.model import Call, Model, Part
+from tui.panels.kinds import ID_CELLS
 from tui.panels.refusals import RefusalsTable
 from tui.question import Question
 from tui.reports import AlertReport
+from tui.screens.connection import ConnectionView
 from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
+_CLIENT = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _SEVERITIES = {"warning": ("▲", Tone.WARNING), "critical": ("✖", Tone.BAD)}
 
 
@@ -95,6 +99,15 @@ class AlertsView(View):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Who may only look isn't offered what changes something."""
         return not (self.console.is_read_only and action in {"acknowledge", "silence"})
+
+    def open_row(self, table: Table, key: str) -> bool:
+        """The first client that an alert names, also once it is gone: the server remembers why."""
+        alert = self._under_cursor() if isinstance(table, AlertsTable) else None
+        named = _CLIENT.search(alert["message"]) if alert else None
+        if named is None:
+            return False
+        self.app.push_screen(ConnectionView(named[0], named[0][:ID_CELLS]))
+        return True
 
     def action_acknowledge(self) -> None:
         """Let the other operators know that somebody has seen it."""

@@ -59,6 +59,8 @@ def connection_notes(page: ConnectionPage, now: float) -> list[Fact]:
     """What waits by lane, the ladder, the budget."""
     if (entry := page.row) is None:
         return []
+    if page.is_gone:
+        return [_departure(entry), Fact("id", entry["id"], Tone.DIM)]
     waiting = " · ".join(f"{lane} {count_text(n)}" for lane, n in zip(LANES, entry["lanes"], strict=True))
     is_waiting = Tone.STRONG if entry["outbox_bytes"] else Tone.PLAIN
     return [
@@ -67,6 +69,16 @@ def connection_notes(page: ConnectionPage, now: float) -> list[Fact]:
         Fact("budget", _budget_text(entry)),
         Fact("id", entry["id"], Tone.DIM),
     ]
+
+
+def _departure(entry: ConnectionReport) -> Fact:
+    """What becomes of what waited, in the last look before it went."""
+    if not entry["pending"]:
+        return Fact("waiting", "nothing did when it was last seen", Tone.DIM)
+    waited = f"{count_text(entry['pending'])} msg, {bytes_text(entry['outbox_bytes'])}"
+    return Fact(
+        "waiting", f"{waited} when it was last seen: dropped, but for what still reached it", Tone.WARNING
+    )
 
 
 def _end_to_end_text(entry: ConnectionReport) -> str:

@@ -61,7 +61,11 @@ def totals_notes(totals: TotalsReport) -> list[Fact]:
     if left:
         balance = Fact("balance", f"offered is {left:,} off sent + merged + dropped + pending", Tone.BAD)
     drops = ", ".join(f"{reason} {count_text(count)}" for reason, count in sorted(totals["drops"].items()))
-    return [balance, Fact("dropped as", drops or "nothing was dropped", Tone.PLAIN if drops else Tone.DIM)]
+    return [
+        balance,
+        Fact("dropped as", drops or "nothing was dropped", Tone.PLAIN if drops else Tone.DIM),
+        Fact("clients left", "are counted here, and in none of the rows below", Tone.DIM),
+    ]
 
 
 class LedgerTable(Table):
