@@ -64,7 +64,7 @@ def totals_notes(totals: TotalsReport) -> list[Fact]:
     return [
         balance,
         Fact("dropped as", drops or "nothing was dropped", Tone.PLAIN if drops else Tone.DIM),
-        Fact("clients left", "are counted here, and in none of the rows below", Tone.DIM),
+        Fact("who left", "is counted here, and in none of the rows below", Tone.DIM),
     ]
 
 
