@@ -4,6 +4,8 @@ from collections.abc import Container
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
+from monitor.errors import ConfigError
+
 Address = IPv4Address | IPv6Address
 
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -44,6 +46,18 @@ def is_dialable(url: str, schemes: Container[str]) -> bool:
         return parts.scheme in schemes and bool((parts.hostname or "").encode("idna")) and parts.port != 0
     except ValueError:
         return False
+
+
+def check_no_password(url: str) -> None:
+    """Refuse a URL that says who asks, without repeating it: logs and reports would keep it.
+
+    Raises ConfigError.
+    """
+    if "@" in url:
+        raise ConfigError(
+            "url holds an @, and so a user or a password: leave out what stands before it;"
+            " keys and tokens are taken from the environment, or from --data-dir"
+        )
 
 
 def local_url(scheme: str, host: str, port: int) -> str:

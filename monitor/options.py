@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
+from monitor.address import is_dialable, is_loopback
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,11 +87,19 @@ def operator_token(settings: Callable[[], "Settings"], user: str) -> str:
 
 
 def certificate_of(settings: Callable[[], "Settings"], url: str | None) -> Path | None:
-    """The file of the certificate that the server must have; without a URL that of the server here."""
+    """The file of the certificate that the server must have; of the server here, by whatever URL, its own."""
     if given := os.environ.get("LANECAST_CERTIFICATE"):
         return Path(given)
-    tls = settings().tls if url is None else None
-    return tls.certificate_file if tls else None
+    if url is not None and not _may_be_here(url):
+        return None
+    own = settings()
+    is_own = url is None or urlsplit(url).port == own.port
+    return own.tls.certificate_file if own.tls and is_own else None
+
+
+def _may_be_here(url: str) -> bool:
+    """Of what is elsewhere no settings are read: whoever looks at another server needs none."""
+    return is_dialable(url, ("https", "wss")) and is_loopback(urlsplit(url).hostname or "")
 
 
 def check_writable(option: str, file: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import orjson
 
+from monitor.address import check_no_password
 from monitor.errors import ConfigError, PeerError
 from monitor.trust import trusting
 from monitor.unreachable import unanswered, unreachable
@@ -26,6 +27,7 @@ def publish_json(
     With the file of a certificate the server must have that one, whatever names are in it.
     Raises ConfigError for what was given wrong and PeerError for what the server made of it.
     """
+    check_no_password(address)
     try:
         orjson.loads(payload)
     except orjson.JSONDecodeError as error:

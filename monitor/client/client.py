@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import trio
 from trio_websocket import WebSocketConnection
 
-from monitor.address import is_dialable
+from monitor.address import check_no_password, is_dialable
 from monitor.client.connection import (
     GOODBYE_SECONDS,
     CommandRejected,
@@ -346,7 +346,11 @@ class Client:
 
 
 def websocket_url(url: str) -> str:
-    """The endpoint's address from it or from the server's base address, http(s) or ws(s)."""
+    """The endpoint's address from it or from the server's base address, http(s) or ws(s).
+
+    Raises ConfigError.
+    """
+    check_no_password(url)
     if not is_dialable(url, _SCHEMES):
         raise ConfigError(f"url is {url!r}, must be an http, https, ws or wss address of a server")
     parts = urlsplit(url)

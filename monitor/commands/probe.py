@@ -55,7 +55,8 @@ def probe(
     It is the one at URL, by default the one here. Publishes marked events of every kind in channels of
     its own (orders:probe-…), and checks that each reaches its subscribers, nobody else, and in time.
     Needs the API key and an operator's token: those of the data directory, or LANECAST_API_KEY and
-    LANECAST_OPERATOR_TOKEN. Exit 0 if healthy, 1 if not.
+    LANECAST_OPERATOR_TOKEN. Exit 0 if healthy, 1 if not. What it publishes of orders and bots stays in
+    the server's journal, as all there does (journal.days); the rest it takes out again.
 
     --full then has more and more clients come until a promise breaks, lets others do harm beside them
     (not reading, resetting, flooding …), and cuts many at once. It writes what it found as a page and
@@ -117,13 +118,16 @@ def _write(found: "Report", page: Path, data: Path) -> None:
 
 
 def _target(url: str | None, given: dict[str, Any]) -> "Target":
+    from monitor.client import websocket_url
     from monitor.keys import find_key
     from monitor.probe.observation import NAME
     from monitor.probe.trial import Target
 
     settings = settings_of(given)
+    address = url or settings.address
+    websocket_url(address)
     return Target(
-        url or settings.address,
+        address,
         find_key("api", settings),
         operator_token(lambda: settings, NAME),
         settings.namespaces,

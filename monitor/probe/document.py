@@ -12,7 +12,7 @@ from monitor.probe.finding import Finding
 from monitor.probe.plot import Point, bars, lines
 from monitor.probe.report import Load, Report, Step
 from monitor.probe.steps import WIDE, share_percent, step_rows, worst_kind
-from monitor.probe.text import COLUMNS, cells, knee_text, verdict
+from monitor.probe.text import COLUMNS, calm_notes, cells, knee_text, rest_notes, verdict
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -38,9 +38,16 @@ def document(report: Report, load: Load, findings: Sequence[Finding]) -> str:
         _section("What it found", _verdict(report), f"<p>{escape(knee_text(load.knee))}</p>"),
         _section("What limits it", _findings(findings)),
         _section("More and more clients", _HOW, _promises(load), _server(load), _steps(_ramp(load))),
-        _section("Beside those who do harm", _villains(load), _steps([*load.villains, load.wave.step])),
+        _section(
+            "Beside those who do harm",
+            _notes(calm_notes(load)),
+            _villains(load),
+            _steps([*load.villains, load.wave.step]),
+        ),
         _section("All at once", _wave(load)),
-        _section("Every kind, at rest", _table(COLUMNS, map(cells, report.kinds))),
+        _section(
+            "Every kind, at rest", _notes(rest_notes(report)), _table(COLUMNS, map(cells, report.kinds))
+        ),
     ]
     return _PAGE.format(
         title=escape(f"Lanecast probe of {report.url}"),
@@ -53,6 +60,10 @@ def document(report: Report, load: Load, findings: Sequence[Finding]) -> str:
 
 def _section(title: str, *parts: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def _notes(sentences: Iterable[str]) -> str:
+    return "".join(f'<p class="soft">{escape(sentence)}</p>' for sentence in sentences)
 
 
 def _verdict(report: Report) -> str:

@@ -22,6 +22,9 @@ NAME = "probe"
 ROWS = 200
 """The server's own bound for one look."""
 NEWEST = 1
+INVALID_TOKEN = 3500
+"""The code with which a server closes on one."""
+TOKEN_CURE = "give LANECAST_OPERATOR_TOKEN, or the server's --data-dir"
 
 Row = dict[str, Any]
 OnSecond = Callable[[], None]
@@ -92,8 +95,7 @@ async def _follow(operator: Client, channel: str) -> Subscription:
         return await operator.subscribe(channel, capacity=NEWEST)
     except CommandRejected as refusal:
         raise PeerError(
-            f"{operator.url} does not take this token as an operator's ({refusal.message}); give"
-            " LANECAST_OPERATOR_TOKEN, or the server's --data-dir"
+            f"{operator.url} does not take this token as an operator's ({refusal.message}); {TOKEN_CURE}"
         ) from None
 
 
@@ -132,5 +134,6 @@ async def open_probe(url: str, token: str, certificate_file: Path | None) -> Asy
         try:
             await client.rpc("me")
         except Disconnected as lost:
-            raise PeerError(f"{url} can't be probed: {lost.reason}") from None
+            cure = f"; {TOKEN_CURE}" if lost.code == INVALID_TOKEN else ""
+            raise PeerError(f"{url} can't be probed: {lost.reason}{cure}") from None
         yield client

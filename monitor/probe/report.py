@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+import monitor
 from monitor.errors import ConfigError
 from monitor.probe.documents import Promise
 from monitor.probe.observation import Observation
@@ -184,4 +185,23 @@ def read_report(file: Path) -> Report:
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror or error}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not a report of lanecast probe --json: {error}") from None
+        raise ConfigError(f"{file} {_misread(file.read_bytes())}: {error}") from None
+
+
+class _Signed(msgspec.Struct):
+    """By what a report of any version is known."""
+
+    version: str
+    observation: dict[str, object]
+
+
+def _misread(content: bytes) -> str:
+    """What a file is instead of a report that is read here."""
+    try:
+        signed = msgspec.json.decode(content, type=_Signed)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "is not a report of lanecast probe --json"
+    return (
+        f"is a report on a server of version {signed.version}, in a form that version {monitor.__version__}"
+        " does not read; probe that server anew"
+    )

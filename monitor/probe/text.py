@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from monitor.probe.diagnosis import analyze_report
 from monitor.probe.finding import Finding
+from monitor.probe.lateness import COUNT_MIN
 from monitor.probe.report import Delivered, Knee, Limit, Load, Report
 from monitor.probe.steps import BRIEF, step_rows
+from monitor.probe.verdict import fault_of
 
 
 def analysis_text(findings: Sequence[Finding], troubles: Sequence[str] = ()) -> str:
@@ -33,9 +36,9 @@ def report_text(report: Report) -> str:
             _table([COLUMNS, *map(cells, report.kinds)], _WORDS),
             "",
             f"{connected.attempts - connected.failed} of {connected.attempts} clients connected,"
-            f" round trip {connected.round_trip_ms:.1f} ms, at most {_deepest(report)} waited in a lane."
-            " Latencies are from the publisher's call to the subscriber, server p99 to its socket.",
-            *(_load_lines(report.load) if report.load else ()),
+            f" round trip {connected.round_trip_ms:.1f} ms, at most {_deepest(report)} waited in a lane.",
+            *rest_notes(report),
+            *(_load_lines(report, report.load) if report.load else ()),
             *(f"- {trouble}" for trouble in report.troubles),
             verdict(report),
         ]
@@ -46,13 +49,40 @@ def _deepest(report: Report) -> int:
     return max(lane["depth"] for document in report.observation.health for lane in document["lanes"])
 
 
-def _load_lines(load: Load) -> Iterator[str]:
+def rest_notes(report: Report) -> Iterator[str]:
+    """What the figures of the short test are of, and which of them are too few to say anything."""
+    yield (
+        "Latencies are from the publisher's call to the subscriber; server p99/10s is the server's own figure"
+        " to the socket, of all it had of the kind in its last 10 s, whoever published it."
+    )
+    if few := _few(report):
+        yield f"Fewer than {COUNT_MIN} events say nothing of how late a kind is; kinds with so few: {few}."
+
+
+def _few(report: Report) -> int:
+    """Kinds to which something is promised, and of which there were too few events to judge that."""
+    return sum(kind.threshold_ms is not None and kind.published < COUNT_MIN for kind in report.kinds)
+
+
+def _load_lines(report: Report, load: Load) -> Iterator[str]:
     yield ""
     yield _table([BRIEF, *step_rows([*load.ramp, *load.villains, load.wave.step], BRIEF)], 1)
     yield ""
     wave = load.wave
     yield f"{wave.back} of {wave.clients} clients cut at once were back within {wave.seconds:.1f} s."
+    yield from calm_notes(load)
     yield knee_text(load.knee)
+    yield from (f"What limits it: {finding.sentence}." for finding in analyze_report(report))
+    yield from (f"The server's alert meanwhile: {alert}." for alert in load.observation.alerts)
+
+
+def calm_notes(load: Load) -> Iterator[str]:
+    """That harm can't be told where there was some with nobody to do it."""
+    if (fault := fault_of(load.villains[0])) is not None:
+        yield (
+            "What those who do harm and the reconnect wave did to others can't be told:"
+            f" beside nobody {fault[1]}."
+        )
 
 
 def knee_text(knee: Knee) -> str:
@@ -95,11 +125,13 @@ def verdict(report: Report) -> str:
 
 
 def _timely(report: Report) -> str:
+    if _few(report):
+        return "too few of some kinds to say whether in time"
     late = [f"{kind.late} of {kind.published} {kind.kind}" for kind in report.kinds if kind.late]
     return f"in time but for {', '.join(late)}, which is too few to judge by" if late else "in time"
 
 
-COLUMNS = ["kind", "lane", "sent", "lost", "late", "p50 ms", "worst ms", "server p99", "promised"]
+COLUMNS = ["kind", "lane", "sent", "lost", "late", "p50 ms", "worst ms", "server p99/10s", "promised"]
 _WORDS = 2
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from monitor.probe.analysis import DEPTH_LIMIT, FEED_WEIGHT, analyze
+from monitor.probe.lateness import COUNT_MIN as EVENTS_MIN
 from monitor.probe.lateness import CPU_LIMIT_PERCENT
 from monitor.probe.report import Delivered, Heard, Limit, Load, Report, Step
 
@@ -54,7 +55,7 @@ def late_words(kind: Delivered) -> str:
 
 def is_late(kind: Delivered) -> bool:
     """The subscriber and the server's own clock say so, or most came late: our own machine may be slow."""
-    if kind.threshold_ms is None or not kind.late:
+    if kind.threshold_ms is None or not kind.late or kind.published < EVENTS_MIN:
         return False
     server_agrees = kind.server_p99_ms is not None and kind.server_p99_ms > kind.threshold_ms
     return kind.late > (LATE_LIMIT if server_agrees else MOST) * kind.published
@@ -84,7 +85,11 @@ def fault_of(step: Step) -> tuple[Limit, str] | None:
         f" p99 {worst.p99_ms:.1f} ms"
     )
     excuse = _excuse(step, late)
-    return (Limit.PROBE, f"{words}, but {excuse}") if excuse else (Limit.THRESHOLD, words)
+    return (
+        (Limit.PROBE, f"{words}, but {excuse}")
+        if excuse
+        else (Limit.THRESHOLD, f"{words} ({_circumstances(step)})")
+    )
 
 
 def late_kinds(step: Step) -> list[Heard]:
@@ -114,6 +119,15 @@ def _excuse(step: Step, late: list[Heard]) -> str | None:
     return None
 
 
+def _circumstances(step: Step) -> str:
+    """What else there was to it than the clients, for who reads that there are too many."""
+    lag_ms = step.server.lag_p99_ms or 0.0
+    return (
+        f"the server had {step.server.cpu_percent:.0f} % of a core and a loop up to {lag_ms:.1f} ms late,"
+        f" the probe's machine was in use by {step.own.machine_percent:.0f} %"
+    )
+
+
 def _causes(causes: dict[str, int]) -> str:
     return ", ".join(f"{cause} ({count})" for cause, count in sorted(causes.items()))
 
@@ -125,9 +139,9 @@ def load_troubles_of(load: Load) -> Iterator[str]:
         yield f"not even {at} clients: {load.knee.reason}" if at else f"nothing held: {load.knee.reason}"
     calm, *villains = load.villains
     if fault_of(calm) is None:
-        yield from (f"beside {step.name}: {words}" for step in villains if (words := harm_in(step)))
-    if words := harm_in(load.wave.step):
-        yield f"during the reconnect wave: {words}"
+        harmed = {f"beside {step.name}": step for step in villains}
+        harmed["during the reconnect wave"] = load.wave.step
+        yield from (f"{when}: {words}" for when, step in harmed.items() if (words := harm_in(step)))
     if missing := load.wave.clients - load.wave.back:
         yield (
             f"{missing} of {load.wave.clients} clients that were cut at once did not come back:"

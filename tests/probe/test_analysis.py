@@ -16,7 +16,7 @@ from monitor.probe.document import document
 from monitor.probe.observation import Observation
 from monitor.probe.report import Delivered, Heard, Knee, Limit, Report, read_report
 from monitor.probe.text import analysis_text, report_text
-from monitor.probe.verdict import troubles_of
+from monitor.probe.verdict import fault_of, troubles_of
 from tests.probe.reports import channel, connection, feed, kind, load, observation, report, step
 
 LANES = ("immediate", "high", "normal", "low")
@@ -205,7 +205,9 @@ def test_a_knee_is_explained_by_the_fan_out_that_it_broke() -> None:
     orders = channel("orders:probe", 3_200, 4.0) | {"lane": "immediate"}
     many = [orders, *(channel(f"trades:{name}", 3_200, 4.0) for name in "abcdef")]
     broken = step(3_200, kinds=[Heard("order_fill", 10.0, 1_600, 1_125, 0, 12.0, 19.3, 21.8, 25.0)])
-    knee = Knee(800, 3_200, Limit.THRESHOLD, "order_fill: 1125 of 1600 took longer than 10 ms, p99 21.8 ms")
+    fault = fault_of(broken)
+    assert fault is not None
+    knee = Knee(800, 3_200, *fault)
     seen = observation(kinds=[fill], channels=many)
     (first,) = analyze_report(report(load=load([step(800), broken], knee=knee, observation=seen)))
     assert first.sentence == (

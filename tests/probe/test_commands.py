@@ -5,12 +5,18 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from monitor.config import Settings
+from monitor.errors import ConfigError
 from monitor.keys import load_keys
+from monitor.options import certificate_of
 from monitor.probe.diagnosis import analyze_report
+from monitor.probe.observation import TOKEN_CURE
 from monitor.probe.report import read_report
+from tests.probe.reports import report
+from tests.serve.certificates import make_certificate
 from tests.test_cli import ROOT, lanecast, serving
 
 
@@ -26,7 +32,7 @@ def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_di
 ) -> None:
     report = Path(home["LANECAST_DATA_DIR"]).parent / "report.json"
     with serving(home, "serve", "--log-level", "error", "--set", "tick_ms=400", "--rate", "200") as (_, url):
-        probed = lanecast(home, "probe", url, "--seconds", "4", "--json")
+        probed = lanecast(home, "probe", url, "--seconds", "5", "--json")
         stranger = lanecast(home, "analyze", url, LANECAST_OPERATOR_TOKEN="e30.e30.e30")
         keyless = lanecast(home, "probe", url, "--seconds", "2", LANECAST_API_KEY="k")
     report.write_text(probed.stdout)
@@ -41,7 +47,7 @@ def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_di
     assert "refused the API key" in keyless.stderr
     assert keyless.returncode == 1
     assert stranger.returncode == 1
-    assert stranger.stderr == f"lanecast: {url} can't be probed: invalid token\n"
+    assert stranger.stderr == f"lanecast: {url} can't be probed: invalid token; {TOKEN_CURE}\n"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,42 @@ def test_what_is_no_report_is_one_sentence(home: dict[str, str], content: str | 
     told = lanecast(home, "analyze", "report.json")
     assert (told.returncode, told.stdout) == (2, "")
     assert sentence in told.stderr
+
+
+def test_a_report_of_another_version_is_told_from_what_is_none(tmp_path: Path) -> None:
+    document = msgspec.to_builtins(report())
+    for health in document["observation"]["health"]:
+        del health["tuning"]
+    file = tmp_path / "report.json"
+    file.write_bytes(msgspec.json.encode(document))
+    with pytest.raises(ConfigError, match=r"is a report on a server of version 1\.0, .* `tuning`"):
+        read_report(file)
+
+
+@pytest.mark.parametrize(
+    "command", [["probe"], ["probe", "--full"], ["analyze"], ["publish", "chat:a", "1", "--url"]]
+)
+def test_url_with_a_password_is_refused_and_not_repeated(home: dict[str, str], command: list[str]) -> None:
+    told = lanecast(home, *command, "http://ann:hunter2/@127.0.0.1:9")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "url holds an @, and so a user or a password" in told.stderr
+    assert "hunter2" not in told.stderr
+
+
+def test_server_here_is_known_by_its_certificate_with_a_url_as_without(tmp_path: Path) -> None:
+    tls = make_certificate(tmp_path)
+    settings = Settings(port=8_443, tls=tls)
+    own = tls.certificate_file
+    for url, trusted in (
+        (None, own),
+        ("https://127.0.0.1:8443", own),
+        ("wss://localhost:8443/connection/websocket", own),
+        ("https://127.0.0.1:8444", None),
+        ("https://lanecast.example.com:8443", None),
+        ("http://127.0.0.1:8443", None),
+        ("https://[::1", None),
+    ):
+        assert certificate_of(lambda: settings, url) == trusted
 
 
 def test_what_is_said_of_the_long_test_is_a_mistake_without_it_or_without_a_name(

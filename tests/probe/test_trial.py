@@ -7,6 +7,7 @@ import trio
 
 from monitor.config import DEFAULT_KINDS, Settings
 from monitor.errors import PeerError
+from monitor.probe import verdict
 from monitor.probe.backend import base_url
 from monitor.probe.report import Report
 from monitor.probe.routes import routes_of
@@ -78,7 +79,10 @@ async def test_a_namespace_that_should_be_private_is_told_when_it_is_not(
 
 
 @pytest.mark.trio
-async def test_what_comes_after_its_threshold_is_told_with_its_figures() -> None:
+async def test_what_comes_after_its_threshold_is_told_with_its_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verdict, "EVENTS_MIN", 1)
     async with running(kinds=PATIENT | {"trade": {"threshold_ms": 50}}, tick_ms=400) as server:
         report = await probed(server)
     (trouble,) = report.troubles
