@@ -157,7 +157,7 @@ class MarketState:
                 interval,
                 methodcaller("sections", depth),
             )
-        no_ticker = TickerState(key)
+        no_ticker = TickerState(None)
         return LatestView(lambda: markets[key].ticker if key in markets else no_ticker, interval)
 
     def _shared_view(self, channel: str, name: str) -> View | None:

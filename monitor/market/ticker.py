@@ -16,7 +16,7 @@ _SHOWN = ("bid", "bid_size", "ask", "ask_size", "last", "volume")
 class TickerState:
     """The newest known value of each figure."""
 
-    def __init__(self, market: str, price_decimals: int = 0, size_decimals: int = 0) -> None:
+    def __init__(self, market: str | None, price_decimals: int = 0, size_decimals: int = 0) -> None:
         self.version = 0
         self._market = market
         self._decimals = dict.fromkeys(_PRICES, price_decimals) | dict.fromkeys(_SIZES, size_decimals)

@@ -67,6 +67,9 @@ export const marketText = (market) => market.slice(market.indexOf(".") + 1);
 /** `safety_order` becomes `safety order`. */
 export const wordsText = (name) => name.replaceAll("_", " ");
 
+/** What is shown of a market that no server has heard of. */
+export const unknownText = (market) => `no market ${market} is known`;
+
 /** `buy safety`, of a fill or an order; without a role only the side. */
 export function orderText({ side, role }) {
   return role ? `${side} ${wordsText(role).replace(" order", "")}` : side;

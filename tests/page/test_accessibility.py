@@ -38,6 +38,12 @@ def test_axe_finds_nothing_in_any_view(open_page: OpenPage, scheme: str, width: 
         assert findings(page) == [], view
 
 
+def test_axe_finds_nothing_in_what_lies_below_a_small_screen(open_page: OpenPage) -> None:
+    page = open_page("/#/bots", width=320, height=640)
+    expect(page.get_by_test_id("bot-row")).to_have_count(6)
+    assert findings(page) == []
+
+
 def test_axe_finds_nothing_in_the_dialogs(page: Page) -> None:
     for key, dialog in (("?", "#help"), ("/", "#search")):
         page.keyboard.press(key)

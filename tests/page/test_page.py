@@ -18,6 +18,7 @@ from tests.serve.running import KEYS, sign
 
 ALL_PANELS = {
     "trades:all",
+    "market:feeds",
     "market:hot",
     "market:analytics.hour",
     "botstate:paper",
@@ -170,6 +171,15 @@ def test_paused_tape_keeps_its_place_until_it_goes_on(page: Page) -> None:
     page.keyboard.press("p")
     expect(page.get_by_test_id("newer")).to_be_hidden()
     assert newest_row(page) > max(map(int, places))
+
+
+def test_tape_that_is_not_in_the_view_is_not_paused(page: Page) -> None:
+    page.keyboard.press("4")
+    expect(page.locator("#bot")).to_be_visible()
+    page.keyboard.press("p")
+    page.keyboard.press("1")
+    expect(tape_of(page)).to_be_visible()
+    expect(page.get_by_test_id("pause")).to_have_text("Pause")
 
 
 def test_scrolled_tape_keeps_its_place_until_it_is_back_on_top(page: Page) -> None:

@@ -1,8 +1,8 @@
 """The views: what each shows and subscribes to, by the address bar and by keyboard."""
 
 import re
+from functools import partial
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
@@ -21,14 +21,16 @@ VIEWS = {
 OTHER_VIEWS = {"trades:all", "market:hot", "market:analytics.day", "bots:paper", "open_orders:paper"}
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_address_names_the_view_which_subscribes_to_no_other(
-    open_page: OpenPage, served: Process, view: str
-) -> None:
-    page = open_page(f"/#/{view}")
-    wait_until(page, lambda: watched(served) >= VIEWS[view])
-    assert not watched(served) & (OTHER_VIEWS - VIEWS[view])
-    expect(page.locator(".views [aria-current=page]")).to_have_count(1)
+def is_watched_alone(server: Process, view: str) -> bool:
+    names = watched(server)
+    return names >= VIEWS[view] and not names & (OTHER_VIEWS - VIEWS[view])
+
+
+def test_address_names_the_view_which_subscribes_to_no_other(page: Page, served: Process) -> None:
+    for view in VIEWS:
+        page.goto(f"{served.address}/#/{view}")
+        wait_until(page, partial(is_watched_alone, served, view))
+        expect(page.locator(".views [aria-current=page]")).to_have_count(1)
 
 
 def test_number_keys_change_the_view_and_back_leads_back(page: Page) -> None:
@@ -70,10 +72,22 @@ def test_what_a_bot_bought_before_the_fills_at_hand_is_said(open_page: OpenPage,
     expect(page.locator(".levels [data-state=not]")).to_have_text(re.compile("3 earlier.*not at hand"))
 
 
-@pytest.mark.parametrize("address", ["#/nowhere", "#/market", "#/market/%E0%A4%A", '#/"]'])
-def test_address_of_nothing_shows_the_overview(open_page: OpenPage, address: str) -> None:
-    page = open_page(f"/{address}")
-    expect(page.get_by_test_id("hot-row")).to_have_count(12)
+def test_address_of_nothing_shows_the_overview(page: Page) -> None:
+    for address in ("#/nowhere", "#/market", "#/market/%E0%A4%A", '#/"]'):
+        page.keyboard.press("6")
+        expect(page.locator("#status")).to_be_visible()
+        page.evaluate("(hash) => { location.hash = hash; }", address)
+        expect(page.get_by_test_id("hot-row").locator("visible=true")).to_have_count(12)
+
+
+def test_market_that_nobody_has_listed_is_said_and_its_book_not_kept(open_page: OpenPage) -> None:
+    page = open_page("/#/market/sim.NOPE")
+    for panel in ("#quote", "#book"):
+        expect(page.locator(f"{panel} .notice")).to_have_text("no market sim.NOPE is known")
+    expect(page.get_by_role("button", name="Keep its book")).to_be_hidden()
+    page.evaluate("location.hash = '#/market/sim.BTCUSDT'")
+    expect(page.get_by_role("button", name="Keep its book")).to_be_visible()
+    expect(page.locator("#quote .notice")).to_be_empty()
 
 
 def test_bot_shows_its_levels_from_the_highest_and_what_it_did(open_page: OpenPage) -> None:
@@ -122,8 +136,14 @@ def test_cut_is_kept_with_how_long_it_lasted_and_why(open_page: OpenPage, served
     expect(cut.locator(".reason")).to_have_text("for a test")
 
 
-@pytest.mark.parametrize("width", [360, 1440])
-@pytest.mark.parametrize("view", ["market/sim.BTCUSDT", *VIEWS])
-def test_no_view_scrolls_sideways(open_page: OpenPage, view: str, width: int) -> None:
-    page = open_page(f"/#/{view}", width=width, height=800)
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+SIDEWAYS = """() => [document.documentElement, ...document.querySelectorAll(".views, .scroll:not(.timeline)")]
+  .filter((part) => part.scrollWidth > part.clientWidth)
+  .map((part) => part.closest("[id]")?.id ?? part.className)"""
+
+
+def test_no_view_scrolls_sideways(page: Page) -> None:
+    for view in ("market/sim.BTCUSDT", *VIEWS):
+        page.evaluate("(hash) => { location.hash = hash; }", f"#/{view}")
+        for width in (320, 390, 768, 1024, 1280, 1440, 1920):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(SIDEWAYS) == [], (view, width)

@@ -47,7 +47,7 @@ function ownTroubles({ state, cuts: [cut], ladder, delivery, deliveries }) {
 }
 
 function bookTroubles({ name, state: { status, since }, isLive }) {
-  if (!isLive || !name.startsWith("book:") || !status || status === "SYNCED") return [];
+  if (!isLive || !name.startsWith("book:") || since === null || status === "SYNCED") return [];
   return [[name, `book of ${marketText(name)}: ${status} since ${clockText(since)}, not to be trusted`]];
 }
 

@@ -2,7 +2,7 @@
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { lasting } from "../storage.js";
-import { marketText } from "../text.js";
+import { marketText, unknownText } from "../text.js";
 import { Ladder, drawBadge } from "../views/ladder.js";
 
 const LEVELS = 50;
@@ -38,7 +38,7 @@ export class BookPanel extends Panel {
     this.#ladder.draw(book);
     drawBadge(this.#badge, book, this.isLive(this.channels[0]));
     write(this.#picker, marketText(this.#market));
-    this.notice(book.bids.length + book.asks.length ? "" : "no levels");
+    this.notice(book.bids.length + book.asks.length ? "" : book.since ? "no levels" : unknownText(this.#market));
   }
 
   #choose(market) {

@@ -1,7 +1,7 @@
 /** The market that is viewed: its ticker, its line, and the price of its last trades. */
 import { write, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
-import { NONE, marketText, percentText, shortText } from "../text.js";
+import { NONE, marketText, percentText, shortText, unknownText } from "../text.js";
 import { Plot, openPriceChart } from "../views/chart.js";
 import { changeOf, drawSparkline } from "../views/sparkline.js";
 import { GAP } from "../state/tape.js";
@@ -34,7 +34,9 @@ export class QuotePanel extends Panel {
     if (!this.#market) return;
     const [ticker, sparklines, trades] = this.channels.map((name) => this.state(name));
     this.#drawQuote(ticker.value, sparklines.sections.points?.get(this.#market) ?? []);
-    this.notice("");
+    const isKnown = ticker.value?.market || trades.end > 0;
+    this.notice(isKnown ? "" : unknownText(this.#market));
+    this.element.classList.toggle("is-empty", !isKnown);
     this.#drawChart(trades);
   }
 

@@ -22,7 +22,9 @@ export class TapePanel extends Panel {
     return [`trades:${this.subjectOf("market") || "all"}`, FEEDS];
   }
 
+  /** What nobody sees is not paused by a key. */
   togglePause() {
+    if (!this.isShown) return;
     if (this.#list.isPaused) this.#list.toNewest();
     else this.#list.pause();
   }
