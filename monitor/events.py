@@ -154,6 +154,16 @@ class OrderUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class OrdersListed:
+    """Which orders of an account a venue may still have open, by its own word: all others have ended."""
+
+    venue: str
+    account: str
+    orders: frozenset[tuple[str, str]]
+    """(market, order id)."""
+
+
+@dataclass(frozen=True, slots=True)
 class OrderFill:
     """One execution. (venue, market, fill_id) is unique; `filled` is the order's total after it."""
 
@@ -250,6 +260,7 @@ Event = (
     | BookStatusChanged
     | Ticker
     | OrderUpdate
+    | OrdersListed
     | OrderFill
     | BotStatus
     | BotCycle

@@ -2,10 +2,12 @@
 
 Decides what is a fill (`x` is TRADE, nothing else) and which report is old news: reports are
 ordered by their execution id and fills are told apart by the symbol's trade id, so that none is
-shown twice. The venue replays nothing: what happened while we were away is looked up by symbol.
+shown twice. The venue replays nothing: what happened while we were away is looked up, fills by
+symbol, and which orders are open. What the stream has told of an order is newer than such a list.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -13,9 +15,9 @@ import trio
 
 from monitor.clock import wall_ms
 from monitor.config import BinanceAccountSettings
-from monitor.events import AccountPast, Event, MarketListed, OrderFill, OrderUpdate, Side
-from monitor.feeds.binance_fills import BinanceFills
+from monitor.events import AccountPast, Event, MarketListed, OrderFill, OrdersListed, OrderUpdate, Side
 from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
+from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
 from monitor.feeds.dialect import (
     IDS_REMEMBERED,
     OVERLAP_MS,
@@ -38,7 +40,9 @@ from monitor.recent import Recent, SeenIds
 VENUE = "binance"
 DECIMALS = 8
 ORDERS_LIMIT = 10_000
-"""Orders whose last execution id is remembered."""
+"""Orders whose last execution id is remembered, and of which the stream told on this connection."""
+LISTED_ORDERS_LIMIT = 1_000
+"""As many of an account are shown; of a longer list the others are only not ended."""
 QUIET_EVENTS = frozenset(("outboundAccountPosition", "balanceUpdate", "listStatus", "externalLockUpdate"))
 """Documented events that say nothing about one order's state."""
 
@@ -52,7 +56,7 @@ async def run_binance_account(
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the account's orders until cancelled; fills since its past are looked up, symbol by symbol."""
+    """Feed the account's orders until cancelled; what no stream told since its past is looked up."""
     key, secret = settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
     symbols = {*settings.symbols, *(past.markets if past else ())}
     since_ms = past.last_ms if past else wall_ms()
@@ -60,8 +64,8 @@ async def run_binance_account(
         settings.account, key, secret, health, symbols=sorted(symbols), since_ms=since_ms
     )
     async with open_rest(settings.rest_url) as client:
-        fills = BinanceFills(client, dialect, key, secret)
-        route = Route(f"{settings.url}/ws-api/v3", fetch=fills.fetch)
+        lookups = BinanceLookups(client, dialect, key, secret)
+        route = Route(f"{settings.url}/ws-api/v3", fetch=lookups.fetch)
         await run_feed(dialect, route, sink, dial=dial, task_status=task_status)
 
 
@@ -95,6 +99,8 @@ class BinanceAccountDialect(Dialect):
         self._listed: set[str] = set()
         self._fills = SeenIds(IDS_REMEMBERED)
         self._executions = Recent[tuple[str, int], int](ORDERS_LIMIT)
+        self._heard = Recent[tuple[str, str], None](ORDERS_LIMIT)
+        """Orders of which the stream told on this connection."""
 
     @property
     def unanswered(self) -> int:
@@ -104,6 +110,7 @@ class BinanceAccountDialect(Dialect):
         self.commands.clear()
         self._is_subscribed = False
         self._gaps = self._last_ids | self._gaps
+        self._heard.clear()
         params = {"apiKey": self._api_key, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": wall_ms()}
         params["signature"] = sign(params, self._secret)
         request = {"id": 1, "method": "userDataStream.subscribe.signature", "params": params}
@@ -144,6 +151,24 @@ class BinanceAccountDialect(Dialect):
         news = [fill for fill in fills if self._is_new(fill)]
         return [event for fill in news for event in (*self._list(fill.market), fill)]
 
+    def list_open(self, rows: Iterable[Any]) -> list[Event]:
+        """What the venue's list of open orders says of those of which the stream has told nothing.
+
+        May raise what a wrong shape raises: then none of it was taken.
+        """
+        orders = sorted(map(self._read_order, rows), key=attrgetter("time_ms"))
+        named = {(order.market, order.order_id) for order in orders}
+        self._look_up(sorted({order.market for order in orders} - self._last_ids.keys()))
+        news = [order for order in orders if (order.market, order.order_id) not in self._heard]
+        shown = news[-LISTED_ORDERS_LIMIT:]
+        told = [event for order in shown for event in (*self._list(order.market), order)]
+        return [*told, OrdersListed(VENUE, self._account, frozenset(named | self._heard.keys()))]
+
+    def _look_up(self, symbols: Iterable[str]) -> None:
+        """Ask for the fills of symbols of which nothing was heard before."""
+        self._gaps |= dict.fromkeys(symbols)
+        self.commands += map(Fetch, symbols)
+
     def _narrow_gap(self, symbol: str, last_id: int) -> None:
         before = self._gaps.get(symbol)
         if before is not None and last_id <= before:
@@ -159,12 +184,13 @@ class BinanceAccountDialect(Dialect):
         if market in self._listed:
             return []
         self._listed.add(market)
+        self._last_ids.setdefault(market, None)
         return [MarketListed(VENUE, market, DECIMALS, DECIMALS, market)]
 
     def _answer(self, message: Any) -> None:
         if message["status"] == 200:
             self._is_subscribed = True
-            self.commands += map(Fetch, self._gaps)
+            self.commands += map(Fetch, (*self._gaps, OPEN_ORDERS))
         else:
             reason = message["error"]["msg"]
             self.complain("the venue refused the account's stream", f"HTTP {message['status']}, {reason}")
@@ -174,6 +200,7 @@ class BinanceAccountDialect(Dialect):
         update = self._update(report)
         fill = self._fill(report, update) if report["x"] == "TRADE" else None
         is_news = self._is_news(update.market, whole(report["i"]), whole(report["I"]))
+        self._heard.keep((update.market, update.order_id), None)
         # Not before all is read: a listing that garbage takes with it is never told again.
         events = self._list(update.market)
         if is_news:
@@ -231,6 +258,22 @@ class BinanceAccountDialect(Dialect):
             is_maker=report["m"] is True,
             client_order_id=update.client_order_id,
             delay_ms=update.time_ms - moment(placed_ms) if placed_ms else None,
+        )
+
+    def _read_order(self, row: Any) -> OrderUpdate:
+        return OrderUpdate(
+            venue=VENUE,
+            account=self._account,
+            market=text(row["symbol"]),
+            order_id=str(whole(row["orderId"])),
+            side=Side(row["side"].lower()),
+            order_type=text(row["type"]),
+            status=text(row["status"]),
+            price=scaled(row["price"], DECIMALS),
+            size=scaled(row["origQty"], DECIMALS),
+            filled=scaled(row["executedQty"], DECIMALS),
+            time_ms=moment(row["updateTime"]),
+            client_order_id=text(row["clientOrderId"]),
         )
 
     def _read_row(self, row: Any) -> OrderFill:

@@ -51,7 +51,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Look something up over HTTP: the snapshot of a market, an account's fills."""
+    """Look something up over HTTP: the snapshot of a market, an account's fills or orders."""
 
     subject: str
 

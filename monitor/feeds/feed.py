@@ -46,7 +46,7 @@ Sink = Callable[[Event, int], None]
 """Takes an event and the `time.monotonic_ns()` at which its message left the socket."""
 Headers = list[tuple[bytes, bytes]]
 Fetcher = Callable[[str], Awaitable[Iterable[Event]]]
-"""Gets a market's snapshot over HTTP; FeedError when it should be tried again."""
+"""Looks up over HTTP what a dialect asks for; FeedError when it should be tried again."""
 
 
 class Socket(Protocol):
@@ -261,7 +261,7 @@ class _Conversation:
             await trio.sleep(backoff_seconds(failures, self._chance))
 
     async def _deliver_found(self, events: Iterable[Event]) -> None:
-        """Fills in turns, as there may be 100,000; a book at once, as its next change builds on it."""
+        """Fills in turns, as there may be 100,000; all else at once: what the stream tells next is newer."""
         now_ns, turn = time.monotonic_ns(), Turn()
         # The dialect holds them to be told already.
         with trio.CancelScope(shield=True):

@@ -1,14 +1,15 @@
-"""One account's open orders and last fills, and which fills are new.
+"""One account's open orders and last fills, and what of that is new.
 
 A venue's word on an order is its whole state, so the newest replaces; an execution is counted
-once by (venue, market, fill id), because after a reconnect venues tell it again.
+once by (venue, market, fill id), because after a reconnect venues tell it again. An order that
+its venue lists no longer is gone, though nobody said how: it would be shown as open for ever.
 """
 
 from typing import Any
 
 import orjson
 
-from monitor.events import AccountPast, OrderFill, OrderUpdate
+from monitor.events import AccountPast, OrderFill, OrdersListed, OrderUpdate
 from monitor.market.market import Market
 from monitor.market.told import Told
 from monitor.market.view import Sections
@@ -20,6 +21,8 @@ _OPEN_ORDERS = 1_000
 _MARKETS = 1_000
 """In which there were orders; the one that was heard of longest ago is forgotten."""
 _OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
+_GONE = {"status": "GONE", "reason": "not among the venue's open orders", "time": None}
+"""Ended while its venue was not heard: nobody knows when, nor whether it was filled or cancelled."""
 
 
 class OpenOrders:
@@ -39,10 +42,14 @@ class OpenOrders:
         if self._orders.pop(order_id, None) is not None:
             self.version += 1
 
+    def holds(self, told: Told) -> bool:
+        """Whether an order is open just as this says."""
+        return self._orders.get(told["order"]) == _untyped(told)
+
     def entries(self) -> dict[str, dict[str, Any]]:
         return dict(self._orders)
 
-    def updates(self) -> list[dict[str, Any]]:
+    def updates(self) -> list[Told]:
         return [_typed(fields) for fields in self._orders.values()]
 
 
@@ -57,8 +64,17 @@ class Orders:
         """When each market's newest order or fill happened."""
 
     def knows(self, told: Told) -> bool:
-        """Whether the fill was told before."""
-        return fill_key(told) in self._seen
+        """Whether it is no news: a fill that was told before, an open order as it was told last."""
+        return fill_key(told) in self._seen if told["type"] == "order_fill" else self.open.holds(told)
+
+    def gone(self, listed: OrdersListed) -> list[Told]:
+        """The last word on each order that was open at the venue and is not among those it lists."""
+        still = {(f"{listed.venue}.{market}", order) for market, order in listed.orders}
+        return [
+            told | _GONE
+            for told in self.open.updates()
+            if told["market"].startswith(f"{listed.venue}.") and (told["market"], told["order"]) not in still
+        ]
 
     def take(self, told: Told, payload: bytes) -> None:
         """Take what a payload says, which was encoded as `payload`."""
@@ -66,7 +82,7 @@ class Orders:
         if told["type"] == "order_fill":
             self._take_fill(fill_key(told), payload)
         elif told["status"] in _OPEN_STATUSES:
-            self.open.put(told["order"], {name: value for name, value in told.items() if name != "type"})
+            self.open.put(told["order"], _untyped(told))
         else:
             self.open.drop(told["order"])
 
@@ -95,8 +111,12 @@ class Orders:
         return {"orders": self.open.updates(), "fills": list(self._fills.values())}
 
 
-def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+def _typed(fields: dict[str, Any]) -> Told:
     return {"type": "order_update", **fields}
+
+
+def _untyped(told: Told) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name != "type"}
 
 
 def fill_key(told: Told) -> str:

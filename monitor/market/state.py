@@ -21,6 +21,7 @@ from monitor.events import (
     Event,
     MarketListed,
     OrderFill,
+    OrdersListed,
     OrderUpdate,
     Side,
     Ticker,
@@ -105,6 +106,7 @@ class MarketState:
             BookStatusChanged: self._book_status,
             Ticker: self._ticker,
             OrderUpdate: self._order_update,
+            OrdersListed: self._orders_listed,
             OrderFill: self._order_fill,
             BotStatus: self._bot_status,
             BotCycle: self._bot_cycle,
@@ -259,8 +261,13 @@ class MarketState:
         return []
 
     def _order_update(self, update: OrderUpdate, now_ms: int) -> list[Publication]:
+        orders = self._account(update.account).orders
         told = tell_update(self._market(update), update)
-        return [_tell(f"orders:{update.account}", told, self._account(update.account).orders)]
+        return [] if orders.knows(told) else [_tell(f"orders:{update.account}", told, orders)]
+
+    def _orders_listed(self, listed: OrdersListed, now_ms: int) -> list[Publication]:
+        orders = self._account(listed.account).orders
+        return [_tell(f"orders:{listed.account}", told, orders) for told in orders.gone(listed)]
 
     def _order_fill(self, fill: OrderFill, now_ms: int) -> list[Publication]:
         orders = self._account(fill.account).orders

@@ -31,6 +31,7 @@ from monitor.venue.script import (
 ACCOUNT = "(account)"
 """The one stream of the user data connection."""
 STREAMS_LIMIT = 1_024
+OPEN_STATUSES = ("NEW", "PARTIALLY_FILLED", "PENDING_NEW")
 USER_EVENTS = frozenset(
     ("executionReport", "outboundAccountPosition", "balanceUpdate", "listStatus", "externalLockUpdate")
 )
@@ -71,6 +72,8 @@ class BinanceVenue(Venue):
             return self._depth(request)
         if request.path == self.depth_path.replace("depth", "myTrades"):
             return self._own_trades(request)
+        if request.path == self.depth_path.replace("depth", "openOrders"):
+            return self._open_orders(request)
         if request.path == self.depth_path.replace("depth", "ping"):
             return Answer(200, b"{}")
         if request.path == self.depth_path.replace("depth", "time"):
@@ -94,14 +97,9 @@ class BinanceVenue(Venue):
 
     def _own_trades(self, request: Request) -> Answer:
         """All of the session's, as if the venue had them before it told them."""
-        query = request.query
-        if not (request.headers.get("x-mbx-apikey") and query.get("timestamp") and query.get("signature")):
-            return _error(
-                -1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."
-            )
-        reports = [
-            orjson.loads(line.payload)["event"] for line in self.script.lines if line.stream == ACCOUNT
-        ]
+        if refusal := _refuse_unsigned(request):
+            return refusal
+        query, reports = request.query, _reports(self.script.lines)
         first_id, start_ms = int(query.get("fromId", 0)), int(query.get("startTime", 0))
         trades = [
             _own_trade(report)
@@ -112,6 +110,15 @@ class BinanceVenue(Venue):
             and report["T"] >= start_ms
         ]
         return Answer(200, encode(trades[: int(query.get("limit", 500))]))
+
+    def _open_orders(self, request: Request) -> Answer:
+        """Those that the session leaves open, as if the venue had all of it before it told it."""
+        if refusal := _refuse_unsigned(request):
+            return refusal
+        symbol = request.query.get("symbol")
+        last = {(report["s"], report["i"]): report for report in _reports(self.script.lines)}
+        left = [report for report in last.values() if report["X"] in OPEN_STATUSES]
+        return Answer(200, encode([_order(report) for report in left if symbol in (None, report["s"])]))
 
     def _said(self, symbol: str) -> list[Line]:
         """The depth updates that the latest subscriber of this book has been sent."""
@@ -311,6 +318,39 @@ def _read_snapshots(recording: Recording, script: Script) -> dict[str, list[dict
         snapshots.setdefault(symbols[0] if symbols else "", []).append(snapshot)
     return {
         symbol: sorted(found, key=lambda snap: snap["lastUpdateId"]) for symbol, found in snapshots.items()
+    }
+
+
+def _refuse_unsigned(request: Request) -> Answer | None:
+    query = request.query
+    if request.headers.get("x-mbx-apikey") and query.get("timestamp") and query.get("signature"):
+        return None
+    return _error(-1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.")
+
+
+def _reports(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """The executions among them, oldest first."""
+    events = (orjson.loads(line.payload)["event"] for line in lines if line.stream == ACCOUNT)
+    return [event for event in events if event["e"] == "executionReport"]
+
+
+def _order(report: dict[str, Any]) -> dict[str, Any]:
+    """The row of the list of open orders that says of an order what a report does."""
+    return {
+        "symbol": report["s"],
+        "orderId": report["i"],
+        "orderListId": -1,
+        "clientOrderId": report["c"],
+        "price": report["p"],
+        "origQty": report["q"],
+        "executedQty": report["z"],
+        "status": report["X"],
+        "timeInForce": report["f"],
+        "type": report["o"],
+        "side": report["S"],
+        "time": report["O"],
+        "updateTime": report["T"],
+        "isWorking": True,
     }
 
 

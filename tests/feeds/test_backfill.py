@@ -1,4 +1,4 @@
-"""Fills that no stream told: looked up in the venue's history after a gap, marked, and told once."""
+"""What no stream told: fills of the venue's history, marked, and told once; which orders are open."""
 
 from functools import partial
 from pathlib import Path
@@ -11,16 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from monitor.config import BinanceAccountSettings
 from monitor.errors import FeedError
-from monitor.events import AccountPast, OrderFill
-from monitor.feeds import binance_fills, feed, kalshi_fills
+from monitor.events import AccountPast, Event, MarketListed, OrderFill, OrdersListed, OrderUpdate, Side
+from monitor.feeds import binance_account, binance_lookups, feed, kalshi_fills
 from monitor.feeds.binance_account import BinanceAccountDialect, run_binance_account
-from monitor.feeds.binance_fills import BinanceFills
+from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
 from monitor.feeds.dialect import OVERLAP_MS, Fetch, Garbage
 from monitor.feeds.kalshi import FILLS, KalshiDialect
 from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.feeds.kalshi_key import load_signer
 from monitor.feeds.rest import open_rest
 from monitor.health.feeds import FeedHealth
+from monitor.market.state import MarketState
 from tests.captures import write_capture
 from tests.feeds.test_binance_account import REPORT
 from tests.feeds.test_kalshi import write_key
@@ -45,6 +46,15 @@ def kalshi_fill(identity: str, ts_ms: int) -> dict[str, Any]:
         "yes_price_dollars": "0.4000", "fee_cost": "0.01", "outcome_side": "yes", "ts_ms": ts_ms,
     }  # fmt: skip
     return {"type": "fill", "sid": 4, "msg": body}
+
+
+def open_order(order_id: int, time_ms: int = 1_500, symbol: str = "XUSDT") -> dict[str, Any]:
+    """As the list of open orders has it."""
+    return {
+        "symbol": symbol, "orderId": order_id, "clientOrderId": "mine", "price": "1.5", "origQty": "2.00",
+        "executedQty": "0.75", "status": "PARTIALLY_FILLED", "type": "LIMIT", "side": "SELL",
+        "updateTime": time_ms,
+    }  # fmt: skip
 
 
 def told(events: Any) -> list[tuple[str, bool]]:
@@ -75,6 +85,10 @@ def connect(dialect: Any, answer: bytes) -> list[str]:
     dialect.connect()
     dialect.commands.clear()
     dialect.receive(answer, 1)
+    return fetches(dialect)
+
+
+def fetches(dialect: Any) -> list[str]:
     return [command.subject for command in dialect.commands if isinstance(command, Fetch)]
 
 
@@ -82,10 +96,11 @@ async def look_up(base: str, dialect: BinanceAccountDialect) -> list[tuple[str, 
     """What is told of each page, for as long as the dialect asks for one."""
     found = []
     async with open_rest(base.replace("ws", "http", 1)) as client:
-        fills = BinanceFills(client, dialect, "key", "secret")
+        lookups = BinanceLookups(client, dialect, "key", "secret")
         while dialect.commands:
-            dialect.commands.popleft()
-            found += told(await fills.fetch("XUSDT"))
+            command = dialect.commands.popleft()
+            assert isinstance(command, Fetch)
+            found += told(await lookups.fetch(command.subject))
     return found
 
 
@@ -93,7 +108,7 @@ async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_pat
     capture = write_capture(tmp_path / "session.gz", [report(number) for number in range(1, 7)])
     dialect = binance(())
     dialect.receive(orjson.dumps(report(2)), 1)
-    assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT", OPEN_ORDERS]
     dialect.receive(orjson.dumps(report(5)), 1)
     async with standing_in(capture) as base:
         assert await look_up(base, dialect) == [("3", True), ("4", True), ("6", True)]
@@ -105,9 +120,9 @@ async def test_binance_fills_since_the_last_one_that_is_known_are_found_at_a_sta
     reports = [report(1, 1_000), report(2, 2_000), report(3, 3_000, "YUSDT"), report(4, 3_000)]
     capture = write_capture(tmp_path / "session.gz", reports)
     dialect = binance(since_ms=2_000 + OVERLAP_MS)
-    assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT", OPEN_ORDERS]
     async with standing_in(capture) as base:
-        assert await look_up(base, dialect) == [("2", True), ("4", True)]
+        assert await look_up(base, dialect) == [("2", True), ("4", True), ("3", True)]
 
 
 async def test_a_binance_symbol_of_the_past_is_looked_up_though_no_setting_names_it(tmp_path: Path) -> None:
@@ -123,7 +138,7 @@ async def test_a_binance_symbol_of_the_past_is_looked_up_though_no_setting_names
 
 
 async def test_binance_history_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binance_fills, "PAGE_ROWS", 2)
+    monkeypatch.setattr(binance_lookups, "PAGE_ROWS", 2)
     capture = write_capture(tmp_path / "session.gz", [report(number) for number in range(1, 6)])
     dialect = binance()
     connect(dialect, SUBSCRIBED)
@@ -135,7 +150,7 @@ async def test_binance_history_is_read_page_by_page(tmp_path: Path, monkeypatch:
 async def test_a_page_that_fails_or_is_cut_off_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    monkeypatch.setattr(binance_fills, "PAGE_ROWS", 2)
+    monkeypatch.setattr(binance_lookups, "PAGE_ROWS", 2)
     monkeypatch.setattr(feed, "BACKOFF_SECONDS", 0.1)
     reports = [report(number) for number in range(1, 6)]
     capture = write_capture(tmp_path / "session.gz", reports, every_seconds=3_600)
@@ -151,7 +166,77 @@ async def test_a_page_that_fails_or_is_cut_off_costs_no_other(
             venue.cut()
         await listener.wait_until(lambda: len(told(listener.events)) >= 5)
         nursery.cancel_scope.cancel()
-    assert sorted(told(listener.events)) == [(str(number), True) for number in range(1, 6)]
+    assert sorted(fill for fill, _ in told(listener.events)) == ["1", "2", "3", "4", "5"]
+
+
+async def test_the_list_of_open_orders_tells_what_an_order_is_as_the_stream_does() -> None:
+    live = binance().receive(orjson.dumps(report(3)), 1)
+    dialect = binance()
+    connect(dialect, SUBSCRIBED)
+    (listed, update, orders) = dialect.list_open([open_order(7)])
+    assert [listed, update] == live[:2]
+    assert orders == OrdersListed("binance", "me", frozenset({("XUSDT", "7")}))
+
+
+async def test_what_the_stream_told_of_an_order_is_newer_than_the_list_of_open_ones() -> None:
+    dialect = binance()
+    dialect.receive(orjson.dumps(report(3)), 1)
+    connect(dialect, SUBSCRIBED)
+    for order, status in ((8, "NEW"), (9, "CANCELED")):
+        event = report(3)["event"] | {"x": status, "X": status, "i": order, "I": 10 + order}
+        dialect.receive(orjson.dumps(event), 1)
+    (orders,) = dialect.list_open([open_order(9)])
+    assert orders == OrdersListed("binance", "me", frozenset({("XUSDT", "8"), ("XUSDT", "9")}))
+
+
+async def test_of_a_long_list_the_newest_orders_are_told_and_none_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(binance_account, "LISTED_ORDERS_LIMIT", 2)
+    found = binance().list_open([open_order(number, 10 - number) for number in range(4)])
+    assert [event.order_id for event in found if isinstance(event, OrderUpdate)] == ["1", "0"]
+    assert isinstance(found[-1], OrdersListed)
+    assert len(found[-1].orders) == 4
+
+
+async def test_fills_are_looked_up_of_all_symbols_that_have_orders() -> None:
+    dialect = binance(())
+    dialect.receive(orjson.dumps(REPORT | {"x": "NEW", "X": "NEW", "t": -1}), 1)
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT", OPEN_ORDERS]
+    dialect.commands.clear()
+    dialect.list_open([open_order(7), open_order(7, symbol="YUSDT")])
+    assert fetches(dialect) == ["YUSDT"]
+
+
+async def test_what_ended_while_we_were_away_is_gone_and_what_was_placed_is_shown(tmp_path: Path) -> None:
+    reports = [
+        REPORT | {"s": "ZUSDT"},
+        REPORT | {"i": 8},
+        REPORT | {"i": 6, "x": "CANCELED", "X": "CANCELED"},
+    ]
+    capture = write_capture(tmp_path / "session.gz", reports, every_seconds=3_600)
+    state = MarketState(lambda channel: 0)
+    statuses: dict[str, str] = {}
+
+    def note(event: Event, received_ns: int) -> None:
+        for publication in state.apply(event, 0):
+            publication.note()
+            said = orjson.loads(publication.payload)
+            statuses[said["order"]] = said["status"]
+        listener(event, received_ns)
+
+    listener, health = Listener(), FeedHealth("binance_account", "binance")
+    note(MarketListed("binance", "XUSDT", 8, 8), 0)
+    for order_id in ("6", "8"):
+        note(OrderUpdate("binance", "me", "XUSDT", order_id, Side.SELL, "LIMIT", "NEW", 1, 1, 0, 1), 0)
+    async with standing_in(capture, speed=1) as base, trio.open_nursery() as nursery:
+        nursery.start_soon(run_binance_account, settings(base), note, health)
+        await listener.wait_for(OrdersListed)
+        nursery.cancel_scope.cancel()
+    assert statuses == {"6": "GONE", "7": "PARTIALLY_FILLED", "8": "PARTIALLY_FILLED"}
+    view = state.view("open_orders:me")
+    assert view is not None
+    assert orjson.loads(view.whole()).keys() == {"7", "8"}
 
 
 async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_was_left() -> None:
@@ -162,7 +247,7 @@ async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_was_left() -
     connect(dialect, SUBSCRIBED)
     assert dialect.gap("XUSDT") == {"fromId": "3"}
     assert told(dialect.backfill("XUSDT", [row(3), row(4)], is_last=False)) == [("3", True), ("4", True)]
-    assert connect(dialect, SUBSCRIBED) == ["XUSDT"]
+    assert connect(dialect, SUBSCRIBED) == ["XUSDT", OPEN_ORDERS]
     assert dialect.gap("XUSDT") == {"fromId": "5"}
     dialect.backfill("XUSDT", [row(9)], is_last=True)
     connect(dialect, SUBSCRIBED)
@@ -184,7 +269,7 @@ async def test_a_lookup_that_fails_is_to_be_tried_again(tmp_path: Path) -> None:
     connect(dialect, SUBSCRIBED)
     async with standing_in(capture) as base, open_rest(base.replace("ws", "http", 1)) as client:
         with pytest.raises(FeedError, match="HTTP 400"):
-            await BinanceFills(client, dialect, "", "secret").fetch("XUSDT")
+            await BinanceLookups(client, dialect, "", "secret").fetch("XUSDT")
     with trio.socket.socket() as closed:
         await closed.bind(("127.0.0.1", 0))
         with pytest.raises(FeedError, match="no answer"):

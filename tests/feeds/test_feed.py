@@ -208,6 +208,7 @@ async def test_fills_that_were_looked_up_are_all_told_in_turns_though_the_connec
         return [*found]
 
     def sink(event: Event, received_ns: int) -> None:
+        assert isinstance(event, OrderFill | MarketListed)
         told.append(event.fill_id if isinstance(event, OrderFill) else event.market)
         time.sleep(2 * SLICE_NS / 1e9)
 

@@ -22,6 +22,7 @@ from monitor.events import (
     MarketListed,
     OrderFill,
     OrderRole,
+    OrdersListed,
     OrderUpdate,
     Side,
     Trade,
@@ -86,9 +87,12 @@ def test_another_seed_gives_other_trades() -> None:
     assert _events(1, 20, 1) != _events(2, 20, 1)
 
 
-def test_sixty_markets_are_listed_before_anything_is_said_of_them() -> None:
+def test_its_orders_ended_with_its_last_life_and_sixty_markets_are_listed_first() -> None:
     listed: set[str] = set()
-    for event in _busy_minute():
+    first, *events = _busy_minute()
+    assert first == OrdersListed("sim", "paper", frozenset())
+    for event in events:
+        assert not isinstance(event, OrdersListed)
         if isinstance(event, MarketListed):
             assert event.title
             listed.add(event.market)

@@ -20,7 +20,7 @@ from monitor.errors import ConfigError, FeedError
 from monitor.events import Event
 from monitor.feeds.binance import BinanceDialect, Snapshots
 from monitor.feeds.binance_account import BinanceAccountDialect
-from monitor.feeds.binance_fills import BinanceFills
+from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
 from monitor.feeds.dialect import Dialect
 from monitor.feeds.kalshi import KalshiDialect
 from monitor.feeds.kalshi_fills import KalshiFills
@@ -273,12 +273,15 @@ def open_lookups() -> Iterator[Target]:
         return [*listed, *await Snapshots(client, dialect, 100).fetch("XUSDT")]
 
     def binance_fills() -> Awaitable[list[Event]]:
-        return BinanceFills(client, _binance_account(), "key", "secret").fetch("XUSDT")
+        return BinanceLookups(client, _binance_account(), "key", "secret").fetch("XUSDT")
+
+    def binance_orders() -> Awaitable[list[Event]]:
+        return BinanceLookups(client, _binance_account(), "key", "secret").fetch(OPEN_ORDERS)
 
     def kalshi_fills() -> Awaitable[list[Event]]:
         return KalshiFills(client, _kalshi(), "key", lambda _: b"signature").fetch("fill")
 
-    questions = [snapshot, binance_fills, kalshi_fills]
+    questions = [snapshot, binance_fills, kalshi_fills, binance_orders]
     with open_loop() as loop:
 
         def target(data: bytes) -> bool:

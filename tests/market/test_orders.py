@@ -3,7 +3,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from monitor.events import AccountPast
+from monitor.events import AccountPast, OrdersListed
 from monitor.market import orders as orders_module
 from monitor.recent import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
@@ -103,3 +103,51 @@ def test_markets_of_an_account_are_known_by_its_orders_and_its_fills() -> None:
     tell(state, replace(order_update("o1", "NEW"), market="ETHUSDT", time_ms=NOW_MS + 5))
     assert state.past("paper", "sim") == AccountPast(NOW_MS + 5, frozenset({"BTCUSDT", "ETHUSDT"}))
     assert state.past("paper", "kalshi") is None
+
+
+def test_an_order_that_its_venue_lists_no_longer_is_gone() -> None:
+    state = market_state("BTCUSDT")
+    watcher = MapWatcher(state.view("open_orders:paper"))
+    for order_id in ("o1", "o2"):
+        tell(state, order_update(order_id, "PARTIALLY_FILLED", 200))
+    watcher.update()
+    (published,) = tell(state, OrdersListed("sim", "paper", frozenset({("BTCUSDT", "o1")})))
+    assert (published.channel, published.kind) == ("orders:paper", "order_update")
+    told = orjson.loads(published.payload)
+    assert told == {
+        "type": "order_update",
+        **watcher.state["o2"],
+        "status": "GONE",
+        "reason": "not among the venue's open orders",
+        "time": None,
+    }
+    assert watcher.update() == {"o2": None}
+    assert tell(state, OrdersListed("sim", "paper", frozenset({("BTCUSDT", "o1")}))) == []
+
+
+def test_a_venue_that_lists_its_orders_says_nothing_of_others() -> None:
+    state = market_state("BTCUSDT")
+    tell(state, order_update("o1", "NEW"))
+    own = state.read(
+        "orders:paper", b'{"type":"order_update","market":"simple.X","order":"o2","status":"NEW"}'
+    )
+    assert own is not None
+    own.note()
+    assert tell(state, OrdersListed("binance", "paper", frozenset())) == []
+    assert tell(state, OrdersListed("sim", "ann", frozenset())) == []
+    (gone,) = tell(state, OrdersListed("sim", "paper", frozenset({("ETHUSDT", "o1")})))
+    assert orjson.loads(gone.payload)["order"] == "o1"
+
+
+def test_when_a_gone_order_ended_is_not_taken_for_when_the_venue_was_heard_last() -> None:
+    state = market_state("BTCUSDT")
+    tell(state, order_update("o1", "NEW"))
+    tell(state, OrdersListed("sim", "paper", frozenset()))
+    assert state.past("paper", "sim") == AccountPast(NOW_MS, frozenset({"BTCUSDT"}))
+
+
+def test_an_open_order_that_is_told_again_as_it_is_goes_nowhere() -> None:
+    state = market_state("BTCUSDT")
+    assert tell(state, order_update("o1", "NEW"))
+    assert tell(state, order_update("o1", "NEW")) == []
+    assert tell(state, order_update("o1", "PARTIALLY_FILLED", 200))

@@ -263,10 +263,30 @@ async def test_account_feed_hears_its_orders(tmp_path: Path) -> None:
             }
         )
         nursery.start_soon(run_binance_account, wanted, listener, health)
+        await listener.wait_for(OrderUpdate, 3)
         await listener.wait_for(OrderFill)
         nursery.cancel_scope.cancel()
-    assert [type(event) for event in listener.events] == [MarketListed, OrderUpdate, OrderUpdate, OrderFill]
+    assert isinstance(listener.events[0], MarketListed)
+    listed, *told = (update.status for update in listener.of(OrderUpdate))
+    assert (listed, told) == ("PARTIALLY_FILLED", ["NEW", "PARTIALLY_FILLED"])
+    assert len(listener.of(OrderFill)) == 1
     assert health.garbage == 0
+
+
+@pytest.mark.trio
+async def test_open_orders_are_those_that_the_session_leaves_open(tmp_path: Path) -> None:
+    reports = [REPORT | {"i": 7}, REPORT | {"i": 8}, REPORT | {"i": 9, "s": "YUSDT"}]
+    ended = REPORT | {"i": 7, "x": "CANCELED", "X": "CANCELED"}
+    session = write_capture(tmp_path / "account.jsonl.gz", [*reports, ended])
+    async with standing_in(session) as base, httpx.AsyncClient() as rest:
+        url = base.replace("ws", "http") + "/api/v3/openOrders"
+        assert (await rest.get(url)).json()["code"] == -1102
+        signed = {"timestamp": "1", "signature": "s"}
+        headers = {"X-MBX-APIKEY": "k"}
+        orders = (await rest.get(url, params=signed, headers=headers)).json()
+        assert [(order["symbol"], order["orderId"]) for order in orders] == [("XUSDT", 8), ("YUSDT", 9)]
+        of_one = (await rest.get(url, params=signed | {"symbol": "YUSDT"}, headers=headers)).json()
+        assert [order["orderId"] for order in of_one] == [9]
 
 
 @pytest.mark.trio

@@ -52,7 +52,8 @@ async def meet(capture: Path, fault: Fault, mark: bytes, run: Run, is_truth: Tru
 
     def sink(event: Event, received_ns: int) -> None:
         nonlocal changed
-        market.apply(event, 0)
+        for publication in market.apply(event, 0):
+            publication.note()
         if isinstance(event, OrderFill):
             fills[event.fill_id] += 1
         changed.set()
@@ -82,6 +83,13 @@ def book(market: MarketState, channel: str) -> dict[str, Any]:
     view = market.view(channel)
     found: dict[str, Any] = orjson.loads(view.whole()) if view else {}
     return {name: found.get(name) for name in ("status", "bids", "asks")}
+
+
+def open_orders(market: MarketState) -> dict[str, str]:
+    """How much of each is filled."""
+    view = market.view("open_orders:me")
+    assert view is not None
+    return {order: told["filled"] for order, told in orjson.loads(view.whole()).items()}
 
 
 async def test_binance_books_end_as_they_are(tmp_path: Path) -> None:
@@ -175,5 +183,14 @@ async def test_binance_fills_are_all_told_once(tmp_path: Path) -> None:
         past = AccountPast(0, frozenset())
         await run_binance_account(settings, sink, FeedHealth("binance_account", "binance"), past=past)
 
-    marks = {"connect": UPGRADE, "subscribe": b'"status":200', "stream": b'"t":2', "backfill": b'"isBuyer"'}
-    await meet_all(marks, session, run, lambda _, heard: heard == {"1": 1, "2": 1, "3": 1}, cuts=True)
+    def is_true(market: MarketState, heard: Counter[str]) -> bool:
+        return heard == {"1": 1, "2": 1, "3": 1} and open_orders(market) == {"7": "1.5"}
+
+    marks = {
+        "connect": UPGRADE,
+        "subscribe": b'"status":200',
+        "stream": b'"t":2',
+        "backfill": b'"isBuyer"',
+        "orders": b'"clientOrderId"',
+    }
+    await meet_all(marks, session, run, is_true, cuts=True)

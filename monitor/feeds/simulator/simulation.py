@@ -11,9 +11,9 @@ from itertools import accumulate
 from math import exp, log
 from random import Random
 
-from monitor.events import Event, Turnover
+from monitor.events import Event, OrdersListed, Turnover
 from monitor.feeds.simulator.bot import PaperBot
-from monitor.feeds.simulator.catalogue import BOTS, MARKETS, VENUE
+from monitor.feeds.simulator.catalogue import ACCOUNT, BOTS, MARKETS, VENUE
 from monitor.feeds.simulator.market import SimulatedMarket
 
 USUAL_RATE = 20.0
@@ -56,8 +56,12 @@ class Simulation:
         return self._agenda[0][0]
 
     def history(self) -> Iterator[Event]:
-        """What was before the start: listings, a day of turnovers, five minutes of trades, the books."""
+        """What was before the start: listings, a day of turnovers, five minutes of trades, the books.
+
+        Of orders nothing was: those of an earlier life ended with it.
+        """
         now_ms = int(self._now_ms)
+        yield OrdersListed(VENUE, ACCOUNT, frozenset())
         for market in self._markets:
             yield market.listing()
         yield from self._past_turnovers(now_ms)
