@@ -102,7 +102,7 @@ def test_whatever_comes_is_drawn_in_one_flush_a_frame(open_page: OpenPage, view:
     expect(tape_of(page).get_by_test_id("tape-row").locator("visible=true").first).to_be_visible()
     page.evaluate(WATCH_FRAMES)
     first = newest_row(page)
-    wait_until(page, lambda: newest_row(page) >= first + 20)
+    wait_until(page, lambda: newest_row(page) >= first + 8)
     frames = seen(page)
     assert len(set(frames["flushes"])) == len(frames["flushes"]) > 1
     assert frames["changes"] > len(frames["flushes"])

@@ -24,6 +24,7 @@ ALL_PANELS = {
     "botstate:paper",
     "orders:paper",
     "open_orders:paper",
+    "market:feeds",
 }
 
 HIDE_TAB = """(isHidden) => {

@@ -21,7 +21,7 @@ def test_click_on_a_hint_is_its_key() -> None:
 
 def test_hints_are_those_of_the_view_and_of_what_has_the_keys() -> None:
     async def story(screen: Screen) -> None:
-        assert foot(screen).startswith(" ⏎ Open  : Go to  / Filter  ? Help")
+        assert foot(screen).startswith(" ⏎ Open  : Go to  / Filter  a Account  ? Help")
         await screen.press("6")
         assert "a Acknowledge  z Silence" in foot(screen)
         await screen.press("slash")

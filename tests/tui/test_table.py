@@ -145,10 +145,10 @@ def test_row_that_is_followed_keeps_the_cursor_even_at_the_top() -> None:
         for number in range(40):
             screen.model.add_fill("paper", fill(fill=f"n{number}"))
             await screen.draw()
-        assert followed.cursor_key == "sim.BTCUSDT f1"
+        assert followed.cursor_key == "paper\nsim.BTCUSDT f1"
         assert "following" in title(screen)
         await screen.press("home")
-        assert followed.cursor_key == "sim.BTCUSDT n39"
+        assert followed.cursor_key == "paper\nsim.BTCUSDT n39"
         assert title(screen) == "Fills"
 
     run(story, (80, 24))
