@@ -115,13 +115,17 @@ class Hub:
         if is_told_once:
             publication = replace(publication, is_told_once=True)
         receipt = Receipt()
-        with self.using(channel, voice, is_told_once=is_told_once) as found:
+        found = self.open(channel, voice, is_told_once=is_told_once)
+        try:
             self.check_room(found, publication)
             if namespace.journal:
                 self._journal(found, publication, key, receipt)
-            else:
-                placed = publication if skip_history else self._keep(found, publication)
-                receipt.settle(self._send_out(found, placed))
+                return receipt
+            placed = publication if skip_history else self._keep(found, publication)
+        except (TooBusy, BadPublication):
+            self._rooms.let_go(found)
+            raise
+        receipt.settle(self._send_out(found, placed))
         return receipt
 
     def compose(
@@ -350,8 +354,11 @@ class Hub:
                 state_bytes=self._limits.gather_bytes,
             )
             self._rooms.add(channel)
-        else:
-            self._rooms.hear(channel, voice)
+        elif voice > channel.voice:
+            # A backend is not kept from a channel that is there already, however many there are.
+            if not self._make_room(voice) and voice is not Voice.SERVER:
+                self._refuse(voice)
+            self._rooms.move(channel, voice)
         return channel
 
     def _own_voice(self, name: str, namespace: Namespace) -> Voice:

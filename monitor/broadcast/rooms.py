@@ -14,9 +14,9 @@ class Rooms:
     def __init__(self, limit: int, health: Health) -> None:
         """`limit` bounds the channels of each voice."""
         self._limit = limit
-        self._health = health
         self._channels: dict[str, Channel] = {}
         self._rooms: dict[Voice, dict[str, Channel]] = {voice: {} for voice in Voice}
+        health.channels = {voice.name.lower(): room for voice, room in self._rooms.items()}
 
     def __iter__(self) -> Iterator[Channel]:
         return iter(self._channels.values())
@@ -43,14 +43,12 @@ class Rooms:
     def add(self, channel: Channel) -> None:
         self._channels[channel.name] = channel
         self._rooms[channel.voice][channel.name] = channel
-        self._count()
 
-    def hear(self, channel: Channel, voice: Voice) -> None:
-        """Somebody speaks in a channel; if it is a stronger voice, it is counted there, full or not."""
-        if voice > channel.voice:
-            del self._rooms[channel.voice][channel.name]
-            channel.voice = voice
-            self.add(channel)
+    def move(self, channel: Channel, voice: Voice) -> None:
+        """A stronger voice has spoken in a channel: from now on it is counted there."""
+        del self._rooms[channel.voice][channel.name]
+        channel.voice = voice
+        self.add(channel)
 
     def let_go(self, channel: Channel) -> None:
         """Forget a channel that nobody follows and that keeps nothing."""
@@ -62,8 +60,3 @@ class Rooms:
         if self._channels.get(channel.name) is channel:
             del self._channels[channel.name]
             del self._rooms[channel.voice][channel.name]
-            self._count()
-
-    def _count(self) -> None:
-        for voice, room in self._rooms.items():
-            self._health.channels[voice.name.lower()] = len(room)

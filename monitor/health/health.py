@@ -7,7 +7,7 @@ Writing costs an attribute, never a lock or a dict; all figures, windows and ale
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -105,8 +105,8 @@ class Health:
         self.encodings: dict[str, EncodingMeter] = defaultdict(EncodingMeter)
         """By name."""
         self.subscriptions = 0
-        self.channels: dict[str, int] = {}
-        """In use, by who has spoken in them."""
+        self.channels: Mapping[str, Sized] = {}
+        """In use, by who has spoken in them; the hub's own."""
         self.no_room_ns: dict[str, int] = {}
         """When a channel was refused last, by whose it would have been."""
         self.lanes = [LaneMeter() for _ in Lane]
@@ -175,6 +175,10 @@ class Health:
     def uptime_ns(self) -> int:
         """Since the program started."""
         return self.clock_ns() - self._started_ns
+
+    def channel_counts(self) -> dict[str, int]:
+        """By who has spoken in them."""
+        return {voice: len(channels) for voice, channels in self.channels.items()}
 
     def rates(self) -> Rates:
         """Over the last two seconds, those of the kinds over the last ten."""
@@ -247,7 +251,7 @@ class Health:
         return chain(
             rules.find_deep_lanes(self.lanes, self.slow),
             rules.find_slow_clients(self.slow),
-            rules.find_full_rooms(self.channels, self.no_room_ns, now_ns),
+            rules.find_full_rooms(self.channel_counts(), self.no_room_ns, now_ns),
             rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
             self._find_lag(),
             rules.find_failures(

@@ -135,7 +135,7 @@ def _connection_metrics(health: Health) -> Iterator[Metric]:
         "lanecast_channels",
         "Channels in use, by who has spoken in them.",
         "voice",
-        health.channels.items(),
+        health.channel_counts().items(),
     )
     yield CounterMetricFamily("lanecast_connections", "Connections accepted.", totals.connections)
     yield CounterMetricFamily("lanecast_connections_failed", "Connections that failed.", totals.failed)

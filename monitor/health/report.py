@@ -49,7 +49,7 @@ def health_report(health: "Health") -> dict[str, Any]:
         "pid": health.process.pid,
         "clients": health.clients,
         "subscriptions": health.subscriptions,
-        "channels": sum(health.channels.values()),
+        "channels": sum(health.channel_counts().values()),
         "rates": {
             "published": round(rates.published, 1),
             "sent": round(rates.sent, 1),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from monitor.broadcast.channel import Voice
 from monitor.broadcast.hub import BadPublication, TooBusy, TooMany
 from monitor.config import Lists
 from monitor.serve.timers import Timer
@@ -50,7 +51,7 @@ class Entry:
         if self._namespace.lists is Lists.CLIENTS:
             # Too many only if the map was forgotten, and the entry with it.
             with suppress(TooMany):
-                self._house.maps.remove(self._channel, self._key)
+                self._house.maps.remove(self._channel, self._key, voice=Voice.CLIENTS)
 
 
 def enter(session: "Session", channel: str, info: bytes) -> Iterator[Entry]:

@@ -342,7 +342,7 @@ async def test_a_channel_that_nobody_needs_is_forgotten(nursery: trio.Nursery) -
     for number in range(10):
         stage.hub.publish(f"news:{number}", b"1")
         stage.hub.stream(f"tape:{number}")
-    assert sum(stage.health.channels.values()) == 0
+    assert sum(stage.health.channel_counts().values()) == 0
     assert stage.health.subscriptions == 0
 
 
@@ -528,7 +528,7 @@ async def test_bad_publications_are_refused_with_a_reason(nursery: trio.Nursery)
     with pytest.raises(BadPublication, match=r"tape:0.*at most 65536 bytes.*publish less"):
         stage.hub.publish("tape:0", b'"%s"' % (b"x" * 70_000))
     assert [channel.name for channel in stage.hub.channels()] == ["levels:x"]
-    assert sum(stage.health.channels.values()) == 1
+    assert sum(stage.health.channel_counts().values()) == 1
     for name in ("tape:1", "tape:2"):
         stage.join(name)
         stage.hub.publish(name, b"1")
@@ -561,8 +561,32 @@ async def test_clients_who_publish_make_room_among_their_own(nursery: trio.Nurse
     stage.hub.publish("tape:kept", b"1")
     for number in range(3):
         stage.hub.publish(f"tape:{number}", b"1", voice=Voice.CLIENTS)
-    assert stage.health.channels == {"nobody": 0, "clients": 2, "server": 1}
+    assert stage.health.channel_counts() == {"nobody": 0, "clients": 2, "server": 1}
     assert [stage.hub.stream(name).offset for name in ("tape:kept", "tape:0", "tape:2")] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("voice", [Voice.CLIENTS, Voice.SERVER])
+async def test_channels_that_were_waited_in_and_then_published_to_are_bounded(
+    nursery: trio.Nursery, voice: Voice
+) -> None:
+    stage = await start(nursery, limits={"channels": 3})
+    for number in range(10):
+        client, _ = stage.join(f"tape:{number}")
+        stage.hub.publish(f"tape:{number}", b"1", voice=voice)
+        stage.hub.leave(client)
+    assert stage.health.channel_counts()[voice.name.lower()] == 3
+    assert stage.hub.stream("tape:9").offset == 1
+
+
+async def test_clients_find_no_more_channels_to_publish_to_than_may_be(nursery: trio.Nursery) -> None:
+    stage = await start(nursery, limits={"channels": 2})
+    stage.join("tape:0", "tape:1")
+    for number in range(2):
+        stage.hub.publish(f"tape:{number}", b"1", voice=Voice.CLIENTS)
+    stage.join("tape:2")
+    with pytest.raises(TooMany, match=r"limits\.channels"):
+        stage.hub.publish("tape:2", b"1", voice=Voice.CLIENTS)
+    stage.hub.publish("tape:2", b"1")
 
 
 async def test_channel_that_clients_wait_in_counts_among_the_others_once_it_is_published_to(
@@ -573,5 +597,5 @@ async def test_channel_that_clients_wait_in_counts_among_the_others_once_it_is_p
     stage.hub.publish("tape:full", b"1")
     stage.hub.publish("news:a", b"1")
     assert payloads(wire) == [1]
-    assert stage.health.channels == {"nobody": 0, "clients": 0, "server": 2}
+    assert stage.health.channel_counts() == {"nobody": 0, "clients": 0, "server": 1}
     stage.join("news:b")

@@ -24,7 +24,6 @@ ALL_PANELS = {
     "botstate:paper",
     "orders:paper",
     "open_orders:paper",
-    "market:feeds",
 }
 
 HIDE_TAB = """(isHidden) => {

@@ -97,6 +97,18 @@ async def test_who_leaves_at_once_is_not_listed_any_more() -> None:
         assert watcher.state.keys() == {after.id}
 
 
+async def test_lists_of_names_that_strangers_invent_push_out_nothing_of_a_backends() -> None:
+    async with running(
+        namespaces=NAMESPACES | {"kept": {"history_size": 9}}, limits={"channels": 3}
+    ) as server:
+        first = await server.publish("kept:a", 1)
+        for number in range(5):
+            client = await server.subscriber(f"chat:{number}")
+            await client.call("unsubscribe", channel=f"chat:{number}")
+        await server.publish("kept:b", 1)
+        assert await server.publish("kept:a", 2) == {"offset": 2, "epoch": first["epoch"]}
+
+
 async def test_server_side_subscribers_are_listed_too() -> None:
     async with running(namespaces=NAMESPACES) as server:
         watcher = await watching(server, "here:chat:a")
