@@ -25,11 +25,11 @@ from monitor.broadcast.recovery import ANEW, Start, Unrecoverable, Wish, find_st
 from monitor.broadcast.rooms import Rooms
 from monitor.broadcast.source import NoSource, Source
 from monitor.broadcast.tags import with_tag
+from monitor.broadcast.watch import Watch
 from monitor.config import Access, Delivery, Namespace, Namespaces, Settings
 from monitor.errors import LanecastError
 from monitor.health.health import Health
 
-JUDGE_SECONDS = 0.25
 RECOVERED_OUTBOXES = 2
 """So many may one recover who keeps up: whoever was closed for a full outbox has missed more than one."""
 RECOVERED_SHARE = 2
@@ -65,10 +65,7 @@ class Hub:
         self._rooms = Rooms(settings.limits.channels, health)
         self.epochs = Epochs()
         self.outflow = Outflow(settings, health)
-        self._slow: set[Client] = set()
-        """Clients that are behind, or not yet back on the ladder's first step."""
-        health.slow = self._slow
-        self._fell_behind = trio.Event()
+        self.watch = Watch(health)
 
     def namespace(self, channel: str) -> Namespace:
         """Raises UnknownChannel."""
@@ -391,34 +388,9 @@ class Hub:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let things flow, and watch the clients that are behind, until cancelled."""
         async with trio.open_nursery() as nursery:
-            self._nursery = nursery
             await nursery.start(self.outflow.run)
-            nursery.start_soon(self._run_ladder)
+            self.watch.begin(nursery)
             task_status.started()
-
-    def attend(self, client: Client) -> None:
-        """A client has fallen behind: start its writer, and watch how it fares."""
-        self.watch(client)
-        self._nursery.start_soon(client.catch_up)
-
-    def watch(self, client: Client) -> None:
-        """Judge now and then where a client stands on the ladder, until there is nothing to judge."""
-        self._slow.add(client)
-        self._fell_behind.set()
-
-    async def _run_ladder(self) -> None:
-        while True:
-            await self._fell_behind.wait()
-            self._fell_behind = trio.Event()
-            while self._slow:
-                await trio.sleep(JUDGE_SECONDS)
-                self._judge(trio.current_time())
-
-    def _judge(self, now: float) -> None:
-        # One by one: a step may have somebody fall behind who was judged before.
-        for client in list(self._slow):
-            if not client.judge(now):
-                self._slow.discard(client)
 
     def step_changes(self, client: Client, step: Step) -> Iterator[str]:
         """The client's channels that have another form on this step than the client gets now."""

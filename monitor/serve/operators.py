@@ -144,7 +144,7 @@ def _ladder(caller: Session, data: msgspec.Raw) -> bytes:
     params = _decode(LadderParams, data)
     session = _find(caller, params.client)
     session.client.pin(None if params.step is None else Step(params.step))
-    caller.house.hub.watch(session.client)
+    caller.house.hub.watch.add(session.client)
     target = "where its backlog leads" if params.step is None else f"on step {Step(params.step).name.lower()}"
     _note(caller, f"keeps {target}", session)
     return b"{}"

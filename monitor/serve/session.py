@@ -122,7 +122,7 @@ class Session:
             house.hub.health,
             outbox_bytes=limits.outbox_bytes,
             write_seconds=limits.write_seconds,
-            attend=house.hub.attend,
+            attend=house.hub.watch.attend,
             on_step=self._change_step,
             lose=lambda loss: self.disconnect(_GOODBYES[loss]),
             make_frame=house.hub.outflow.make_frame,

@@ -71,7 +71,7 @@ class Stage:
             self.health,
             outbox_bytes=1 << 20,
             write_seconds=15,
-            attend=self.hub.attend,
+            attend=self.hub.watch.attend,
             make_frame=self.hub.outflow.make_frame,
             on_step=on_step,
             lose=lambda loss: None,

@@ -108,7 +108,7 @@ async def test_who_falls_behind_while_another_is_judged_is_watched_on(
 
     for client in (left, right):
         client.pin(Step.MERGE)
-        stage.hub.watch(client)
+        stage.hub.watch.add(client)
     await trio.sleep(1)
     for client in (left, right):
         client.pin(None)

@@ -202,7 +202,7 @@ class RecoveryMachine(RuleBasedStateMachine):
             self.hub.health,
             outbox_bytes=OUTBOX_BYTES,
             write_seconds=15,
-            attend=self.hub.attend,
+            attend=self.hub.watch.attend,
             make_frame=self.hub.outflow.make_frame,
             on_step=lambda: None,
             lose=lambda loss: None,

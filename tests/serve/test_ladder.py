@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from monitor.broadcast import ladder
-from monitor.broadcast.hub import JUDGE_SECONDS
 from monitor.broadcast.ladder import Step
+from monitor.broadcast.watch import JUDGE_SECONDS
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import CLOSE, Client
 

@@ -24,7 +24,7 @@ export class TapePanel extends Panel {
 
   /** What nobody sees is not paused by a key. */
   togglePause() {
-    if (!this.isShown) return;
+    if (this.element.hidden) return;
     if (this.#list.isPaused) this.#list.toNewest();
     else this.#list.pause();
   }

@@ -1,0 +1,48 @@
+"""The clients that are behind, or not yet back on the ladder's first step: who writes to them, who judges.
+
+Each has a writer of its own while it is behind. How it fares is looked at a few times a second, and only
+while there is anybody to look at.
+"""
+
+import trio
+
+from monitor.broadcast.client import Client
+from monitor.health.health import Health
+
+JUDGE_SECONDS = 0.25
+
+
+class Watch:
+    def __init__(self, health: Health) -> None:
+        self._slow: set[Client] = set()
+        health.slow = self._slow
+        self._fell_behind = trio.Event()
+
+    def attend(self, client: Client) -> None:
+        """A client has fallen behind: start its writer, and watch how it fares."""
+        self.add(client)
+        self._nursery.start_soon(client.catch_up)
+
+    def add(self, client: Client) -> None:
+        """Judge now and then where a client stands on the ladder, until there is nothing to judge."""
+        self._slow.add(client)
+        self._fell_behind.set()
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """The writers live in the nursery, and who judges them."""
+        self._nursery = nursery
+        nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        while True:
+            await self._fell_behind.wait()
+            self._fell_behind = trio.Event()
+            while self._slow:
+                await trio.sleep(JUDGE_SECONDS)
+                self._judge(trio.current_time())
+
+    def _judge(self, now: float) -> None:
+        # One by one: a step may have somebody fall behind who was judged before.
+        for client in list(self._slow):
+            if not client.judge(now):
+                self._slow.discard(client)
