@@ -51,6 +51,10 @@ class Backlog:
         """What waits in a lane, in its order; but for what is half out."""
         return iter(()) if self.outbox is None else self.outbox.of(lane)
 
+    def has_reply(self, lane: Lane) -> bool:
+        """Whether a reply waits in a lane; but for what is half out."""
+        return self.outbox is not None and self.outbox.has_reply(lane)
+
     @property
     def bytes(self) -> int:
         waiting = self.outbox.bytes + self.outbox.held_bytes if self.outbox else 0

@@ -175,8 +175,7 @@ class Client:
 
     def _keeps_its_lane(self, reply: Item) -> bool:
         """Whether a reply waits for the budget of those before it: one of them is a reply, or it is long."""
-        is_behind_another = any(not item.channel for item in self.backlog.of(reply.lane))
-        return is_behind_another or self._takes_long(reply)
+        return self.backlog.has_reply(reply.lane) or self._takes_long(reply)
 
     # Channels
 

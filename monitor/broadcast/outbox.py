@@ -28,12 +28,14 @@ _LANES = tuple(Lane)
 
 
 class Outbox:
-    __slots__ = ("_held", "_lanes", "_limit_bytes", "_mergeable", "_ready", "_turns", "bytes")
+    __slots__ = ("_held", "_lanes", "_limit_bytes", "_mergeable", "_ready", "_replies", "_turns", "bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._lanes: tuple[deque[str | Item], ...] = tuple(deque() for _ in Lane)
         self._mergeable: dict[str, Item] = {}
+        self._replies = [0 for _ in Lane]
+        """By lane, of what is queued."""
         self._turns = Turns()
         self._held: dict[Lane, Item] = {}
         """Taken out, and their lanes wait for them."""
@@ -64,6 +66,7 @@ class Outbox:
         if self.bytes + len(item.payload) > self._limit_bytes:
             return FULL
         self._lanes[item.lane].append(item)
+        self._replies[item.lane] += not item.channel
         self.bytes += len(item.payload)
         return Offer(item, None)
 
@@ -111,6 +114,11 @@ class Outbox:
                 yield aside[lane]
         yield from map(self._item, self._lanes[lane])
 
+    def has_reply(self, lane: Lane) -> bool:
+        """Whether a reply is here of a lane, held or not; however much waits, it is known at once."""
+        aside = (item for item in self._aside() if item.lane is lane and not item.channel)
+        return self._replies[lane] > 0 or any(aside)
+
     def _aside(self) -> Iterator[Item]:
         return chain(self._held.values(), self._ready.values())
 
@@ -119,6 +127,7 @@ class Outbox:
             return self._ready.pop(lane)
         head = self._lanes[lane].popleft()
         item = self._mergeable.pop(head) if isinstance(head, str) else head
+        self._replies[lane] -= not item.channel
         self.bytes -= len(item.payload)
         return item
 

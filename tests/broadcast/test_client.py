@@ -1,6 +1,7 @@
 """One client and its socket: at once where there is room, in order and bounded where there is none."""
 
 import socket
+import sys
 import time
 from dataclasses import dataclass, field
 from itertools import count
@@ -348,6 +349,25 @@ async def test_replies_wait_for_no_budget_and_keep_their_order(
     await trio.sleep(2.5)
     assert bench.numbers() == [0, 3, 4, 5, 1, 2]
     bench.assert_balanced()
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_a_reply_costs_no_more_for_what_waits_in_its_lane(nursery: trio.Nursery, lane: Lane) -> None:
+    assert calls_of_a_reply(nursery, lane, pending=1_000) == calls_of_a_reply(nursery, lane, pending=10)
+
+
+def calls_of_a_reply(nursery: trio.Nursery, lane: Lane, pending: int) -> int:
+    """How often Python calls a function, or goes on with a generator, to answer a client with a budget."""
+    bench = Bench(nursery, FakeWire(room=0))
+    bench.client.limit(Budget(messages_per_second=1))
+    for number in range(pending):
+        bench.offer(make_item(number, lane))
+    events: list[str] = []
+    sys.setprofile(lambda frame, event, argument: events.append(event))
+    bench.client.offer(make_reply(pending, lane))
+    sys.setprofile(None)
+    assert len(list(bench.client.backlog.of(lane))) >= pending - 1
+    return events.count("call")
 
 
 async def test_a_reply_that_waited_before_there_was_a_budget_is_not_overtaken(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from monitor.broadcast.item import Item, Publication
-from monitor.broadcast.outbox import FULL, Outbox
+from monitor.broadcast.outbox import FULL, Offer, Outbox
 from monitor.broadcast.turns import LONGEST_WAIT_MS, STRICT_TURNS
 from monitor.config import Delivery, Lane
 
@@ -27,7 +27,7 @@ def make_item(channel: str, number: int) -> Item:
 
 
 def _data(item: Item) -> list[bytes]:
-    return [publication.data for publication in item.publications]
+    return [publication.data for publication in item.publications] or [item.payload]
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -54,16 +54,23 @@ class OutboxMachine(RuleBasedStateMachine):
         replaced_bytes = 0 if place is None else len(self.model[place].payload)
         fits = self._bytes() - replaced_bytes + len(expected.payload) <= LIMIT_BYTES
         offer = self.outbox.offer(item)
-        if not fits:
-            assert offer == FULL
+        assert (offer == FULL) == (not fits)
+        if offer.queued is None:
             return
-        assert offer.queued is not None
         assert _data(offer.queued) == _data(expected)
         assert (offer.replaced is None) == (place is None)
         if place is None:
             self.model.append(expected)
         else:
             self.model[place] = expected
+
+    @rule(lane=st.sampled_from(Lane))
+    def offer_a_reply(self, lane: Lane) -> None:
+        self.number += 1
+        reply = Item(b'{"id":%d}' % self.number, lane)
+        fits = self._bytes() + len(reply.payload) <= LIMIT_BYTES
+        assert self.outbox.offer(reply) == (Offer(reply, None) if fits else FULL)
+        self.model += [reply] if fits else []
 
     @rule(milliseconds=st.integers(1, 2 * LONGEST_WAIT_MS))
     def wait(self, milliseconds: int) -> None:
@@ -151,6 +158,8 @@ class OutboxMachine(RuleBasedStateMachine):
         assert self.outbox.held_bytes == sum(len(item.payload) for item in self._all()) - self._bytes()
         assert bool(self.outbox) == bool(self._all())
         assert {lane for lane in Lane if self.outbox.is_waiting(lane)} == self._waiting()
+        replied = {item.lane for item in self._all() if not item.channel}
+        assert {lane for lane in Lane if self.outbox.has_reply(lane)} == replied
         waiting = [[_data(item) for item in self._all() if item.lane == lane] for lane in Lane]
         assert [list(map(_data, self.outbox.of(lane))) for lane in Lane] == waiting
 
