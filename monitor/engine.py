@@ -21,7 +21,7 @@ from monitor.config import Namespaces, Settings
 from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.health.health import Health, run_health
-from monitor.health.report import health_document
+from monitor.health.report import has_document, health_document
 from monitor.keyring import Keyring
 from monitor.market.state import MarketState, Publication
 from monitor.serve.admission import Admission
@@ -154,7 +154,7 @@ class _Source:
         return self.views.owns(channel)
 
     def knows(self, channel: str) -> bool:
-        return self.views.knows(channel)
+        return has_document(channel) or self.views.knows(channel)
 
     def whole(self, channel: str, variant: Variant) -> bytes | None:
         return health_document(self.health, channel) or self.views.whole(channel, variant)

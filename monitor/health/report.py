@@ -31,6 +31,10 @@ FEEDS = "ops:feeds"
 MARKET_FEEDS = "market:feeds"
 
 
+def has_document(channel: str) -> bool:
+    return channel in _REPORTS
+
+
 def health_document(health: "Health", channel: str) -> bytes | None:
     """A channel's document as things stand now, as JSON; None if health has none for it."""
     report = _REPORTS.get(channel)

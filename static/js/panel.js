@@ -3,6 +3,7 @@
  * A panel says which channels it needs now and how to draw; when to do either is decided here.
  */
 import { make, write } from "./dom.js";
+import { FEEDS } from "./feeds.js";
 import { gapText } from "./text.js";
 
 const NEEDS_TOKEN = "orders and bots need a token: the account button takes one";
@@ -67,10 +68,11 @@ export class Panel {
 
   /**
    * Say why there is nothing to see: `text`, unless a channel was refused, or was not heard of yet and nobody
-   * knows; "" when there is something. Beside the title, say what is missing of what there is.
+   * knows; "" when there is something. That nothing may be known of the feeds is no reason. Beside the title, say
+   * what is missing of what there is.
    */
   notice(text) {
-    const channels = [...this.watched.values()];
+    const channels = [...this.watched.values()].filter(({ name, refusal }) => name !== FEEDS || refusal === null);
     const refused = channels.find((channel) => channel.refusal !== null);
     const isKnown = channels.every((channel) => channel.isLive);
     const why = refused?.needsToken ? NEEDS_TOKEN : `${refused?.name}: ${refused?.refusal}`;

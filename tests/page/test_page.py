@@ -363,6 +363,25 @@ def test_browser_that_keeps_nothing_shows_everything(browser: Browser, served: P
     page.close()
 
 
+UNHEARD_FEEDS = """
+port = 0
+simulator.enabled = false
+[namespaces."market:feeds"]
+kind = "ops"
+delivery = "latest"
+access = "operator"
+"""
+
+
+def test_refused_word_on_the_feeds_stands_in_no_panels_notice(browser: Browser, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    with lanecast_process(tmp_path, UNHEARD_FEEDS) as server:
+        page.goto(server.address)
+        expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
+        expect(page.locator("#tape .notice")).to_have_text("no trades yet")
+    page.close()
+
+
 GARBAGE: list[tuple[str, object]] = [
     ("trades:all", {"market": "sim.A"}),
     ("trades:all", "x"),

@@ -188,3 +188,12 @@ async def test_stranger_who_holds_all_channels_he_may_stops_no_fill() -> None:
         assert (await ann.push())["pub"]["data"] == 1
         await server.publish("chat:new", 2)
         assert "error" not in await server.api("subscribe", user="ann", channel="chat:granted")
+
+
+@pytest.mark.trio
+async def test_stranger_who_holds_all_channels_he_may_gets_what_the_server_fills() -> None:
+    async with running(limits={"channels": 3}) as server:
+        stranger = await server.subscriber(*(f"chat:{number}" for number in range(3)))
+        for channel in ("market:feeds", "market:hot"):
+            assert "data" in await stranger.call("subscribe", channel=channel)
+        assert await stranger.refusal("subscribe", channel="market:feeds.invented") == 106
