@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from tui.model import Model
 from tui.panels.header import identity, vitals
 from tui.plain import panel_lines
 from tui.refusal import refusal_text
-from tui.reports import fills_of
+from tui.reports import bots_of, fills_of, open_orders_of
 from tui.screens.account import ACCOUNTS
 from tui.screens.bots import BOTS, OPEN_ORDERS
 from tui.screens.channels import CHANNELS
@@ -37,6 +38,9 @@ LOOK_SECONDS = 15.0
 """For all of it."""
 WIDTH = 200
 """Of the line above the tables."""
+LAST_ACCOUNTS = ACCOUNTS._replace(params={**ACCOUNTS.params, "limit": 40})
+"""Those told of last, with two channels each: so a look is no more than the 100 commands a second and the
+128 channels that a server allows a client, unless it is set otherwise."""
 
 
 class Output(StrEnum):
@@ -78,37 +82,38 @@ async def _look(model: Model, token: str, certificate_file: Path | None) -> None
 
 
 async def take_reports(client: Client, model: Model) -> None:
-    """One of each; what the server refuses is noted, and the rest is taken."""
+    """One of each; what the server refuses is noted, and the rest is taken.
+
+    What is subscribed to is never left: a look's end is its connection's. So it comes after the rows,
+    which have this client in them as well.
+    """
     with _noting(model, "me"):
         await client.rpc("me")
     model.set_link(client.status, time.time())
+    channels = replace(CHANNELS, params=BY_CHANNEL.params)
+    for call in (CONNECTIONS.call(model), channels.call(model), BOOKS, LINES, LAST_ACCOUNTS):
+        with _noting(model, call.method):
+            TAKE[call.method](model, await client.rpc(call.method, call.params))
     await _take(model, client, "ops:health", lambda data: model.set_health(data, time.time()))
     await _take(model, client, "ops:alerts", lambda data: model.set_alerts(data["alerts"]))
     await _take(model, client, "ops:feeds", lambda data: model.set_feeds(data["feeds"]))
-    channels = replace(CHANNELS, params=BY_CHANNEL.params)
-    for call in (CONNECTIONS.call(model), channels.call(model), BOOKS, LINES, ACCOUNTS):
-        with _noting(model, call.method):
-            TAKE[call.method](model, await client.rpc(call.method, call.params))
     for account in reversed(model.account_names):  # who was told of last is not crowded out
-        await _take_account(client, model, account)
+        await _take(model, client, f"orders:{account}", partial(_set_orders, model, account))
+        await _take(model, client, f"bots:{account}", partial(_set_bots, model, account))
 
 
 async def _take(model: Model, client: Client, channel: str, take: Callable[[Any], None]) -> None:
     with _noting(model, channel):
         take((await client.subscribe(channel)).data)
-        await client.unsubscribe(channel)
 
 
-async def _take_account(client: Client, model: Model, account: str) -> None:
-    def take_fills(orders: Any) -> None:
-        model.set_fills(account, fills_of(orders))
+def _set_orders(model: Model, account: str, whole: Any) -> None:
+    model.set_fills(account, fills_of(whole))
+    model.set_map(OPEN_ORDERS, account, open_orders_of(whole))
 
-    await _take(model, client, f"orders:{account}", take_fills)
-    for namespace in (BOTS, OPEN_ORDERS):
-        with _noting(model, f"{namespace}:{account}"):
-            subscription = await client.subscribe_map(f"{namespace}:{account}")
-            model.set_map(namespace, account, subscription.entries)
-            await client.unsubscribe(f"{namespace}:{account}")
+
+def _set_bots(model: Model, account: str, whole: Any) -> None:
+    model.set_map(BOTS, account, bots_of(whole))
 
 
 @contextmanager

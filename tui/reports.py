@@ -5,7 +5,7 @@ a fill is shown only when it is one, for a console must not fall over a stranger
 Times are ms since 1970, None is unknown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypedDict, cast
 
 Lane = Literal["immediate", "high", "normal", "low"]
@@ -356,3 +356,17 @@ def fills_of(whole: Any) -> Iterable[FillReport]:
     """Those in the state of an orders channel, oldest first."""
     events = whole.get("fills", ()) if isinstance(whole, dict) else ()
     return (fill for event in events if (fill := fill_of(event)) is not None)
+
+
+def open_orders_of(whole: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Those in the state of an orders channel by order id, as `open_orders:` has them."""
+    updates = whole.get("orders", ()) if isinstance(whole, dict) else ()
+    return {
+        update["order"]: {name: value for name, value in update.items() if name != "type"}
+        for update in updates
+    }
+
+
+def bots_of(whole: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Those in the state of a bots channel by bot id, as `botstate:` has them."""
+    return whole.get("bots", {}) if isinstance(whole, dict) else {}

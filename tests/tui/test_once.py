@@ -71,6 +71,48 @@ async def test_text_has_every_panel_of_every_view_once_and_cuts_nothing_off(serv
     assert row.split()[1:4] == [fill()["market"], "▲", "buy"]
 
 
+@pytest.mark.trio
+async def test_of_many_accounts_the_last_are_taken_and_no_command_is_refused(server: Server) -> None:
+    commands = [{"publish": command} for number in range(61) for command in told_of(f"acc{number}")]
+    assert "error" not in str(await server.api("batch", commands=commands))
+    model = Model(f"http://127.0.0.1:{server.port}")
+    async with open_client(model.url, OPERATOR, "console") as client:
+        await take_reports(client, model)
+    assert not model.refusals
+    assert "commands_per_second" not in (await server.get("/metrics")).body.decode()
+    document: dict[str, Any] = orjson.loads(json_text(model))
+    taken = sorted(row["account"] for row in document["accounts"]["rows"])
+    assert (len(taken), document["accounts"]["total"]) == (40, 61)
+    assert sorted(shown["account"] for shown in document["fills"]) == taken
+    assert sorted(document["bots"]) == sorted(document["open_orders"]) == taken
+    lines = list(text_lines(model, 1_795_176_000.0))
+    assert {"# Bots · of 40 of 61 accounts", "# Fills · of 40 of 61 accounts"} < set(lines)
+
+
+@pytest.mark.trio
+async def test_open_orders_and_bots_are_given_as_their_maps_have_them(server: Server) -> None:
+    await server.api("batch", commands=[{"publish": command} for command in told_of("ann")])
+    model = Model(f"http://127.0.0.1:{server.port}")
+    async with open_client(model.url, OPERATOR, "console") as client:
+        await take_reports(client, model)
+        orders, bots = [await client.subscribe_map(f"{name}:ann") for name in ("open_orders", "botstate")]
+    document: dict[str, Any] = orjson.loads(json_text(model))
+    assert document["open_orders"] == {"ann": orders.entries}
+    assert document["bots"] == {"ann": bots.entries}
+    assert (list(orders.entries), list(bots.entries)) == (["8"], ["grid"])
+
+
+def told_of(account: str) -> list[dict[str, Any]]:
+    """What a backend publishes: a fill, an open order and a bot."""
+    order = {"type": "order_update", "market": "my.BTCUSDT", "order": "8", "status": "NEW"}
+    bot = {"type": "bot_status", "bot": "grid", "market": "my.BTCUSDT", "status": "active"}
+    return [
+        {"channel": f"orders:{account}", "data": {"type": "order_fill", "order": "7", **fill()}},
+        {"channel": f"orders:{account}", "data": order},
+        {"channel": f"bots:{account}", "data": bot},
+    ]
+
+
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with lanecast_process(tmp_path_factory.mktemp("quiet"), QUIET) as process:
@@ -112,7 +154,8 @@ def test_what_a_server_refuses_is_named_and_the_rest_is_printed(process: Process
         (_, after) = done.stdout.split(f"# {title}\n")
         assert after.startswith("refused: this is not an operator's token")
     (sentence,) = done.stderr.splitlines()
-    assert sentence.startswith("lanecast: without ops:health, ops:alerts, ops:feeds, ops.connections,")
+    assert sentence.startswith("lanecast: without ops.connections, ops.channels, ops.books,")
+    assert "ops:health, ops:alerts, ops:feeds: this" in sentence
     assert "this is not an operator's token: lanecast token NAME --operator makes one" in sentence
 
 
