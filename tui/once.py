@@ -25,7 +25,7 @@ from tui.model import Model
 from tui.panels.header import identity, vitals
 from tui.plain import panel_lines
 from tui.refusal import refusal_text
-from tui.reports import bots_of, fills_of, open_orders_of
+from tui.reports import FillReport, bots_of, fills_of, open_orders_of
 from tui.screens.account import ACCOUNTS
 from tui.screens.bots import BOTS, OPEN_ORDERS
 from tui.screens.channels import CHANNELS
@@ -97,9 +97,17 @@ async def take_reports(client: Client, model: Model) -> None:
     await _take(model, client, "ops:health", lambda data: model.set_health(data, time.time()))
     await _take(model, client, "ops:alerts", lambda data: model.set_alerts(data["alerts"]))
     await _take(model, client, "ops:feeds", lambda data: model.set_feeds(data["feeds"]))
-    for account in reversed(model.account_names):  # who was told of last is not crowded out
-        await _take(model, client, f"orders:{account}", partial(_set_orders, model, account))
+    await _take_accounts(client, model)
+
+
+async def _take_accounts(client: Client, model: Model) -> None:
+    """Those told of last first, for a server may allow less; the newest of all their fills are kept."""
+    fills: list[tuple[str, FillReport]] = []
+    for account in model.account_names:
+        await _take(model, client, f"orders:{account}", partial(_take_orders, model, fills, account))
         await _take(model, client, f"bots:{account}", partial(_set_bots, model, account))
+    for account, fill in sorted(fills, key=lambda told: told[1]["time"]):
+        model.add_fill(account, fill)
 
 
 async def _take(model: Model, client: Client, channel: str, take: Callable[[Any], None]) -> None:
@@ -107,8 +115,8 @@ async def _take(model: Model, client: Client, channel: str, take: Callable[[Any]
         take((await client.subscribe(channel)).data)
 
 
-def _set_orders(model: Model, account: str, whole: Any) -> None:
-    model.set_fills(account, fills_of(whole))
+def _take_orders(model: Model, fills: list[tuple[str, FillReport]], account: str, whole: Any) -> None:
+    fills += ((account, fill) for fill in fills_of(whole))
     model.set_map(OPEN_ORDERS, account, open_orders_of(whole))
 
 

@@ -12,7 +12,7 @@ from monitor.client import open_client
 from monitor.serve.tokens import make_token
 from tests.process import Process, lanecast_process
 from tests.serve.running import KEYS, Server
-from tests.tui.reports import fill
+from tests.tui.reports import NOON_MS, fill
 from tui.app import VIEWS
 from tui.model import Model
 from tui.once import json_text, take_reports, text_lines
@@ -87,6 +87,20 @@ async def test_of_many_accounts_the_last_are_taken_and_no_command_is_refused(ser
     assert sorted(document["bots"]) == sorted(document["open_orders"]) == taken
     lines = list(text_lines(model, 1_795_176_000.0))
     assert {"# Bots · of 40 of 61 accounts", "# Fills · of 40 of 61 accounts"} < set(lines)
+
+
+@pytest.mark.trio
+async def test_of_many_fills_the_newest_are_given_whoever_s_they_are(server: Server) -> None:
+    fills = [(f"orders:acc{n % 5}", fill(fill=f"f{n}", time=NOON_MS + n)) for n in range(250)]
+    commands = [
+        {"publish": {"channel": name, "data": {"type": "order_fill", **told}}} for name, told in fills
+    ]
+    assert "error" not in str(await server.api("batch", commands=commands))
+    model = Model(f"http://127.0.0.1:{server.port}")
+    async with open_client(model.url, OPERATOR, "console") as client:
+        await take_reports(client, model)
+    shown = orjson.loads(json_text(model))["fills"]
+    assert [told["fill"] for told in shown] == [f"f{n}" for n in range(50, 250)]
 
 
 @pytest.mark.trio
