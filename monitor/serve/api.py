@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
@@ -21,77 +21,35 @@ from monitor.health.rates import NS_PER_SECOND
 from monitor.keyring import Keyring
 from monitor.serve import channels, protocol
 from monitor.serve.access import opens_to_backends
+from monitor.serve.bodies import (
+    BatchParams,
+    BroadcastParams,
+    ChannelParams,
+    ChannelsParams,
+    DisconnectParams,
+    HistoryParams,
+    InfoParams,
+    PublishParams,
+    RefreshParams,
+    SessionParams,
+    check_utf8,
+    decode,
+)
 from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.map_api import MAP_METHODS, repeated
 from monitor.serve.once import Once
 from monitor.serve.payload import PayloadParams
-from monitor.serve.protocol import ChannelRequest, CommandError, Goodbye, HistoryRequest, Refusal, Since
+from monitor.serve.protocol import CommandError, Goodbye, Refusal
 from monitor.serve.session import Session
 from monitor.serve.subscription import push_server_side
-from monitor.serve.tokens import UNIX_SECONDS_MAX, Grant
+from monitor.serve.tokens import Grant
 from monitor.turn import Turn
 
 NODE_ID = str(uuid.uuid4())
 
 _EMPTY = b"{}"
 _TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416, 113: 409}
-
-
-UnixSeconds = Annotated[int, msgspec.Meta(ge=0, le=UNIX_SECONDS_MAX)]
-
-
-class PublishParams(PayloadParams):
-    channel: str = ""
-
-
-class BroadcastParams(PayloadParams):
-    channels: list[str] = msgspec.field(default_factory=list)
-
-
-class SessionParams(msgspec.Struct, forbid_unknown_fields=True):
-    """Which sessions a call is about: all of a user, or the one that is named."""
-
-    user: str = ""
-    client: str = ""
-    channel: str = ""
-    info: Any = None
-    data: Any = None
-    expire_at: UnixSeconds | None = None
-    recover_since: Since | None = None
-
-
-class DisconnectCode(msgspec.Struct, forbid_unknown_fields=True):
-    code: int = protocol.FORCE_DISCONNECT.code
-    reason: str = protocol.FORCE_DISCONNECT.reason
-
-
-class DisconnectParams(msgspec.Struct, forbid_unknown_fields=True):
-    user: str = ""
-    client: str = ""
-    whitelist: list[str] = []
-    disconnect: DisconnectCode = msgspec.field(default_factory=DisconnectCode)
-
-
-class RefreshParams(msgspec.Struct, forbid_unknown_fields=True):
-    user: str = ""
-    client: str = ""
-    expired: bool = False
-    expire_at: UnixSeconds | None = None
-
-
-class ChannelsParams(msgspec.Struct, forbid_unknown_fields=True):
-    pattern: str = ""
-
-
-class InfoParams(msgspec.Struct, forbid_unknown_fields=True):
-    pass
-
-
-class BatchParams(msgspec.Struct, forbid_unknown_fields=True):
-    commands: list[dict[str, msgspec.Raw]] = []
-    parallel: bool = False
-    """Changes nothing: they are begun in order, and one commit keeps them all."""
 
 
 End = Callable[[], Awaitable[bytes]]
@@ -130,9 +88,9 @@ class Api:
         """
         if method not in (*NAMES, "batch"):
             raise HttpError(404, f"no API method {method!r}; there are {', '.join([*NAMES, 'batch'])}")
-        body = _utf8(request.body) or _EMPTY
+        body = check_utf8(request.body) or _EMPTY
         if method == "batch":
-            commands = _decode(BatchParams, body).commands
+            commands = decode(BatchParams, body).commands
             begun = await _in_turns(partial(self._begin_one, command) for command in commands)
             return json(200, b'{"replies":[%s]}' % await _joined(begun))
         try:
@@ -144,21 +102,21 @@ class Api:
     async def _begin(self, method: str, body: bytes) -> End:
         """Carry out a call; several are all begun before one is waited for, so one commit keeps them."""
         if method == "publish":
-            publish = _decode(PublishParams, body)
+            publish = decode(PublishParams, body)
             return _published(self._publish_once(publish.channel, publish))
         if method == "broadcast":
-            return await self._broadcast(_decode(BroadcastParams, body))
+            return await self._broadcast(decode(BroadcastParams, body))
         if method in MAP_METHODS:
             return _ready(self._call_map(method, body))
         params, carry_out = _METHODS[method]
-        given = _decode(params, body)
+        given = decode(params, body)
         if channel := getattr(given, "channel", ""):
             self._check_reach(channel)
         return _ready(carry_out(self, given))
 
     def _call_map(self, method: str, body: bytes) -> bytes:
         params, carry_out = MAP_METHODS[method]
-        given = _decode(params, body)
+        given = decode(params, body)
         self._check_reach(given.channel)
         key = getattr(given, "idempotency_key", "")
         call = partial(carry_out, self._house, given)
@@ -259,13 +217,13 @@ class Api:
                 session.live_until(params.expire_at)
         return _EMPTY
 
-    def _presence(self, params: ChannelRequest) -> bytes:
+    def _presence(self, params: ChannelParams) -> bytes:
         return channels.presence(self._hub, params.channel)
 
-    def _presence_stats(self, params: ChannelRequest) -> bytes:
+    def _presence_stats(self, params: ChannelParams) -> bytes:
         return channels.presence_stats(self._hub, params.channel)
 
-    def _history(self, params: HistoryRequest) -> bytes:
+    def _history(self, params: HistoryParams) -> bytes:
         return channels.history(
             self._hub,
             params.channel,
@@ -275,7 +233,7 @@ class Api:
             limit_max=None,
         )
 
-    def _history_remove(self, params: ChannelRequest) -> bytes:
+    def _history_remove(self, params: ChannelParams) -> bytes:
         channels.check_history(self._hub, params.channel)
         if self._hub.namespace(params.channel).journal:
             # A restart would bring back what the journal still has.
@@ -319,10 +277,10 @@ _METHODS: Mapping[str, Method] = {
     "unsubscribe": (SessionParams, Api._unsubscribe),
     "disconnect": (DisconnectParams, Api._disconnect),
     "refresh": (RefreshParams, Api._refresh),
-    "presence": (ChannelRequest, Api._presence),
-    "presence_stats": (ChannelRequest, Api._presence_stats),
-    "history": (HistoryRequest, Api._history),
-    "history_remove": (ChannelRequest, Api._history_remove),
+    "presence": (ChannelParams, Api._presence),
+    "presence_stats": (ChannelParams, Api._presence_stats),
+    "history": (HistoryParams, Api._history),
+    "history_remove": (ChannelParams, Api._history_remove),
     "channels": (ChannelsParams, Api._channels),
     "info": (InfoParams, Api._info),
 }
@@ -365,22 +323,6 @@ async def _in_turns(calls: Iterable[Callable[[], Awaitable[End]]]) -> list[End]:
 
 async def _joined(begun: list[End]) -> bytes:
     return b",".join([await end() for end in begun])
-
-
-def _utf8(body: bytes) -> bytes:
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise HttpError(400, f"the body is not UTF-8: {error}") from None
-    return body
-
-
-def _decode(params: type[Any], body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body, type=params)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        known = f"; there are {', '.join(params.__struct_fields__)}" if "unknown field" in str(error) else ""
-        raise HttpError(400, f"the body does not fit: {error}{known}") from None
 
 
 def _position(position: Position | None, **more: Any) -> bytes:

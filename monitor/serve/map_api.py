@@ -14,11 +14,12 @@ from monitor.broadcast.item import Publication
 from monitor.broadcast.keyed import Keyed, KeyMode, Suppression, Version
 from monitor.broadcast.maps import Placed, shown
 from monitor.serve import maps, protocol
+from monitor.serve.bodies import ChannelParams
 from monitor.serve.channels import find_namespace, refusing
 from monitor.serve.house import House
 from monitor.serve.loading import page_size
 from monitor.serve.payload import PayloadParams
-from monitor.serve.protocol import ChannelRequest, CommandError
+from monitor.serve.protocol import CommandError
 
 READ_BYTES = 1_048_576
 
@@ -118,12 +119,12 @@ def _read_stream(house: House, params: StreamParams) -> bytes:
         return _entries(house, params.channel, keyed, changes)
 
 
-def _stats(house: House, params: ChannelRequest) -> bytes:
+def _stats(house: House, params: ChannelParams) -> bytes:
     with _reading(house, params.channel) as keyed:
         return b'{"num_keys":%d}' % len(keyed)
 
 
-def _clear(house: House, params: ChannelRequest) -> bytes:
+def _clear(house: House, params: ChannelParams) -> bytes:
     find_namespace(house.hub, params.channel)
     with refusing():
         house.maps.clear(params.channel)
@@ -149,6 +150,6 @@ MAP_METHODS: Mapping[str, tuple[type[msgspec.Struct], Callable[[House, Any], byt
     "map_remove": (RemoveParams, _remove),
     "map_read_state": (StateParams, _read_state),
     "map_read_stream": (StreamParams, _read_stream),
-    "map_stats": (ChannelRequest, _stats),
-    "map_clear": (ChannelRequest, _clear),
+    "map_stats": (ChannelParams, _stats),
+    "map_clear": (ChannelParams, _clear),
 }

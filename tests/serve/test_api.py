@@ -157,6 +157,42 @@ async def test_misspelt_member_is_named_beside_those_that_there_are(server: Serv
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize(
+    ("method", "body", "complaint"),
+    [
+        ("history", b'{"limt":1}', "field `limt`; there are channel, limit, since, reverse"),
+        ("history", b'{"since":{"ofset":1}}', "field `ofset` - at `$.since`; there are offset, epoch"),
+        (
+            "subscribe",
+            b'{"recover_since":{"a":1}}',
+            "field `a` - at `$.recover_since`; there are offset, epoch",
+        ),
+        (
+            "disconnect",
+            b'{"disconnect":{"cod":1}}',
+            "field `cod` - at `$.disconnect`; there are code, reason",
+        ),
+        *[
+            (method, b'{"chanel":"chat:a"}', "field `chanel`; there are channel")
+            for method in ("presence", "presence_stats", "history_remove", "map_stats", "map_clear")
+        ],
+    ],
+)
+async def test_every_object_of_a_body_names_the_members_that_it_may_have(
+    server: Server, method: str, body: bytes, complaint: str
+) -> None:
+    answer = await server.post(method, body)
+    told = f"the body does not fit: Object contains unknown {complaint}\n"
+    assert (answer.status, answer.body.decode()) == (400, told)
+
+
+@pytest.mark.trio
+async def test_clients_may_say_more_than_their_server_knows(server: Server) -> None:
+    client = await server.client()
+    assert "epoch" in await client.call("history", channel="trades:sim.A", limt=1, since={"ofset": 1})
+
+
+@pytest.mark.trio
 async def test_call_about_an_unknown_user_is_a_success(server: Server) -> None:
     for method in ("subscribe", "unsubscribe", "disconnect", "refresh"):
         named = {"channel": "chat:a"} if "subscribe" in method else {}
