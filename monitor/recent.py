@@ -43,3 +43,8 @@ class SeenIds:
             return False
         self._ids.keep(key, None)
         return True
+
+    def extend(self, later: "SeenIds") -> None:
+        """Remember what another one has seen since."""
+        for key in later._ids:
+            self.add(key)

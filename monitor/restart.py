@@ -39,7 +39,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         channels,
         namespaces,
         tell_lost=engine.house.registry.lose_positions,
-        recall=partial(_recall, engine),
+        recall=partial(_recall, engine.market),
         wall_ms=engine.health.wall_ms,
     )
     if not namespaces:
@@ -48,8 +48,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
     if opened := await journal.open():
         _restore(engine, channels, opened.rows, opened.standing, journal.date_ms)
     else:
-        for row in await journal.read():
-            _note(engine.market, row.channel, row.data)
+        await _read(engine.market, journal)
     engine.hub.journal = journal
     return journal
 
@@ -62,28 +61,33 @@ def _restore(
     for row in rows:
         if row.position.epoch == standing.positions[row.channel].epoch:
             kept[row.channel].append(_publication(row, engine.health.clock_ns(), date_ms))
-        _note(engine.market, row.channel, row.data)
+        _note(engine.market, row)
     channels.restore(standing, kept)
 
 
-async def _recall(engine: Engine, rows: Iterable[Row]) -> None:
-    """Have the market state know late what was before the start, and then once more what has been since."""
+async def _read(market: MarketState, journal: Journal) -> None:
+    """Have the market state know what a journal says that can't be written, now or late."""
+    rows = await journal.read()
+    if rows is None:
+        market.await_past()
+    for row in rows or ():
+        _note(market, row)
+
+
+async def _recall(market: MarketState, rows: Iterable[Row]) -> None:
+    """Have the market state know late what was before the start; nobody is shown a part of it."""
     turn = Turn()
+    before = MarketState(lambda channel: 0)
     for row in rows:
-        _note(engine.market, row.channel, row.data)
+        _note(before, row)
         await turn.give_way()
-    for channel in engine.hub.channels():
-        if channel.namespace.journal and channel.history is not None:
-            for publication in channel.history.read(
-                engine.health.clock_ns(), since=None, limit=None, reverse=False
-            ):
-                _note(engine.market, channel.name, publication.data)
-            await turn.give_way()
+    for _ in market.recall(before):
+        await turn.give_way()
 
 
-def _note(market: MarketState, channel: str, data: bytes) -> None:
+def _note(market: MarketState, row: Row) -> None:
     with suppress(BadTold):  # a journal of before this was refused has some
-        if (said := market.read(channel, data)) is not None:
+        if (said := market.read(row.channel, row.data)) is not None:
             said.note()
 
 

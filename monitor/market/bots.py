@@ -7,11 +7,11 @@ message does not know (a delay that this step did not have) keeps its last value
 from typing import Any
 
 from monitor.events import BotCycle, BotLifecycle, BotStatus
+from monitor.market.entries import Entries
 from monitor.market.market import Market
 from monitor.market.told import Told
 from monitor.market.view import Sections
 
-_BOTS = 1_000
 _STATUS_AFTER = {"created": "stopped", "started": "active", "paused": "paused", "stopped": "stopped"}
 _STATUS = ("name", "market", "status", "cycles", "profit", "time")
 _CYCLE = (
@@ -51,35 +51,37 @@ _UNKNOWN: dict[str, Any] = {
 class Bots:
     """What `botstate:` shows and `bots:` starts from."""
 
-    def __init__(self) -> None:
-        self.version = 0
-        self._bots: dict[str, dict[str, Any]] = {}
+    def __init__(self, *, awaits_past: bool) -> None:
+        self._bots = Entries(awaits_past=awaits_past)
+        """Of each what was told; what a past told late knows is not unknown."""
+
+    @property
+    def version(self) -> int:
+        return self._bots.version
 
     def take(self, told: Told, payload: bytes) -> None:
         """Take what a payload says; a deleted bot is let go."""
         bot = told["bot"]
         match told["type"]:
             case "bot_status":
-                self._merge(bot, _known(told, _STATUS))
+                self._bots.merge(bot, _known(told, _STATUS))
             case "bot_cycle":
-                self._merge(bot, _known(told, _CYCLE))
+                self._bots.merge(bot, _known(told, _CYCLE))
             case "bot_lifecycle" if told["action"] == "deleted":
-                self._bots.pop(bot, None)
-                self.version += 1
+                self._bots.drop(bot)
             case "bot_lifecycle" if told["action"] in _STATUS_AFTER:
-                self._merge(bot, _known(told, _LIFECYCLE) | {"status": _STATUS_AFTER[told["action"]]})
+                status = {"status": _STATUS_AFTER[told["action"]]}
+                self._bots.merge(bot, _known(told, _LIFECYCLE) | status)
 
     def entries(self) -> dict[str, dict[str, Any]]:
-        return dict(self._bots)
+        return {bot: _UNKNOWN | fields for bot, fields in self._bots.entries().items()}
 
     def sections(self) -> Sections:
         return {"bots": self.entries()}
 
-    def _merge(self, bot: str, fields: dict[str, Any]) -> None:
-        self._bots[bot] = self._bots.get(bot, _UNKNOWN) | fields
-        if len(self._bots) > _BOTS:
-            del self._bots[next(iter(self._bots))]
-        self.version += 1
+    def recall(self, before: "Bots") -> None:
+        """Be as if what `before` was told had been told first."""
+        self._bots.recall(before._bots)
 
 
 def _known(told: Told, names: tuple[str, ...]) -> dict[str, Any]:

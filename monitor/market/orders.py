@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from monitor.events import AccountPast, OrderFill, OrdersListed, OrderUpdate
+from monitor.market.entries import Entries
 from monitor.market.market import Market
 from monitor.market.told import Told
 from monitor.market.view import Sections
@@ -17,7 +18,6 @@ from monitor.recent import Recent, SeenIds
 
 FILLS_SHOWN = 50
 _SEEN_FILLS = 100_000
-_OPEN_ORDERS = 1_000
 _MARKETS = 1_000
 """In which there were orders; the one that was heard of longest ago is forgotten."""
 _OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
@@ -25,39 +25,22 @@ _GONE = {"status": "GONE", "reason": "not among the venue's open orders", "time"
 """Ended while its venue was not heard: nobody knows when, nor whether it was filled or cancelled."""
 
 
-class OpenOrders:
-    """What `open_orders:` shows; beyond 1,000 the oldest is let go."""
-
-    def __init__(self) -> None:
-        self.version = 0
-        self._orders: dict[str, dict[str, Any]] = {}
-
-    def put(self, order_id: str, fields: dict[str, Any]) -> None:
-        self._orders[order_id] = fields
-        if len(self._orders) > _OPEN_ORDERS:
-            del self._orders[next(iter(self._orders))]
-        self.version += 1
-
-    def drop(self, order_id: str) -> None:
-        if self._orders.pop(order_id, None) is not None:
-            self.version += 1
+class OpenOrders(Entries):
+    """What `open_orders:` shows."""
 
     def holds(self, told: Told) -> bool:
         """Whether an order is open just as this says."""
-        return self._orders.get(told["order"]) == _untyped(told)
-
-    def entries(self) -> dict[str, dict[str, Any]]:
-        return dict(self._orders)
+        return self._fields.get(told["order"]) == _untyped(told)
 
     def updates(self) -> list[Told]:
-        return [_typed(fields) for fields in self._orders.values()]
+        return [_typed(fields) for fields in self._fields.values()]
 
 
 class Orders:
     """What `orders:` starts from."""
 
-    def __init__(self) -> None:
-        self.open = OpenOrders()
+    def __init__(self, *, awaits_past: bool) -> None:
+        self.open = OpenOrders(awaits_past=awaits_past)
         self._fills: dict[str, orjson.Fragment] = {}
         self._seen = SeenIds(_SEEN_FILLS)
         self._times = Recent[str, int](_MARKETS)
@@ -78,23 +61,32 @@ class Orders:
 
     def take(self, told: Told, payload: bytes) -> None:
         """Take what a payload says, which was encoded as `payload`."""
-        self._note_time(told)
+        self._note_time(told["market"], told.get("time"))
         if told["type"] == "order_fill":
-            self._take_fill(fill_key(told), payload)
+            self._take_fill(fill_key(told), orjson.Fragment(payload))
         elif told["status"] in _OPEN_STATUSES:
             self.open.put(told["order"], _untyped(told))
         else:
             self.open.drop(told["order"])
 
-    def _take_fill(self, key: str, payload: bytes) -> None:
+    def recall(self, before: "Orders") -> None:
+        """Be as if what `before` was told had been told first; it is used up by that."""
+        self.open.recall(before.open)
+        before._seen.extend(self._seen)
+        for key, fill in self._fills.items():
+            before._take_fill(key, fill)
+        for market, time_ms in self._times.items():
+            before._note_time(market, time_ms)
+        self._seen, self._fills, self._times = before._seen, before._fills, before._times
+
+    def _take_fill(self, key: str, fill: orjson.Fragment) -> None:
         self._seen.add(key)
         self._fills.pop(key, None)  # one that is told again is the youngest
-        self._fills[key] = orjson.Fragment(payload)
+        self._fills[key] = fill
         if len(self._fills) > FILLS_SHOWN:
             del self._fills[next(iter(self._fills))]
 
-    def _note_time(self, told: Told) -> None:
-        market, time_ms = told["market"], told.get("time")
+    def _note_time(self, market: str, time_ms: int | None) -> None:
         if isinstance(time_ms, int):
             self._times.keep(market, max(time_ms, self._times.get(market, 0)))
 

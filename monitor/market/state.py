@@ -76,9 +76,14 @@ class Account:
 
     __slots__ = ("bots", "orders")
 
-    def __init__(self) -> None:
-        self.orders = Orders()
-        self.bots = Bots()
+    def __init__(self, *, awaits_past: bool = False) -> None:
+        self.orders = Orders(awaits_past=awaits_past)
+        self.bots = Bots(awaits_past=awaits_past)
+
+    def recall(self, before: "Account") -> None:
+        """Be as if what `before` was told had been told first; it is used up by that."""
+        self.orders.recall(before.orders)
+        self.bots.recall(before.bots)
 
 
 class MarketState:
@@ -92,6 +97,7 @@ class MarketState:
         self._interval_ms = interval_ms
         self._markets: dict[str, Market] = {}
         self._accounts: dict[str, Account] = {}
+        self._awaits_past = False
         self._tape = Tape()
         self._hot = HotMarkets()
         self._sparklines = SparklineBoard()
@@ -202,7 +208,7 @@ class MarketState:
     def _account(self, name: str) -> Account:
         account = self._accounts.get(name)
         if account is None:
-            account = self._accounts[name] = Account()
+            account = self._accounts[name] = Account(awaits_past=self._awaits_past)
         return account
 
     def _list(self, listing: MarketListed, now_ms: int) -> list[Publication]:
@@ -309,7 +315,7 @@ class MarketState:
         namespace, _, account = channel.partition(":")
         if namespace not in ("orders", "bots") or not account or (told := read_told(payload)) is None:
             return None
-        if account not in self._accounts and len(self._accounts) >= ACCOUNT_LIMIT:
+        if not self._has_room(account):
             raise BadTold(f"{channel}: more than {ACCOUNT_LIMIT} accounts")
         match namespace, told["type"]:
             case "orders", "order_fill":
@@ -319,6 +325,25 @@ class MarketState:
             case "bots", "bot_status" | "bot_cycle" | "bot_lifecycle":
                 return _publication(channel, told, payload, self._account(account).bots)
         return None
+
+    def await_past(self) -> None:
+        """Before anything is told of accounts: what was told before may come late, to `recall`."""
+        self._awaits_past = True
+
+    def recall(self, before: "MarketState") -> Iterator[None]:
+        """Be, of accounts, as if what `before` was told had been told first; it is used up by that.
+
+        Each step does one account, wholly; between two of them more may be told.
+        """
+        for name in filter(self._has_room, before._accounts):
+            self._account(name)
+        self._awaits_past = False
+        for name, account in list(self._accounts.items()):
+            account.recall(before._account(name))
+            yield
+
+    def _has_room(self, account: str) -> bool:
+        return account in self._accounts or len(self._accounts) < ACCOUNT_LIMIT
 
 
 def _tell(channel: str, told: Told, state: Orders | Bots, key: str = "") -> Publication:

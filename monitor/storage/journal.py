@@ -129,8 +129,8 @@ class Journal:
         self._begin()
         return opened
 
-    async def read(self) -> list[Row]:
-        """What a file that can't be had holds: its last rows, if they can be read beside what is wrong."""
+    async def read(self) -> list[Row] | None:
+        """What a file that can't be had holds: its last rows; None if `recall` may be told of them late."""
         try:
             with trio.fail_after(READ_SECONDS):
                 read = partial(read_last, self.path, RESTORED_ROWS)
@@ -139,7 +139,7 @@ class Journal:
             reason = str(error) or f"the disk has not answered for {READ_SECONDS:g} s"
             _log.warning("nothing that went out before this start is known: %s", reason)
             self._is_unread = True
-            return []
+            return None
 
     async def forgo(self) -> None:
         """Nothing is journaled in this run: leave word of it for one that goes on with the file."""

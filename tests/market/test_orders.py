@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from monitor.events import AccountPast, OrdersListed
-from monitor.market import orders as orders_module
+from monitor.market import entries
 from monitor.recent import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
 from tests.market.patches import MapWatcher, Watcher
@@ -76,7 +76,7 @@ def test_open_orders_follow_an_order_until_it_is_closed() -> None:
 
 
 def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders_module, "_OPEN_ORDERS", 2)
+    monkeypatch.setattr(entries, "_ENTRIES", 2)
     state = market_state("BTCUSDT")
     for order_id in ("o1", "o2", "o3"):
         tell(state, order_update(order_id, "NEW"))

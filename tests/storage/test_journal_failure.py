@@ -252,7 +252,7 @@ async def test_what_a_disk_says_late_is_known_then_with_what_has_been_since(
     monkeypatch.setattr(journal_module, "READ_SECONDS", 0)
     holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    async with running(tmp_path) as each:
+    async with running(tmp_path, namespaces={"orders": {"history_size": 1}}) as each:
         for event in [listing("BTCUSDT"), *since]:
             each.engine.ingest(event, 0)
         assert [fill["fill"] for fill in each.state("orders:paper")["fills"]] == ["f2"]
