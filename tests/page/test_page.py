@@ -174,11 +174,14 @@ def test_paused_tape_keeps_its_place_until_it_goes_on(page: Page) -> None:
 
 
 def test_tape_that_is_not_in_the_view_is_not_paused(page: Page) -> None:
+    wait_until(page, lambda: newest_row(page) > 20)
     page.keyboard.press("4")
     expect(page.locator("#bot")).to_be_visible()
     page.keyboard.press("p")
     page.keyboard.press("1")
     expect(tape_of(page)).to_be_visible()
+    before = newest_row(page)
+    wait_until(page, lambda: newest_row(page) > before)
     expect(page.get_by_test_id("pause")).to_have_text("Pause")
 
 
