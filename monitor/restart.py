@@ -86,7 +86,7 @@ async def _recall(market: MarketState, rows: Iterable[Row]) -> None:
 
 
 def _note(market: MarketState, row: Row) -> None:
-    with suppress(BadTold):  # a journal of before this was refused has some
+    with suppress(BadTold):  # there are more accounts than are kept
         if (said := market.read(row.channel, row.data)) is not None:
             said.note()
 

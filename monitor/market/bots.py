@@ -32,7 +32,7 @@ _LIFECYCLE = ("name", "market", "time")
 _UNKNOWN: dict[str, Any] = {
     "name": "",
     "market": "",
-    "status": "stopped",
+    "status": "unknown",
     "cycle": 0,
     "phase": None,
     "safety_orders": 0,
@@ -74,7 +74,7 @@ class Bots:
                 self._bots.merge(bot, _known(told, _LIFECYCLE) | status)
 
     def entries(self) -> dict[str, dict[str, Any]]:
-        return {bot: _UNKNOWN | fields for bot, fields in self._bots.entries().items()}
+        return {bot: _UNKNOWN | {"name": bot} | fields for bot, fields in self._bots.entries().items()}
 
     def sections(self) -> Sections:
         return {"bots": self.entries()}

@@ -12,7 +12,7 @@ import orjson
 from monitor.events import AccountPast, OrderFill, OrdersListed, OrderUpdate
 from monitor.market.entries import Entries
 from monitor.market.market import Market
-from monitor.market.told import Told
+from monitor.market.told import OPEN_STATUSES, Told
 from monitor.market.view import Sections
 from monitor.recent import Recent, SeenIds
 
@@ -20,7 +20,6 @@ FILLS_SHOWN = 50
 _SEEN_FILLS = 100_000
 _MARKETS = 1_000
 """In which there were orders; the one that was heard of longest ago is forgotten."""
-_OPEN_STATUSES = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
 _GONE = {"status": "GONE", "reason": "not among the venue's open orders", "time": None}
 """Ended while its venue was not heard: nobody knows when, nor whether it was filled or cancelled."""
 
@@ -64,7 +63,7 @@ class Orders:
         self._note_time(told["market"], told.get("time"))
         if told["type"] == "order_fill":
             self._take_fill(fill_key(told), orjson.Fragment(payload))
-        elif told["status"] in _OPEN_STATUSES:
+        elif told["status"] in OPEN_STATUSES:
             self.open.put(told["order"], _untyped(told))
         else:
             self.open.drop(told["order"])

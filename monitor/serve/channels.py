@@ -12,7 +12,7 @@ from monitor.broadcast.client import Client
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.receipt import Receipt
 from monitor.config import Delivery, Namespace
-from monitor.market.told import BadTold
+from monitor.market.told import BadTold, check_told
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
 
@@ -58,6 +58,7 @@ def publish(
     find_namespace(hub, channel)
     count_publication(house, channel)
     with refusing():
+        check_told(channel, data)
         said = house.market.read(channel, data.replace(b"\n", b""))
         if said is not None:
             kind, key = kind or said.kind, said.key or key

@@ -9,6 +9,7 @@ from tests.page.conftest import OpenPage
 from tests.page.test_page import wait_until, watched
 from tests.process import Process
 from tests.serve.running import sign
+from tests.tui.reports import fill
 
 VIEWS = {
     "overview": {"trades:all", "market:hot", "market:analytics.hour", "open_orders:paper"},
@@ -57,16 +58,8 @@ def test_link_past_the_navigation_leaves_the_view_as_it_is(open_page: OpenPage) 
 def test_what_a_bot_bought_before_the_fills_at_hand_is_said(open_page: OpenPage, served: Process) -> None:
     cycle = {"cycle": 3, "phase": "safety_order", "safety_orders": 3, "safety_orders_max": 5, "position": "5"}
     served.publish("bots:gus", {"type": "bot_cycle", "bot": "grid", "market": "my.X", **cycle})
-    fill = {
-        "market": "my.X",
-        "fill": "1",
-        "order": "1",
-        "bot": "grid",
-        "side": "buy",
-        "price": "2",
-        "size": "1",
-    }
-    served.publish("orders:gus", {"type": "order_fill", **fill})
+    bought = fill(market="my.X", order="1", bot="grid")
+    served.publish("orders:gus", {"type": "order_fill", **bought})
     page = open_page(f"/#token={sign(sub='gus')}")
     page.keyboard.press("4")
     expect(page.locator(".levels [data-state=not]")).to_have_text(re.compile("3 earlier.*not at hand"))

@@ -6,6 +6,7 @@ import pytest
 
 from tests.serve.running import KEYS, RECOVERABLE, Server, running, sign
 from tests.serve.wire import TEXT, frame, request
+from tests.tui.reports import fill
 
 
 async def refusal(server: Server, method: str, **params: Any) -> int:
@@ -52,7 +53,7 @@ async def test_publication_may_skip_history_and_carry_tags(server: Server) -> No
         ({"channel": "book:sim.X", "data": [1]}, 107),
         ({"channel": "chat:a", "b64data": b64encode(b'{"a":\n1}').decode()}, 0),
         ({"channel": "orders:ann", "data": {"type": "order_fill"}, "kind": "order_fill"}, 107),
-        ({"channel": "orders:ann", "data": {"type": "order_fill", "market": "x.Y", "fill": "1"}}, 0),
+        ({"channel": "orders:ann", "data": {"type": "order_fill", **fill()}}, 0),
         ({"channel": "orders:ann", "data": {"type": "my_own"}}, 0),
         ({"channel": "orders:ann", "data": "hello"}, 0),
     ],

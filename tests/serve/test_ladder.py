@@ -12,6 +12,7 @@ from monitor.broadcast.ladder import Step
 from monitor.broadcast.watch import JUDGE_SECONDS
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import CLOSE, Client
+from tests.tui.reports import fill
 
 BOOK, FILLS, TRADES = "book:sim.BTCUSDT", "orders:paper", "trades:all"
 OUTBOX_BYTES = 4_000_000
@@ -74,7 +75,7 @@ async def test_a_slow_reader_goes_up_and_down_the_ladder_and_gets_every_fill(
     client = await simulated.subscriber(BOOK, TRADES, FILLS)
     await stall(simulated, client, Step.BOOK_5)
     for number in range(20):
-        await simulated.publish(FILLS, {"type": "order_fill", "market": "sim.X", "fill": f"mine-{number}"})
+        await simulated.publish(FILLS, {"type": "order_fill", **fill(fill=f"mine-{number}")})
     seen: dict[str, list[Any]] = {"steps": [], "books": [], "fills": []}
     await read_to_step(client, seen, Step.FULL)
     assert seen["steps"][:3] == ["merge", "book_20", "book_5"]

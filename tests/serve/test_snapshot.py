@@ -141,8 +141,9 @@ async def first_fill(client: Client) -> bytes:
 
 @pytest.mark.trio
 async def test_what_a_backend_publishes_of_an_account_is_in_the_next_ones_snapshot(server: Server) -> None:
-    fill = {"type": "order_fill", "market": "my.X", "fill": "f1", "price": "1.5"}
-    order = {"type": "order_update", "market": "my.X", "order": "7", "status": "NEW"}
+    deal = {"market": "my.X", "side": "buy", "price": "1.5", "size": "1"}
+    fill = {"type": "order_fill", **deal, "fill": "f1", "time": 1_795_219_200_000}
+    order = {"type": "order_update", **deal, "order": "7", "status": "NEW"}
     first = await server.publish("orders:ann", fill)
     assert await server.publish("orders:ann", fill | {"price": "2"}) == first
     await server.publish("orders:ann", order)

@@ -118,7 +118,8 @@ async def test_open_orders_and_bots_are_given_as_their_maps_have_them(server: Se
 
 def told_of(account: str) -> list[dict[str, Any]]:
     """What a backend publishes: a fill, an open order and a bot."""
-    order = {"type": "order_update", "market": "my.BTCUSDT", "order": "8", "status": "NEW"}
+    deal = {"market": "my.BTCUSDT", "side": "buy", "price": "61000", "size": "0.5"}
+    order = {"type": "order_update", **deal, "order": "8", "status": "NEW"}
     bot = {"type": "bot_status", "bot": "grid", "market": "my.BTCUSDT", "status": "active"}
     return [
         {"channel": f"orders:{account}", "data": {"type": "order_fill", "order": "7", **fill()}},
