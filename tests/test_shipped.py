@@ -141,6 +141,7 @@ def test_its_probe_finds_that_all_reaches_whom_it_is_for(server: Process, progra
     assert all(kind["published"] and not kind["lost"] + kind["refused"] for kind in report["kinds"])
 
 
+@pytest.mark.soak
 def test_its_long_test_writes_a_page_and_what_can_be_analyzed(
     server: Process, program: Path, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ class Visitor(Connection):
 
     def __init__(self, *segments: bytes) -> None:
         self.address = "192.0.2.1:1"
+        self.is_backend = False
         self._segments = [segment for segment in segments if segment][::-1]
         self.received = b""
 

@@ -111,6 +111,7 @@ journal.open()
 """
 
 
+@pytest.mark.soak
 def test_a_pause_while_it_is_opened_is_not_taken_for_the_disks(tmp_path: Path) -> None:
     kept(tmp_path, [record(1)])
     path = tmp_path / "journal.db"
