@@ -109,6 +109,7 @@ def settings(base: str, *symbols: str) -> BinanceSettings:
     return BinanceSettings(symbols=list(symbols), url=base, rest_url=base.replace("ws", "http", 1))
 
 
+@pytest.mark.soak
 @pytest.mark.trio
 async def test_feed_ends_with_the_recorded_book_at_any_speed() -> None:
     listener, health = Listener(), FeedHealth("binance", "binance")
