@@ -145,8 +145,8 @@ class MarketState:
         """Whether there is anything to show in a channel: a market that was heard of, or what all share."""
         namespace, _, name = channel.partition(":")
         match namespace:
-            case "book" | "ticker":
-                return name in self._markets
+            case "book" | "ticker" | "trades":
+                return name in self._markets or channel == "trades:all"
             case "market":
                 return self._shared_view(channel, name) is not None
             case "orders" | "bots" | "botstate" | "open_orders":

@@ -196,4 +196,6 @@ async def test_stranger_who_holds_all_channels_he_may_gets_what_the_server_fills
         stranger = await server.subscriber(*(f"chat:{number}" for number in range(3)))
         for channel in ("market:feeds", "market:hot"):
             assert "data" in await stranger.call("subscribe", channel=channel)
+        await stranger.call("subscribe", channel="trades:all")
         assert await stranger.refusal("subscribe", channel="market:feeds.invented") == 106
+        assert await stranger.refusal("subscribe", channel="trades:sim.INVENTED") == 106
