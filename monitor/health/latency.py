@@ -20,7 +20,8 @@ _HALF_BITS = 5
 _LIMIT_BITS = 37
 _LIMIT_NS = (1 << _LIMIT_BITS) - 1
 """137 s; what is longer counts as this long."""
-_BUCKETS = (_LIMIT_BITS - _HALF_BITS + 1) << _HALF_BITS
+_BUCKETS_EACH = 1 << _HALF_BITS
+_DOUBLINGS = _LIMIT_BITS - _HALF_BITS + 1
 
 ROTATIONS_PER_SECOND = 4
 SHORT_ROTATIONS = 10 * ROTATIONS_PER_SECOND
@@ -63,30 +64,35 @@ _NOTHING = Summary(0, None, None, None, None)
 
 
 class Histogram:
-    """Counts by bucket, to which slots are added and from which they are taken again."""
+    """Counts by bucket, to which slots are added and from which they are taken again.
 
-    __slots__ = ("_counts", "_cumulative", "_summary", "count")
+    They are added up by doubling too: to go through all buckets for each figure held the loop for 1.5 ms.
+    """
+
+    __slots__ = ("_by_doubling", "_counts", "_summary", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._counts = array("Q", bytes(8 * _BUCKETS))
-        self._cumulative: list[int] | None = None
+        self._counts = array("Q", bytes(8 * _DOUBLINGS * _BUCKETS_EACH))
+        self._by_doubling = array("Q", bytes(8 * _DOUBLINGS))
         self._summary: Summary | None = _NOTHING
-        """Both are None once the counts have changed; those of an idle kind are read again and again."""
+        """None once the counts have changed; that of an idle kind is read again and again."""
 
     def add(self, slot: Slot) -> None:
         """Count a slot in."""
         for bucket, count in slot.items():
             self._counts[bucket] += count
+            self._by_doubling[bucket >> _HALF_BITS] += count
             self.count += count
-            self._cumulative = self._summary = None
+            self._summary = None
 
     def remove(self, slot: Slot) -> None:
         """Take out a slot that was added before."""
         for bucket, count in slot.items():
             self._counts[bucket] -= count
+            self._by_doubling[bucket >> _HALF_BITS] -= count
             self.count -= count
-            self._cumulative = self._summary = None
+            self._summary = None
 
     def summary(self) -> Summary:
         """Median, 99th and 99.9th percentile and worst, each within 1.6 % of the true one."""
@@ -95,23 +101,29 @@ class Histogram:
         return self._summary
 
     def _sum_up(self) -> Summary:
-        return Summary(self.count, *(self._quantile(share) for share in (0.5, 0.99, 0.999, 1)))
+        sums = list(accumulate(self._by_doubling))
+        return Summary(self.count, *(self._quantile(sums, share) for share in (0.5, 0.99, 0.999, 1)))
 
     def count_above(self, limit_ns: int) -> int:
         """How many were longer, those in the bucket of the limit itself left out."""
-        return self.count - self._sums()[bucket_of(limit_ns)]
+        bucket = bucket_of(limit_ns)
+        doubling = bucket >> _HALF_BITS
+        longer = sum(self._by_doubling[doubling + 1 :])
+        return longer + sum(self._counts[bucket + 1 : (doubling + 1) << _HALF_BITS])
 
     def sum_ns(self) -> int:
         """All of it added up, within 1.6 %."""
         return sum(middle_of(bucket) * count for bucket, count in enumerate(self._counts) if count)
 
-    def _quantile(self, share: float) -> int:
-        return middle_of(bisect_left(self._sums(), math.ceil(share * self.count)))
-
-    def _sums(self) -> list[int]:
-        if self._cumulative is None:
-            self._cumulative = list(accumulate(self._counts))
-        return self._cumulative
+    def _quantile(self, sums: list[int], share: float) -> int:
+        """`sums` are those of the doublings."""
+        rank = math.ceil(share * self.count)
+        doubling = bisect_left(sums, rank)
+        start = doubling << _HALF_BITS
+        within = accumulate(self._counts[start : start + _BUCKETS_EACH])
+        return middle_of(
+            start + bisect_left(list(within), rank - sums[doubling] + self._by_doubling[doubling])
+        )
 
 
 class LatencyMeter:
