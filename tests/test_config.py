@@ -102,6 +102,10 @@ def test_home_is_expanded() -> None:
             "feeds.binance_account.account is 'paper' in given.toml: must be another name: this is the"
             " simulator's, whose orders everybody may read",
         ),
+        (
+            "[feeds.binance_account]\naccount = 'josé'\napi_key = 'k'\napi_secret = 's'",
+            "feeds.binance_account.account is 'josé' in given.toml: must be like ann, in printable ASCII",
+        ),
         ("presett = 'saver'", "presett in given.toml is not a setting; did you mean preset?"),
         (
             "[limits]\nmessage_byte = 1",

@@ -359,10 +359,12 @@ def fills_of(whole: Any) -> Iterable[FillReport]:
 
 
 def open_orders_of(whole: Any) -> Mapping[str, Mapping[str, Any]]:
-    """Those in the state of an orders channel by order id, as `open_orders:` has them."""
+    """Those in the state of an orders channel by market and order, as `open_orders:` has them."""
     updates = whole.get("orders", ()) if isinstance(whole, dict) else ()
     return {
-        update["order"]: {name: value for name, value in update.items() if name != "type"}
+        f"{update['market']}/{update['order']}": {
+            name: value for name, value in update.items() if name != "type"
+        }
         for update in updates
     }
 

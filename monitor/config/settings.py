@@ -102,7 +102,11 @@ Origin = Annotated[
         partial(_require_likeness, r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+", "https://example.com, or *")
     ),
 ]
-Account = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_require_own)]
+Account = Annotated[
+    str,
+    AfterValidator(partial(_require_likeness, r"[ -~]{1,100}", "ann, in printable ASCII")),
+    AfterValidator(_require_own),
+]
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_texts)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
 

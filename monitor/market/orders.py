@@ -29,7 +29,7 @@ class OpenOrders(Entries):
 
     def holds(self, told: Told) -> bool:
         """Whether an order is open just as this says."""
-        return self._fields.get(told["order"]) == _untyped(told)
+        return self._fields.get(_order_key(told)) == _untyped(told)
 
     def updates(self) -> list[Told]:
         return [_typed(fields) for fields in self._fields.values()]
@@ -64,9 +64,9 @@ class Orders:
         if told["type"] == "order_fill":
             self._take_fill(fill_key(told), orjson.Fragment(payload))
         elif told["status"] in OPEN_STATUSES:
-            self.open.put(told["order"], _untyped(told))
+            self.open.put(_order_key(told), _untyped(told))
         else:
-            self.open.drop(told["order"])
+            self.open.drop(_order_key(told))
 
     def recall(self, before: "Orders") -> None:
         """Be as if what `before` was told had been told first; it is used up by that."""
@@ -108,6 +108,11 @@ def _typed(fields: dict[str, Any]) -> Told:
 
 def _untyped(told: Told) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name != "type"}
+
+
+def _order_key(told: Told) -> str:
+    """What an order is known by among those of its account: venues number them by market, and each anew."""
+    return f"{told['market']}/{told['order']}"
 
 
 def fill_key(told: Told) -> str:

@@ -236,7 +236,7 @@ async def test_what_ended_while_we_were_away_is_gone_and_what_was_placed_is_show
     assert statuses == {"6": "GONE", "7": "PARTIALLY_FILLED", "8": "PARTIALLY_FILLED"}
     view = state.view("open_orders:me")
     assert view is not None
-    assert orjson.loads(view.whole()).keys() == {"7", "8"}
+    assert orjson.loads(view.whole()).keys() == {"binance.ZUSDT/7", "binance.XUSDT/8"}
 
 
 async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_was_left() -> None:

@@ -67,12 +67,23 @@ def test_open_orders_follow_an_order_until_it_is_closed() -> None:
     watcher.update()
     told = orjson.loads(published.payload)
     assert told.pop("type") == "order_update"
-    assert watcher.state == {"o1": told}
+    assert watcher.state == {"sim.BTCUSDT/o1": told}
     tell(state, order_update("o1", "PARTIALLY_FILLED", 200))
     watcher.update()
-    assert watcher.state["o1"]["filled"] == "0.2"
+    assert watcher.state["sim.BTCUSDT/o1"]["filled"] == "0.2"
     tell(state, order_update("o1", "FILLED", 500))
-    assert watcher.update() == {"o1": None}
+    assert watcher.update() == {"sim.BTCUSDT/o1": None}
+
+
+def test_orders_of_two_markets_may_have_the_same_id() -> None:
+    state = market_state("BTCUSDT", "ETHUSDT")
+    watcher = MapWatcher(state.view("open_orders:paper"))
+    for market in ("BTCUSDT", "ETHUSDT"):
+        tell(state, replace(order_update("o1", "NEW"), market=market))
+    watcher.update()
+    assert list(watcher.state) == ["sim.BTCUSDT/o1", "sim.ETHUSDT/o1"]
+    tell(state, order_update("o1", "CANCELED"))
+    assert watcher.update() == {"sim.BTCUSDT/o1": None}
 
 
 def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +91,7 @@ def test_open_orders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     state = market_state("BTCUSDT")
     for order_id in ("o1", "o2", "o3"):
         tell(state, order_update(order_id, "NEW"))
-    assert list(MapWatcher(state.view("open_orders:paper")).state) == ["o2", "o3"]
+    assert list(MapWatcher(state.view("open_orders:paper")).state) == ["sim.BTCUSDT/o2", "sim.BTCUSDT/o3"]
 
 
 def test_accounts_do_not_see_each_other() -> None:
@@ -116,12 +127,12 @@ def test_an_order_that_its_venue_lists_no_longer_is_gone() -> None:
     told = orjson.loads(published.payload)
     assert told == {
         "type": "order_update",
-        **watcher.state["o2"],
+        **watcher.state["sim.BTCUSDT/o2"],
         "status": "GONE",
         "reason": "not among the venue's open orders",
         "time": None,
     }
-    assert watcher.update() == {"o2": None}
+    assert watcher.update() == {"sim.BTCUSDT/o2": None}
     assert tell(state, OrdersListed("sim", "paper", frozenset({("BTCUSDT", "o1")}))) == []
 
 

@@ -98,8 +98,8 @@ def test_nobody_is_shown_an_order_that_was_closed_since() -> None:
     for _ in state.recall(told(before)):
         for watcher in watchers:
             watcher.update()
-            assert "1" not in watcher.state
-    assert [sorted(watcher.state) for watcher in watchers] == [["2", "3"], ["3"]]
+            assert "sim.A/1" not in watcher.state
+    assert [sorted(watcher.state) for watcher in watchers] == [["sim.A/2", "sim.A/3"], ["sim.A/3"]]
 
 
 def test_what_is_told_between_two_accounts_counts_as_told_since() -> None:
@@ -125,4 +125,4 @@ def test_of_more_than_are_kept_the_past_is_let_go(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(entries, "_ENTRIES", 2)
     state = waiting([order("3", "NEW")])
     recall(state, told([order("1", "NEW"), order("2", "NEW")]))
-    assert list(MapWatcher(state.view("open_orders:ann")).state) == ["2", "3"]
+    assert list(MapWatcher(state.view("open_orders:ann")).state) == ["sim.A/2", "sim.A/3"]

@@ -31,7 +31,7 @@ def test_what_a_backend_says_of_an_account_is_in_its_state_once_noted() -> None:
     watcher = Watcher(state.view("orders:ann"))
     assert watcher.state == {"orders": [ORDER], "fills": [FILL]}
     opened.update()
-    assert list(opened.state) == ["7"]
+    assert list(opened.state) == ["my.X/7"]
 
 
 def test_fill_of_a_backend_and_of_a_feed_are_known_by_the_same_key() -> None:

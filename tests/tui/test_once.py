@@ -113,7 +113,7 @@ async def test_open_orders_and_bots_are_given_as_their_maps_have_them(server: Se
     document: dict[str, Any] = orjson.loads(json_text(model))
     assert document["open_orders"] == {"ann": orders.entries}
     assert document["bots"] == {"ann": bots.entries}
-    assert (list(orders.entries), list(bots.entries)) == (["8"], ["grid"])
+    assert (list(orders.entries), list(bots.entries)) == (["my.BTCUSDT/8"], ["grid"])
 
 
 def told_of(account: str) -> list[dict[str, Any]]:

@@ -75,7 +75,7 @@ export class BotPanel extends Panel {
 }
 
 const waiting = (order) => ({
-  key: order.order,
+  key: `${order.market}/${order.order}`,
   label: order.role,
   price: order.price,
   size: order.size,

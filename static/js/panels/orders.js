@@ -14,7 +14,7 @@ export class OrdersPanel extends Panel {
 
   draw() {
     const orders = [...this.state(this.channels[0]).byKey.values()].filter(this.concerns).reverse();
-    this.#rows.draw(orders, (order) => order.order);
+    this.#rows.draw(orders, (order) => `${order.market}/${order.order}`);
     this.notice(orders.length ? "" : `no open orders of ${this.page.account}`);
     write(this.#count, orders.length ? String(orders.length) : "");
   }
