@@ -282,7 +282,7 @@ def test_token_says_what_others_are_shown_and_which_channels_come_with_it(
     claims = claims_of(
         surroundings, "ann", "--info", '{"name":"Ann"}', "--grant", "chat:a", "--grant", "chat:b"
     )
-    assert claims.info == {"name": "Ann"}
+    assert claims.info == b'{"name":"Ann"}'
     assert claims.grants == {"chat:a": Grant(), "chat:b": Grant()}
 
 

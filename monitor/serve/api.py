@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import orjson
 
 from monitor import __version__
 from monitor.broadcast.channel import Channel
@@ -43,7 +44,7 @@ from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import CommandError, Goodbye, Refusal
 from monitor.serve.session import Session
 from monitor.serve.subscription import push_server_side
-from monitor.serve.tokens import Grant
+from monitor.serve.tokens import Grant, json_text
 from monitor.turn import Turn
 
 NODE_ID = str(uuid.uuid4())
@@ -185,7 +186,7 @@ class Api:
         return self._house.registry.of_user(user, client)
 
     def _subscribe(self, params: SessionParams) -> bytes:
-        grant = Grant(params.info, params.data)
+        grant = _grant(params)
         for session in self._sessions(params.user, params.client):
             if params.channel not in session.subscriptions:
                 push_server_side(
@@ -329,6 +330,13 @@ def _position(position: Position | None, **more: Any) -> bytes:
     if position is None:
         return _EMPTY
     return msgspec.json.encode({"offset": position.offset, "epoch": position.epoch} | more)
+
+
+def _grant(params: SessionParams) -> Grant:
+    try:
+        return Grant(json_text(params.info), json_text(params.data))
+    except orjson.JSONEncodeError as error:
+        raise protocol.bad_request(f"info or data can't be told to others: {error}") from None
 
 
 def _close_code(code: int) -> int:

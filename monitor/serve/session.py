@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import uniform
 from typing import Any
 
+import msgspec
 import orjson
 import trio
 
@@ -145,14 +146,14 @@ class Session:
     def place(self) -> str:
         return neighbourhood(self._connection.address)
 
-    def info(self, channel_info: Any = None) -> bytes:
+    def info(self, channel_info: bytes = b"") -> bytes:
         """What others are shown of this client, as JSON."""
-        info = {"user": self.user, "client": self.id}
-        if self.claims and self.claims.info is not None:
-            info["conn_info"] = self.claims.info
-        if channel_info is not None:
-            info["chan_info"] = channel_info
-        return orjson.dumps(info)
+        info: dict[str, object] = {"user": self.user, "client": self.id}
+        if self.claims and self.claims.info:
+            info["conn_info"] = msgspec.Raw(self.claims.info)
+        if channel_info:
+            info["chan_info"] = msgspec.Raw(channel_info)
+        return msgspec.json.encode(info)
 
     # From the upgrade to the goodbye
 

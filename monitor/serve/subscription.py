@@ -168,7 +168,7 @@ def _documents(start: Start) -> list[bytes]:
 
 def _result(start: Start, grant: Grant, **members: object) -> bytes:
     """A grant's data is for a channel without a state of its own."""
-    position = start.position
+    position, data = start.position, start.whole or grant.data
     return protocol.result(
         recoverable=position is not None,
         positioned=position is not None,
@@ -176,6 +176,6 @@ def _result(start: Start, grant: Grant, **members: object) -> bytes:
         offset=position.offset if position else 0,
         recovered=start.missed is not None,
         delta=start.is_chain,
-        data=msgspec.Raw(start.whole) if start.whole else grant.data,
+        data=msgspec.Raw(data) if data else None,
         **members,
     )

@@ -38,10 +38,10 @@ class ExpiredToken(PeerError):
 class Grant:
     """What comes with a channel that a token names."""
 
-    info: Any = None
-    """JSON shown to others as `chan_info`; None for nothing."""
-    data: Any = None
-    """JSON for the bearer, in the subscribe reply of a channel without a state of its own."""
+    info: bytes = b""
+    """JSON text shown to others as `chan_info`; empty for nothing."""
+    data: bytes = b""
+    """JSON text for the bearer, in the subscribe reply of a channel without a state of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Claims:
     is_operator: bool = False
     expires_at: int | None = None
     """End of the connection or subscription, unix seconds; None never ends it."""
-    info: Any = None
-    """JSON shown to others as `conn_info`; None for nothing."""
+    info: bytes = b""
+    """JSON text shown to others as `conn_info`; empty for nothing."""
     channel: str | None = None
     """Set in a subscription token only."""
     grants: Mapping[str, Grant] = field(default_factory=dict)
@@ -233,12 +233,21 @@ def _grant(options: Mapping[str, Any]) -> Grant:
     return Grant(info=_json(options, "info"), data=_json(options, "data"))
 
 
-def _json(payload: Mapping[str, Any], claim: str) -> Any:
+def _json(payload: Mapping[str, Any], claim: str) -> bytes:
     """The claim, or what its base64 form holds."""
     encoded = _text(payload, f"b64{claim}")
-    if not encoded:
-        return payload.get(claim)
     try:
-        return orjson.loads(b64decode(encoded, validate=True))
+        return json_text(orjson.loads(b64decode(encoded, validate=True)) if encoded else payload.get(claim))
+    except orjson.JSONEncodeError as error:
+        raise InvalidToken(f"token's {claim} can't be told to others: {error}") from None
     except ValueError:
         raise InvalidToken(f"token's b64{claim} must be base64 of JSON") from None
+
+
+def json_text(value: Any) -> bytes:
+    """On one line, empty for None.
+
+    Made where the value comes in: what is read may be nested more deeply than can be written.
+    Raises JSONEncodeError.
+    """
+    return b"" if value is None else orjson.dumps(value)

@@ -364,6 +364,19 @@ async def test_grant_shows_its_info_to_others_and_its_data_to_the_bearer(server:
 
 
 @pytest.mark.trio
+async def test_grant_that_can_not_be_told_to_others_is_refused_and_one_of_a_zero_is_not(
+    server: Server,
+) -> None:
+    client = await server.client(sign(sub="ann"))
+    for info in (b"[" * 500 + b"]" * 500, b"123456789012345678901234567890"):
+        body = b'{"channel":"chat:a","user":"ann","info":%s}' % info
+        assert (await server.post("subscribe", body)).json()["error"]["code"] == 107
+    await server.api("subscribe", channel="chat:a", user="ann", info=0, data=0)
+    assert (await client.push())["subscribe"]["data"] == 0
+    assert (await client.call("presence", channel="chat:a"))["presence"][client.id]["chan_info"] == 0
+
+
+@pytest.mark.trio
 async def test_grants_count_towards_the_channels_of_a_client() -> None:
     async with running(limits={"channels_per_client": 2}) as server:
         client = await server.upgraded()
