@@ -21,7 +21,7 @@ from monitor.events import BookSnapshot, Event
 from monitor.feeds.binance import run_binance
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import read_tape
-from monitor.venue import run_venue
+from monitor.venue.server import run_venue
 
 CAPTURE = Path(__file__).parents[2] / "shared/captures/binance/spot_btcusdt_20240808.jsonl.gz"
 

@@ -1,13 +1,16 @@
-"""How a host and a port are written and read, and where what listens there is reached from this machine."""
+"""How hosts, ports and a server's addresses are written and read, and where a server is reached."""
 
 from collections.abc import Container
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from monitor.errors import ConfigError
 
 Address = IPv4Address | IPv6Address
 
+ENDPOINT = "/connection/websocket"
+"""Where a server has its WebSocket, below its base address."""
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """A socket that listens on every address has none that could be dialled."""
 
@@ -63,3 +66,22 @@ def check_no_password(url: str) -> None:
 def local_url(scheme: str, host: str, port: int) -> str:
     """The base address of what listens on `host` and `port`, for this machine."""
     return f"{scheme}://{host_port(_REACHED_AT.get(host, host), port)}"
+
+
+def websocket_url(url: str) -> str:
+    """The endpoint's address from it or from the server's base address, http(s) or ws(s).
+
+    Raises ConfigError.
+    """
+    check_no_password(url)
+    if not is_dialable(url, _SCHEMES):
+        raise ConfigError(f"url is {url!r}, must be an http, https, ws or wss address of a server")
+    parts = urlsplit(url)
+    path = parts.path if parts.path.endswith(ENDPOINT) else parts.path.rstrip("/") + ENDPOINT
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
+
+
+def http_url(url: str) -> str:
+    """The server's base address, from it or from that of its WebSocket endpoint. Raises ConfigError."""
+    parts = urlsplit(websocket_url(url))
+    return f"{parts.scheme.replace('ws', 'http')}://{parts.netloc}{parts.path.removesuffix(ENDPOINT)}"

@@ -176,8 +176,8 @@ def publish(channel: str, json_text: str, url: str | None, **given: Any) -> None
     Prints the server's result: offset and epoch where the channel has a history, {} where it has none.
     JSON passes as it is written; - reads it from standard input.
     """
+    from monitor.backend import publish_json
     from monitor.keys import find_key
-    from monitor.publisher import publish_json
 
     settings = settings_of(given)
     text = sys.stdin.read() if json_text == "-" else json_text

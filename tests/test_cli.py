@@ -106,7 +106,7 @@ def test_half_a_command_is_completed(surroundings: dict[str, str]) -> None:
         (["publish", "a:b", "{"], "'{' is not JSON: "),
         (
             ["publish", "a:b", "1", "--url", "localhost:8000"],
-            "url is 'localhost:8000', must be an http or https address of a server",
+            "url is 'localhost:8000', must be an http, https, ws or wss address of a server",
         ),
         (
             ["dictionary", "train", "--seconds", "86400", "--output", "absent/x"],

@@ -9,13 +9,11 @@ from threading import Thread
 import pytest
 import trio
 
-from monitor import publisher
+from monitor import backend
+from monitor.backend import publish_json
 from monitor.client import Disconnected, connection, open_client
 from monitor.errors import PeerError
-from monitor.probe import backend
-from monitor.probe.backend import open_backend
 from monitor.probe.door import Door
-from monitor.publisher import publish_json
 from monitor.unreachable import unreachable
 
 
@@ -50,13 +48,6 @@ async def told_by_client(url: str) -> str:
     return caught.value.reason
 
 
-async def told_by_backend(url: str) -> str:
-    with pytest.raises(PeerError) as caught:
-        async with open_backend(url, "key", None):
-            pass
-    return str(caught.value)
-
-
 def told_by_publisher(url: str) -> str:
     with pytest.raises(PeerError) as caught:
         publish_json(url, "key", "a:b", "1")
@@ -66,7 +57,6 @@ def told_by_publisher(url: str) -> str:
 def test_who_asks_where_nothing_listens_is_told_how_to_start_a_server(nobody: str) -> None:
     told = {
         trio.run(told_by_client, f"http://{nobody}"),
-        trio.run(told_by_backend, f"http://{nobody}"),
         told_by_publisher(f"http://{nobody}"),
     }
     assert told == {
@@ -94,10 +84,8 @@ def test_server_that_takes_connections_and_never_answers_is_told_apart(
 ) -> None:
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(backend, "TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(publisher, "TIMEOUT_SECONDS", 0.2)
     told = {
         trio.run(told_by_client, f"ws://{silent_server}"),
-        trio.run(told_by_backend, f"http://{silent_server}"),
         told_by_publisher(f"http://{silent_server}"),
     }
     silence = f"{silent_server} accepted the connection, and did not answer within 0.2 s"

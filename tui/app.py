@@ -21,7 +21,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from monitor.client import websocket_url
+from monitor.address import websocket_url
 from monitor.errors import ConfigError
 from tui.guest import run_guest
 from tui.help import HelpScreen

@@ -6,8 +6,6 @@ from monitor.client.client import (
     LinkState,
     Status,
     open_client,
-    retry_pauses,
-    websocket_url,
 )
 from monitor.client.connection import CommandRejected, Disconnected, NoAnswer
 from monitor.client.map import MapSubscription
@@ -28,6 +26,4 @@ __all__ = [
     "Subscription",
     "Unsubscribed",
     "open_client",
-    "retry_pauses",
-    "websocket_url",
 ]

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import trio
 from trio_websocket import WebSocketConnection
 
-from monitor.address import check_no_password, is_dialable
+from monitor.address import websocket_url
 from monitor.client.connection import (
     GOODBYE_SECONDS,
     CommandRejected,
@@ -29,16 +28,14 @@ from monitor.client.connection import (
 from monitor.client.map import MapSubscription
 from monitor.client.membership import Membership, Unsubscribed
 from monitor.client.subscription import Position, Publication, Subscription, read_publication
-from monitor.client.zstd import ENDPOINT, Compression
-from monitor.errors import ConfigError, PeerError
+from monitor.client.zstd import Compression
+from monitor.errors import PeerError
 from monitor.sampling import TAG, Mark
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
 RESUBSCRIBE_FROM_CODE = 2500
 """Of an unsubscribe push; below it the subscription has ended."""
-
-_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 class LinkState(StrEnum):
@@ -343,19 +340,6 @@ class Client:
             self._connection.end(Disconnected(0, "closed by this client"))
             while self.status.state is not LinkState.DISCONNECTED:
                 await self._changed.wait()
-
-
-def websocket_url(url: str) -> str:
-    """The endpoint's address from it or from the server's base address, http(s) or ws(s).
-
-    Raises ConfigError.
-    """
-    check_no_password(url)
-    if not is_dialable(url, _SCHEMES):
-        raise ConfigError(f"url is {url!r}, must be an http, https, ws or wss address of a server")
-    parts = urlsplit(url)
-    path = parts.path if parts.path.endswith(ENDPOINT) else parts.path.rstrip("/") + ENDPOINT
-    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
 @asynccontextmanager

@@ -306,7 +306,7 @@ async def _shake_hands(
     return await wrap_client_stream(
         nursery,
         stream,
-        address.netloc.rpartition("@")[2],
+        address.netloc,
         address.path + (f"?{address.query}" if address.query else ""),
         subprotocols=subprotocols,
         max_message_size=MESSAGE_BYTES,

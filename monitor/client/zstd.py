@@ -12,6 +12,7 @@ import h11
 import trio
 import zstandard
 
+from monitor.address import ENDPOINT
 from monitor.client.connection import ANSWER_SECONDS, MESSAGE_BYTES, Stream, open_stream
 from monitor.dictionary import (
     DICTIONARY_BYTES,
@@ -23,7 +24,6 @@ from monitor.dictionary import (
 )
 from monitor.errors import PeerError
 
-ENDPOINT = "/connection/websocket"
 Inflate = Callable[[bytes], bytes]
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -101,7 +101,7 @@ async def fetch_dictionary(url: str, dictionary_id: str, certificate_file: Path 
 
 async def _get(stream: Stream, url: str, path: str) -> bytes:
     peer = h11.Connection(h11.CLIENT)
-    headers = [("Host", urlsplit(url).netloc.rpartition("@")[2]), ("Connection", "close")]
+    headers = [("Host", urlsplit(url).netloc), ("Connection", "close")]
     request = peer.send(h11.Request(method="GET", target=path, headers=headers))
     await stream.send_all((request or b"") + (peer.send(h11.EndOfMessage()) or b""))
     body = bytearray()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from monitor.address import websocket_url
 from monitor.errors import ConfigError
 from monitor.options import certificate_of, check_writable, operator_token, settings_of, source_options
 from monitor.progress import progress
@@ -118,7 +119,6 @@ def _write(found: "Report", page: Path, data: Path) -> None:
 
 
 def _target(url: str | None, given: dict[str, Any]) -> "Target":
-    from monitor.client import websocket_url
     from monitor.keys import find_key
     from monitor.probe.observation import NAME
     from monitor.probe.trial import Target

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from monitor.address import is_loopback
-from monitor.client import websocket_url
+from monitor.address import is_loopback, websocket_url
 from monitor.errors import PeerError
 from monitor.trust import trusting
 from monitor.unreachable import unreachable

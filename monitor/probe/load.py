@@ -15,9 +15,9 @@ from statistics import quantiles
 import psutil
 import trio
 
+from monitor.backend import open_backend
 from monitor.clock import wall_ms
 from monitor.errors import PeerError
-from monitor.probe.backend import open_backend
 from monitor.probe.crowd import Crowd, Joined, Listened, allow_descriptors
 from monitor.probe.knee import FIRST_CLIENTS, Ramp
 from monitor.probe.observation import Observation, OnSecond, observe

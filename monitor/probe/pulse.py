@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import trio
 
+from monitor.backend import Backend
 from monitor.errors import PeerError
-from monitor.probe.backend import Backend
 from monitor.probe.crowd import mark
 from monitor.probe.routes import Route
 

@@ -15,11 +15,11 @@ from typing import Any, Never
 
 import trio
 
+from monitor.backend import Backend, open_backend
 from monitor.client import Client, CommandRejected, MapSubscription, Subscription
 from monitor.clock import wall_ms
 from monitor.config import Namespace
 from monitor.errors import PeerError
-from monitor.probe.backend import Backend, open_backend
 from monitor.probe.documents import Kind
 from monitor.probe.door import Door
 from monitor.probe.observation import OnSecond, observe, open_probe
@@ -124,6 +124,7 @@ class Trial:
             backend = await stack.enter_async_context(
                 open_backend(self._target.url, self._target.api_key, self._target.certificate_file)
             )
+            await backend.call("info")  # else a key that is not taken would be told as refused events
             async with trio.open_nursery() as publishing:
                 publishing.start_soon(self._publish, backend, routes)
                 seen = await observe(self._operator, seconds, on_second)

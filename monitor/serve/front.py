@@ -17,6 +17,7 @@ from typing import Any
 import h11
 import trio
 
+from monitor.address import ENDPOINT
 from monitor.broadcast.frames import Deflate, Encoding
 from monitor.dictionary import PATH as DICTIONARY_PATH
 from monitor.health.metrics import CONTENT_TYPE, Exposition
@@ -33,12 +34,7 @@ from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import Session
 from monitor.serve.turnstile import SHARE_NS, Turnstile
-from monitor.serve.upgrade import (
-    WEBSOCKET_PATH,
-    choose_window,
-    read_upgrade,
-    upgrade_response,
-)
+from monitor.serve.upgrade import choose_window, read_upgrade, upgrade_response
 from monitor.serve.websocket import WebSocket
 from monitor.turn import Turn
 
@@ -174,7 +170,7 @@ class FrontDoor:
                     head = await _read_head(connection, peer)
                 if head is None:
                     return None
-                if head.path == WEBSOCKET_PATH:
+                if head.path == ENDPOINT:
                     return await self._upgrade(connection, head, peer.trailing_data[0])
                 self._origins.check_host(head.headers)
                 with _deadline(self._limits.body_seconds, "body_seconds"):

@@ -10,14 +10,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha1
 
+from monitor.address import ENDPOINT
 from monitor.broadcast.frames import WINDOW_BITS, WINDOW_BITS_MIN
 from monitor.serve.http import HttpError, Request
 
 _EXTENSION = "permessage-deflate"
-WEBSOCKET_PATH = "/connection/websocket"
 _PLAIN_UPGRADE = re.compile(
     rb"GET %b(?:\?([!-~]*))? HTTP/1\.1\r\n((?:[!#$%%&'*+.^_`|~0-9A-Za-z-]+:[ -~\t]*\r\n)+)\r\n"
-    % WEBSOCKET_PATH.encode()
+    % ENDPOINT.encode()
 )
 _BEYOND_PLAIN = frozenset({"content-length", "transfer-encoding", "expect"})
 _HOW = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
@@ -42,7 +42,7 @@ def read_upgrade(data: bytes) -> tuple[Request, bytes] | None:
         headers[name] = value.strip(" \t")
     if "host" not in headers:
         return None
-    return Request("GET", WEBSOCKET_PATH, (match[1] or b"").decode(), headers), data[match.end() :]
+    return Request("GET", ENDPOINT, (match[1] or b"").decode(), headers), data[match.end() :]
 
 
 def choose_window(offers: str) -> int | None:

@@ -19,10 +19,9 @@ from monitor.client import (
     Position,
     Unsubscribed,
     open_client,
-    retry_pauses,
-    websocket_url,
 )
-from monitor.errors import ConfigError, PeerError
+from monitor.client.client import retry_pauses
+from monitor.errors import PeerError
 
 Command = dict[str, Any]
 Answer = dict[str, Any] | list[dict[str, Any]] | None
@@ -102,25 +101,6 @@ async def state(client: Client, wanted: LinkState) -> None:
     with trio.fail_after(10):
         while client.status.state is not wanted:
             await client.status_after(client.status)
-
-
-@pytest.mark.parametrize(
-    ("url", "endpoint"),
-    [
-        ("http://127.0.0.1:8000", "ws://127.0.0.1:8000/connection/websocket"),
-        ("https://example.test/", "wss://example.test/connection/websocket"),
-        ("wss://example.test/desk", "wss://example.test/desk/connection/websocket"),
-        ("ws://h:1/connection/websocket?x=1", "ws://h:1/connection/websocket?x=1"),
-    ],
-)
-def test_base_and_full_addresses_name_the_same_endpoint(url: str, endpoint: str) -> None:
-    assert websocket_url(url) == endpoint
-
-
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://h/", "http://", ""])
-def test_what_is_no_server_address_is_a_configuration_error(url: str) -> None:
-    with pytest.raises(ConfigError, match="url is"):
-        websocket_url(url)
 
 
 def test_pauses_between_attempts_are_bounded() -> None:

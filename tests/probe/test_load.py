@@ -15,11 +15,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from monitor.backend import Backend
 from monitor.config import DEFAULT_KINDS, Settings
 from monitor.errors import PeerError
 from monitor.probe import crowd as crowds
 from monitor.probe import load
-from monitor.probe.backend import Backend
 from monitor.probe.crowd import SWEEP_SECONDS, Crowd, mark
 from monitor.probe.diagnosis import analyze_report
 from monitor.probe.door import Door, is_of_this_machine

@@ -8,7 +8,6 @@ import trio
 from monitor.config import DEFAULT_KINDS, Settings
 from monitor.errors import PeerError
 from monitor.probe import verdict
-from monitor.probe.backend import base_url
 from monitor.probe.report import Report
 from monitor.probe.routes import routes_of
 from monitor.probe.text import report_text
@@ -96,20 +95,6 @@ async def test_a_channel_with_no_room_for_the_clients_counts_as_failed_connectio
         report = await probed(server)
     assert report.connected.failed == CLIENTS - 4
     assert report.troubles[0].startswith(f"{CLIENTS - 4} of {CLIENTS} connections failed")
-
-
-@pytest.mark.parametrize(
-    ("url", "base"),
-    [
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
-        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
-        ("ws://127.0.0.1:8000/connection/websocket", "http://127.0.0.1:8000"),
-        ("https://ws.example/lanecast/", "https://ws.example/lanecast"),
-        ("wss://example/lanecast/connection/websocket?a=b", "https://example/lanecast"),
-    ],
-)
-def test_api_is_found_from_whatever_address_of_the_server_is_given(url: str, base: str) -> None:
-    assert base_url(url) == base
 
 
 def test_every_default_kind_has_a_channel_of_the_runs_own() -> None:

@@ -10,7 +10,7 @@ import orjson
 import trio
 
 from monitor.feeds.feed import Headers, Socket, dial
-from monitor.venue import run_venue
+from monitor.venue.server import run_venue
 
 PATIENCE_SECONDS = 30
 

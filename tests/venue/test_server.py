@@ -19,9 +19,9 @@ from monitor.events import Ticker
 from monitor.feeds.binance import run_binance
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import TapeLine
-from monitor.venue import run_venue
 from monitor.venue.detect import VENUES, open_venue
 from monitor.venue.script import Conversation, Recording, Request
+from monitor.venue.server import run_venue
 from tests.captures import capture, write_capture
 from tests.feeds.garbage import messages
 from tests.venue.client import Client, connected, standing_in
