@@ -25,7 +25,6 @@ from monitor.venue.script import (
     Venue,
     encode,
     line,
-    require_lines,
 )
 
 ACCOUNT = "(account)"
@@ -47,8 +46,7 @@ class BinanceVenue(Venue):
     depth_path = "/api/v3/depth"
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self.script = require_lines(self.name, list(_read_lines(recording)))
+        super().__init__(_read_lines(recording))
         self.snapshots = _read_snapshots(recording, self.script)
 
     def accept(self, request: Request) -> Conversation | Answer:
@@ -123,7 +121,7 @@ class BinanceVenue(Venue):
     def _said(self, symbol: str) -> list[Line]:
         """The depth updates that the latest subscriber of this book has been sent."""
         for conversation in reversed(self.conversations):
-            for stream in conversation.streams if isinstance(conversation, Streams) else ():
+            for stream in conversation.wanted if isinstance(conversation, Streams) else ():
                 if stream.startswith(f"{symbol.lower()}@depth"):
                     return self.script.before(stream, conversation.position)
         return []
@@ -134,13 +132,13 @@ class Streams(Conversation):
 
     def __init__(self, streams: Sequence[str], carried: Set[str], *, is_combined: bool) -> None:
         super().__init__()
-        self.streams = dict.fromkeys(streams)
+        self.wanted = dict.fromkeys(streams)
         self._carried = carried
         self._is_combined = is_combined
         self.is_ready = bool(streams)
 
     def render(self, line: Line) -> bytes | None:
-        if line.stream not in self.streams or line.stream not in self._carried:
+        if line.stream not in self.wanted or line.stream not in self._carried:
             return None
         return line.frame if self._is_combined else text_frame(_unwrap(line))
 
@@ -165,7 +163,7 @@ class Streams(Conversation):
         if not isinstance(params, list):
             return _invalid("params must be a list")
         if method == "LIST_SUBSCRIPTIONS":
-            return {"result": list(self.streams)}
+            return {"result": list(self.wanted)}
         if method.endswith("PROPERTY"):
             return self._property(method, params)
         return self._subscribe(method, params)
@@ -175,12 +173,12 @@ class Streams(Conversation):
             return _invalid("stream names must be strings")
         if method == "UNSUBSCRIBE":
             for name in params:
-                self.streams.pop(name, None)
+                self.wanted.pop(name, None)
             return {"result": None}
-        if len(self.streams | dict.fromkeys(params)) > STREAMS_LIMIT:
+        if len(self.wanted | dict.fromkeys(params)) > STREAMS_LIMIT:
             return _invalid("too many parameters")
-        self.streams |= dict.fromkeys(params)
-        self.is_ready = bool(self.streams)
+        self.wanted |= dict.fromkeys(params)
+        self.is_ready = bool(self.wanted)
         return {"result": None}
 
     def _property(self, method: str, params: list[Any]) -> dict[str, Any]:
@@ -197,8 +195,9 @@ class Streams(Conversation):
 class Account(Conversation):
     """The WebSocket API, as far as user data needs it; a signature is asked for, not verified."""
 
-    def render(self, line: Line) -> bytes | None:
-        return line.frame if line.stream == ACCOUNT else None
+    def __init__(self) -> None:
+        super().__init__()
+        self.streams = {ACCOUNT}
 
     def command(self, text: str) -> list[bytes]:
         identity = None

@@ -21,7 +21,6 @@ from monitor.venue.script import (
     Venue,
     encode,
     line,
-    require_lines,
 )
 
 PRODUCTS = ("spot", "linear", "inverse", "option")
@@ -36,8 +35,7 @@ class BybitVenue(Venue):
     name = "Bybit v5"
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self.script = require_lines(self.name, [*_read_lines(recording)])
+        super().__init__(_read_lines(recording))
         self._symbols = {topic.rpartition(".")[2] for topic in self.script.streams}
         self._numbers = itertools.count(1)
 
@@ -56,10 +54,6 @@ class Topics(Conversation):
         self._product = product
         self._connection = connection
         self._symbols = symbols
-        self._topics: set[str] = set()
-
-    def render(self, line: Line) -> bytes | None:
-        return line.frame if line.stream in self._topics else None
 
     def command(self, text: str) -> list[bytes]:
         try:
@@ -92,11 +86,11 @@ class Topics(Conversation):
 
     def _change(self, request: dict[str, Any], topics: set[str]) -> bytes:
         if request["op"] == "subscribe":
-            self.late |= topics - self._topics
-            self._topics |= topics
+            self.late |= topics - self.streams
+            self.streams |= topics
             self.is_ready = True
         else:
-            self._topics -= topics
+            self.streams -= topics
         if self._product == "option":
             return self._respond(successful=sorted(topics))
         message = request["op"] if self._product == "spot" else ""

@@ -18,7 +18,6 @@ from monitor.venue.script import (
     Venue,
     encode,
     line,
-    require_lines,
 )
 
 CHANNELS = {
@@ -40,8 +39,7 @@ class CoinbaseVenue(Venue):
     subscribe_seconds = 5.0
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self.script = require_lines(self.name, [*_read_lines(recording)])
+        super().__init__(_read_lines(recording))
         self._products = {stream.partition(" ")[2] for stream in self.script.streams}
 
     def accept(self, request: Request) -> Conversation | Answer:
@@ -57,10 +55,6 @@ class Subscriptions(Conversation):
         super().__init__()
         self._products = products
         self._open: dict[str, dict[str, None]] = {}
-        self._streams: set[str] = set()
-
-    def render(self, line: Line) -> bytes | None:
-        return line.frame if line.stream in self._streams else None
 
     def command(self, text: str) -> list[bytes]:
         try:
@@ -96,8 +90,8 @@ class Subscriptions(Conversation):
                     listed.pop(product, None)
         self._open = {channel: products for channel, products in self._open.items() if products}
         streams = {_stream(channel, product) for channel, some in self._open.items() for product in some}
-        self.late |= streams - self._streams
-        self._streams = streams
+        self.late |= streams - self.streams
+        self.streams = streams
         self.is_ready = self.is_ready or bool(streams)
         return encode(
             {

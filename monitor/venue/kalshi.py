@@ -23,7 +23,6 @@ from monitor.venue.script import (
     Script,
     Venue,
     encode,
-    require_lines,
 )
 
 PATH = "/trade-api/ws/v2"
@@ -85,8 +84,7 @@ class KalshiVenue(Venue):
     ping_payload = b"heartbeat"
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self.script = require_lines(self.name, [*_read_lines(recording)])
+        super().__init__(_read_lines(recording))
         self.is_yes_scale = _is_yes_scale(recording)
 
     def accept(self, request: Request) -> Conversation | Answer:

@@ -6,10 +6,9 @@ with its heartbeats, which is how clients come to sit on an empty book.
 """
 
 import time
-from abc import abstractmethod
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -22,7 +21,6 @@ from monitor.venue.script import (
     Venue,
     encode,
     line,
-    require_lines,
 )
 
 DEPTHS_2, DEFAULT_DEPTH = (10, 25, 100, 500, 1000), 10
@@ -35,36 +33,30 @@ HISTORY = "trade-history"
 class _Channels(Conversation):
     """What both versions share: streams by name, a heartbeat each quiet second."""
 
+    heartbeat: ClassVar[bytes]
+
     def __init__(self, streams: set[str], status: bytes) -> None:
         super().__init__()
         self._known = streams
         self._status = status
-        self._streams: set[str] = set()
 
     def opening(self) -> list[bytes]:
         return [self._status]
 
-    def render(self, line: Line) -> bytes | None:
-        return line.frame if line.stream in self._streams else None
-
     def _open(self, stream: str) -> None:
         self.late.add(stream)
-        self._streams.add(stream)
+        self.streams.add(stream)
         self.is_ready = True
 
-    @abstractmethod
-    def _beat(self) -> bytes: ...
-
     def beat(self) -> list[bytes]:
-        return [self._beat()] if self._streams else []
+        return [self.heartbeat] if self.streams else []
 
 
 class Kraken2Venue(Venue):
     name = "Kraken v2"
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self.script = require_lines(self.name, [*_read_lines_2(recording)])
+        super().__init__(_read_lines_2(recording))
         self._depths = _recorded_depths(recording)
         self._status = _recorded_status(recording)
 
@@ -77,13 +69,12 @@ class Kraken2Venue(Venue):
 class Channels2(_Channels):
     """Acknowledgements by symbol; data by channel and symbol."""
 
+    heartbeat = b'{"channel":"heartbeat"}'
+
     def __init__(self, streams: set[str], status: bytes, depths: set[int]) -> None:
         super().__init__(streams, status)
         self._depths = depths
         self._symbols = {stream.partition(" ")[2] for stream in streams}
-
-    def _beat(self) -> bytes:
-        return b'{"channel":"heartbeat"}'
 
     def command(self, text: str) -> list[bytes]:
         came = _now()
@@ -113,7 +104,7 @@ class Channels2(_Channels):
         stream = _stream_2(channel, symbol)
         result = {"channel": channel, **named}
         if method == "unsubscribe":
-            self._streams.discard(stream)
+            self.streams.discard(stream)
             return {"result": result, "success": True}
         snapshot = bool(params.get("snapshot", channel != "trade"))
         self._open(stream)
@@ -137,8 +128,7 @@ class Kraken1Venue(Venue):
     name = "Kraken v1"
 
     def __init__(self, recording: Recording) -> None:
-        super().__init__()
-        self.script = require_lines(self.name, [*_read_lines_1(recording)])
+        super().__init__(_read_lines_1(recording))
         self._numbers = _recorded_numbers(recording)
 
     def accept(self, request: Request) -> Conversation | Answer:
@@ -150,15 +140,14 @@ class Kraken1Venue(Venue):
 class Channels1(_Channels):
     """Events with a name; data in arrays that end with channel and pair."""
 
+    heartbeat = b'{"event":"heartbeat"}'
+
     def __init__(self, streams: set[str], numbers: dict[str, int]) -> None:
         identity = time.time_ns()
         status = {"connectionID": identity, "event": "systemStatus", "status": "online", "version": "1.9.6"}
         super().__init__(streams, encode(status))
         self._numbers = numbers
         self._pairs = {stream.partition(" ")[2] for stream in streams}
-
-    def _beat(self) -> bytes:
-        return b'{"event":"heartbeat"}'
 
     def command(self, text: str) -> list[bytes]:
         try:
@@ -184,7 +173,7 @@ class Channels1(_Channels):
         if event == "subscribe":
             self._open(stream)
         else:
-            self._streams.discard(stream)
+            self.streams.discard(stream)
         return {
             "channelID": self._numbers.get(stream, 0),
             "channelName": channel,

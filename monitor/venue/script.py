@@ -98,6 +98,8 @@ class Conversation(ABC):
     """The index of the next line of the script."""
 
     def __init__(self) -> None:
+        self.streams: set[str] = set()
+        """Those that are subscribed."""
         self.late: set[str] = set()
         """Streams subscribed since the last look; the session empties it."""
 
@@ -109,9 +111,9 @@ class Conversation(ABC):
     def command(self, text: str) -> list[bytes]:
         """The replies to one message of the client, in order."""
 
-    @abstractmethod
     def render(self, line: Line) -> bytes | None:
         """The line's frame as this client gets it; None when it is not for him."""
+        return line.frame if line.stream in self.streams else None
 
     def beat(self) -> list[bytes]:
         """What the venue says when it had nothing to say for a second."""
@@ -126,9 +128,12 @@ class Venue(ABC):
     ping_payload: bytes = b""
     subscribe_seconds: float | None = None
     """Who has not subscribed by then is closed."""
-    script: Script
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[Line]) -> None:
+        """Raises CaptureError when the session holds nothing to replay."""
+        self.script = Script(list(lines))
+        if not self.script.lines:
+            raise CaptureError(f"the recorded session looks like {self.name} but holds no message to replay")
         self.conversations: list[Conversation] = []
         """The open connections, oldest first; the server keeps them."""
 
@@ -170,13 +175,6 @@ class Recording:
 
 def line(seconds: float, stream: str, payload: bytes, *, opens: bool = False) -> Line:
     return Line(seconds, stream, payload, text_frame(payload), opens)
-
-
-def require_lines(name: str, lines: list[Line]) -> Script:
-    """The script; CaptureError when the session holds nothing to replay."""
-    if not lines:
-        raise CaptureError(f"the recorded session looks like {name} but holds no message to replay")
-    return Script(lines)
 
 
 def encode(value: object) -> bytes:
