@@ -4,6 +4,7 @@ import random
 import sys
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from benchmarks.fanout.certificate import make_certificate, missing_for_tls
 from benchmarks.fanout.lanes import PairFigures
 from benchmarks.fanout.load import compile_c, start_load
 from benchmarks.fanout.memory import used_bytes
-from benchmarks.fanout.peers.turn import Turn, filler
+from benchmarks.fanout.peers.turn import Turn, fillers
 from benchmarks.fanout.process import SERVER_CORE, allow_descriptors, start
 from benchmarks.fanout.product import CHANNELS, start_product
 from benchmarks.fanout.table import Row, rows_table
@@ -85,7 +86,12 @@ def test_a_turn_begins_every_text_with_when_it_was_due() -> None:
     assert [len(text) for text in texts] == [140] * 3
     due = [int(text[1:20]) for text in texts]
     assert due == sorted(due)
-    assert filler(50) == filler(50)
+
+
+def test_a_text_is_not_found_again_in_what_a_compressor_remembers() -> None:
+    [first, *others] = fillers(1_081)
+    assert first not in others
+    assert sum(map(len, others)) > 1 << zlib.MAX_WBITS
 
 
 def test_a_row_says_whether_its_target_is_reached() -> None:

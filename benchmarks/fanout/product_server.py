@@ -13,6 +13,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import trio
 
 from benchmarks.fanout.alarm import Alarm
 from benchmarks.fanout.memory import give_back_free, used_bytes
-from benchmarks.fanout.peers.turn import STAMP, filler
+from benchmarks.fanout.peers.turn import STAMP, fillers
 from monitor import app
 from monitor.broadcast.hub import Hub
 from monitor.broadcast.item import Item
@@ -165,8 +166,8 @@ class _Publisher:
 def _message(size: int) -> Callable[[float], bytes]:
     """Make payloads of `size` bytes, each with the second at which it was due."""
     head, tail = '{"due":"' + STAMP, '"}'
-    rest = filler(size - len(head % 0) - len(tail))
-    return lambda due: (head % int(due * NS_PER_SECOND) + rest + tail).encode()
+    rests = cycle(fillers(size - len(head % 0) - len(tail)))
+    return lambda due: (head % int(due * NS_PER_SECOND) + next(rests) + tail).encode()
 
 
 async def main(options: dict[str, Any]) -> None:

@@ -9,9 +9,13 @@ import string
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
+from itertools import cycle
 from typing import NamedTuple
 
 STAMP = "@%019d "
+_REMEMBERED_BYTES = 1 << 15
+"""By permessage-deflate, at most."""
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -36,14 +40,23 @@ class Turn(NamedTuple):
 
     def texts(self) -> Iterator[tuple[float, str]]:
         """For each message how long to wait, and its text."""
-        rest = filler(self.size)[len(STAMP % 0) :]
+        rests = cycle(fillers(self.size - len(STAMP % 0)))
         for due in self.due_ns():
-            yield max(0.0, (due - time.monotonic_ns()) / 1e9), STAMP % due + rest
+            yield max(0.0, (due - time.monotonic_ns()) / 1e9), STAMP % due + next(rests)
 
 
-def filler(size: int) -> str:
-    """Text that deflate makes about half as long, as it does a trade's JSON; the same each time."""
+@cache
+def fillers(size: int) -> tuple[str, ...]:
+    """Texts that deflate makes about half as long, as it does a trade's JSON; the same ones for everybody.
+
+    Sent in turn they repeat after more than a compressor with a client's context remembers: it would find
+    one that is sent again and again whole in the one before, as it never finds a market's.
+    """
     source = random.Random(size)
+    return tuple(_filler(size, source) for _ in range(_REMEMBERED_BYTES // size + 2))
+
+
+def _filler(size: int, source: random.Random) -> str:
     words: list[str] = []
     while sum(map(len, words)) < size:
         words.append(f"field{len(words) % 9}:{''.join(source.choices(_LETTERS, k=6))},")
