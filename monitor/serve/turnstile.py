@@ -21,13 +21,19 @@ class Turnstile(trio.abc.Instrument):
     def __init__(self) -> None:
         self._waiting = trio.lowlevel.ParkingLot()
         self._left = AT_ONCE
+        self._left_for_backends = AT_ONCE
+        self._coming = 0
+        """Waited, and go on in the next pass: they take the room of who comes then."""
 
     async def enter(self, *, is_backend: bool = False) -> None:
         """Go on at once if this pass has room, else in a later one; not always a checkpoint.
 
         A backend passes those who wait already: a fill of its own is not to stand behind a crowd of clients.
         """
-        if self._left and (is_backend or not self._waiting):
+        if is_backend and self._left_for_backends:
+            self._left_for_backends -= 1
+            return
+        if self._left and not self._waiting:
             self._left -= 1
             return
         if not self._waiting:
@@ -35,13 +41,14 @@ class Turnstile(trio.abc.Instrument):
         await self._waiting.park()
 
     def after_io_wait(self, timeout: float) -> None:
-        self._left = AT_ONCE
+        self._left, self._coming = AT_ONCE - self._coming, 0
+        self._left_for_backends = AT_ONCE
 
     def _wake_up(self) -> None:
         # Not from `after_io_wait`: while somebody waits here the loop must not wait for its sockets.
         trio.lowlevel.current_trio_token().run_sync_soon(self._let_in)
 
     def _let_in(self) -> None:
-        self._waiting.unpark(count=AT_ONCE)
+        self._coming = len(self._waiting.unpark(count=AT_ONCE))
         if self._waiting:
             self._wake_up()

@@ -35,6 +35,34 @@ async def test_crowd_is_let_in_a_few_a_pass_and_the_others_go_on_between() -> No
     assert len(seen) >= CROWD / (2 * AT_ONCE)
 
 
+class Passes(trio.abc.Instrument):
+    """How many were let in, by pass of the loop."""
+
+    def __init__(self) -> None:
+        self.let_in = [0]
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.let_in.append(0)
+
+
+@pytest.mark.trio
+async def test_a_pass_lets_in_no_more_than_it_may_however_they_come() -> None:
+    turnstile, passes = turnstile_of_this_loop(), Passes()
+    trio.lowlevel.add_instrument(passes)
+
+    async def come(pause: int, *, is_backend: bool) -> None:
+        for _ in range(pause):
+            await trio.lowlevel.checkpoint()
+        await turnstile.enter(is_backend=is_backend)
+        passes.let_in[-1] += 1
+
+    for backends, most in ((0, AT_ONCE), (3, 2 * AT_ONCE)):
+        async with trio.open_nursery() as nursery:
+            for number in range(CROWD):
+                nursery.start_soon(partial(come, number // 3, is_backend=number % 10 < backends))
+        assert max(passes.let_in) == most
+
+
 @pytest.mark.trio
 async def test_who_waits_goes_before_who_comes_later() -> None:
     turnstile, let_in = turnstile_of_this_loop(), list[str]()
