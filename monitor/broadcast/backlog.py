@@ -72,7 +72,7 @@ class Backlog:
 
     def depths(self) -> list[int]:
         """Publications waiting, by lane."""
-        depths = [sum(item.count for item in self.of(lane)) for lane in Lane]
+        depths = [0 for _ in Lane] if self.outbox is None else self.outbox.depths()
         for item in self.begun:
             depths[item.lane] += item.count
         return depths

@@ -28,7 +28,17 @@ _LANES = tuple(Lane)
 
 
 class Outbox:
-    __slots__ = ("_held", "_lanes", "_limit_bytes", "_mergeable", "_ready", "_replies", "_turns", "bytes")
+    __slots__ = (
+        "_depths",
+        "_held",
+        "_lanes",
+        "_limit_bytes",
+        "_mergeable",
+        "_ready",
+        "_replies",
+        "_turns",
+        "bytes",
+    )
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -36,6 +46,8 @@ class Outbox:
         self._mergeable: dict[str, Item] = {}
         self._replies = [0 for _ in Lane]
         """By lane, of what is queued."""
+        self._depths = [0 for _ in Lane]
+        """Publications by lane, of what is queued: whoever looks is not to walk through it."""
         self._turns = Turns()
         self._held: dict[Lane, Item] = {}
         """Taken out, and their lanes wait for them."""
@@ -67,6 +79,7 @@ class Outbox:
             return FULL
         self._lanes[item.lane].append(item)
         self._replies[item.lane] += not item.channel
+        self._depths[item.lane] += item.count
         self.bytes += len(item.payload)
         return Offer(item, None)
 
@@ -77,6 +90,7 @@ class Outbox:
         if grown > self._limit_bytes:
             return FULL
         self._mergeable[item.channel] = merged
+        self._depths[item.lane] += merged.count - (pending.count if pending else 0)
         self.bytes = grown
         if pending is None:
             self._lanes[item.lane].append(item.channel)
@@ -114,6 +128,13 @@ class Outbox:
                 yield aside[lane]
         yield from map(self._item, self._lanes[lane])
 
+    def depths(self) -> list[int]:
+        """Publications that are here by lane, held or not."""
+        depths = list(self._depths)
+        for item in self._aside():
+            depths[item.lane] += item.count
+        return depths
+
     def has_reply(self, lane: Lane) -> bool:
         """Whether a reply is here of a lane, held or not; however much waits, it is known at once."""
         aside = (item for item in self._aside() if item.lane is lane and not item.channel)
@@ -128,6 +149,7 @@ class Outbox:
         head = self._lanes[lane].popleft()
         item = self._mergeable.pop(head) if isinstance(head, str) else head
         self._replies[lane] -= not item.channel
+        self._depths[lane] -= item.count
         self.bytes -= len(item.payload)
         return item
 
@@ -147,6 +169,7 @@ class Outbox:
                 lane.extend(kept)
         for item in gone:
             self._mergeable.pop(item.channel, None)
+            self._depths[item.lane] -= item.count
             self.bytes -= len(item.payload)
         unwanted = [item for item in self._aside() if item.channel and is_unwanted(item)]
         for item in unwanted:

@@ -162,6 +162,8 @@ class OutboxMachine(RuleBasedStateMachine):
         assert {lane for lane in Lane if self.outbox.has_reply(lane)} == replied
         waiting = [[_data(item) for item in self._all() if item.lane == lane] for lane in Lane]
         assert [list(map(_data, self.outbox.of(lane))) for lane in Lane] == waiting
+        depths = [sum(item.count for item in self._all() if item.lane == lane) for lane in Lane]
+        assert self.outbox.depths() == depths
 
 
 OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
