@@ -97,6 +97,7 @@ class MarketState:
         self._interval_ms = interval_ms
         self._markets: dict[str, Market] = {}
         self._accounts: dict[str, Account] = {}
+        self._heard: list[str] = []
         self._awaits_past = False
         self._tape = Tape()
         self._hot = HotMarkets()
@@ -152,6 +153,11 @@ class MarketState:
             case "orders" | "bots" | "botstate" | "open_orders":
                 return name in self._accounts
         return False
+
+    def take_heard(self) -> list[str]:
+        """The markets and accounts that were heard of first since this was asked last."""
+        heard, self._heard = self._heard, []
+        return heard
 
     def _market_view(self, channel: str, namespace: str, key: str, depth: int) -> View | None:
         venue, _, market = key.partition(".")
@@ -209,6 +215,7 @@ class MarketState:
         account = self._accounts.get(name)
         if account is None:
             account = self._accounts[name] = Account(awaits_past=self._awaits_past)
+            self._heard.append(name)
         return account
 
     def _list(self, listing: MarketListed, now_ms: int) -> list[Publication]:
@@ -220,6 +227,7 @@ class MarketState:
             known.title = listing.title
         else:
             self._markets[market.key] = market
+            self._heard.append(market.key)
         return []
 
     def _trade(self, trade: Trade, now_ms: int) -> list[Publication]:

@@ -10,6 +10,7 @@ from monitor.broadcast.maps import Maps
 from monitor.broadcast.views import Views
 from monitor.config import Settings
 from monitor.market.state import MarketState
+from monitor.market.view import StateView
 from tests.broadcast.test_hub import Stage, payloads
 from tests.broadcast.test_outflow import Watched, until
 from tests.market.events import NOW_MS, delta, listing, order_update, snapshot, tell, trade
@@ -92,6 +93,34 @@ async def test_a_crowd_that_joins_starts_from_now_and_brings_the_others_no_updat
         await trio.sleep(0.01)
     assert len(wholes) == 100
     assert 8 <= len(payloads(early)) <= 10
+
+
+async def test_what_nobody_has_heard_of_is_not_looked_at_until_somebody_has(
+    nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, changes = list[StateView](), StateView.changes
+
+    def look(view: StateView) -> bytes | None:
+        looks.append(view)
+        return changes(view)
+
+    monkeypatch.setattr(StateView, "changes", look)
+    exchange = await open_exchange(nursery)
+    for number in range(20):
+        exchange.stage.join(f"book:sim.INVENTED{number}")
+    _, wire = exchange.stage.join("book:sim.LATER")
+    _, owned = exchange.stage.join("open_orders:later")
+    client, _ = exchange.stage.join("book:sim.GONE")
+    exchange.stage.hub.leave(client)
+    await trio.sleep(5)
+    assert not looks
+    for market in ("LATER", "GONE"):
+        exchange.market.apply(listing(market), NOW_MS)
+        exchange.market.apply(snapshot([(100, 1)], [(101, 1)], market=market), NOW_MS)
+    tell(exchange.market, order_update("1", "NEW", account="later"))
+    await trio.sleep(0.2)
+    assert len(payloads(wire)) == len(payloads(owned)) == 1
+    assert len(set(map(id, looks))) == 2
 
 
 async def test_who_comes_to_a_watched_map_has_what_its_watchers_have_and_tells_them_nothing(

@@ -46,17 +46,19 @@ def trade(
     return Trade("sim", market, str(trade_id), price, size, Side.BUY, time_ms)
 
 
-def snapshot(bids: list[Level], asks: list[Level], time_ms: int = NOW_MS) -> BookSnapshot:
-    return BookSnapshot("sim", "BTCUSDT", bids, asks, time_ms)
+def snapshot(
+    bids: list[Level], asks: list[Level], time_ms: int = NOW_MS, market: str = "BTCUSDT"
+) -> BookSnapshot:
+    return BookSnapshot("sim", market, bids, asks, time_ms)
 
 
 def delta(bids: list[Level], asks: list[Level], time_ms: int = NOW_MS) -> BookDelta:
     return BookDelta("sim", "BTCUSDT", bids, asks, time_ms)
 
 
-def order_update(order_id: str, status: str, filled: int = 0) -> OrderUpdate:
+def order_update(order_id: str, status: str, filled: int = 0, account: str = "paper") -> OrderUpdate:
     return OrderUpdate(
-        "sim", "paper", "BTCUSDT", order_id, Side.BUY, "LIMIT", status, 6_000_000, 500, filled, NOW_MS,
+        "sim", account, "BTCUSDT", order_id, Side.BUY, "LIMIT", status, 6_000_000, 500, filled, NOW_MS,
         bot_id="bot-1", role=OrderRole.SAFETY,
     )  # fmt: skip
 
