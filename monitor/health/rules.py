@@ -29,7 +29,7 @@ DEPTH_LIMIT = 100
 FAILED_LIMIT = 0.05
 """Share of the connections of the last minute; critical at four times that."""
 FAILED_AT_LEAST = 10
-"""Connections in the last minute below which a share says nothing."""
+"""In the last minute: a handful that stumble are no share of anything, and no operator's business."""
 FAST_BURN = 10.0
 """Over the last minute and the last 10 s: at this pace an hour's budget is gone in six minutes."""
 SLOW_BURN = 2.0
@@ -262,7 +262,7 @@ def find_failures(
 
     `seconds` is in how many of that minute some failed.
     """
-    is_much = connections >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections
+    is_much = failed >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections
     if is_much and seconds >= BAD_SECONDS_AT_LEAST:
         known = list(failures)
         share = failed / connections

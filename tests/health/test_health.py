@@ -263,12 +263,12 @@ def test_failed_connections_are_those_of_the_last_minute(health: Health, clock: 
     assert health.alerts.active() == []
     run_seconds(health, clock, 60)
     health.clients = 20
-    for lost in (1, 2, 2):
+    for lost in (3, 3, 4):
         lose(health, lost, "user bob")
         run_seconds(health, clock, 1)
     run_seconds(health, clock, 5)
     assert [alert.name for alert in health.alerts.active()] == ["failed_connections"]
-    assert health.alerts.active()[0].message.endswith("; 5 of user bob")
+    assert health.alerts.active()[0].message.endswith("; 10 of user bob")
 
 
 def test_feeds_are_reported_by_their_rows_and_raised_when_in_trouble(health: Health, clock: Clock) -> None:

@@ -261,9 +261,12 @@ def test_a_loop_that_stood_once_calls_for_as_long_as_it_stood() -> None:
     ("connections", "failed", "severity"),
     [
         (100, 5, None),
-        (100, 6, Severity.WARNING),
+        (100, 6, None),
+        (11, 6, None),
+        (200, 10, None),
+        (200, 11, Severity.WARNING),
         (100, 21, Severity.CRITICAL),
-        (9, 9, None),
+        (10, 10, Severity.CRITICAL),
         (0, 0, None),
     ],
 )
