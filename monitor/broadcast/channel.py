@@ -54,6 +54,7 @@ class Channel:
         "latest",
         "name",
         "namespace",
+        "place",
         "prefix",
         "published",
         "queued_bytes",
@@ -69,13 +70,15 @@ class Channel:
         health: Health,
         *,
         voice: Voice,
+        place: str,
         epoch: str,
         state_bytes: int,
     ) -> None:
-        """`state_bytes` bounds what is kept by key."""
+        """`place` is that of the client who opened it; `state_bytes` bounds what is kept by key."""
         self.name = name
         self.namespace = namespace
         self.voice = voice
+        self.place = place
         self.prefix = b'{"push":{"channel":' + orjson.dumps(name) + b',"pub":'
         self._health = health
         self.subscribers: dict[Client, bytes] = {}

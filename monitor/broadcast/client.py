@@ -60,6 +60,7 @@ class Client:
         "is_closed",
         "ladder",
         "ledgers",
+        "place",
         "plain",
         "send_now",
         "user",
@@ -92,6 +93,8 @@ class Client:
         self.id = ""
         """What operators know it by."""
         self.user = ""
+        self.place = ""
+        """Where it comes from; empty where nobody counts that."""
         self.groups: dict[str, SendGroup] = {}
         """By channel, those it is a member of."""
         self.accounts = Accounts(encoding, health, self.groups)

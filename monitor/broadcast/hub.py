@@ -244,7 +244,7 @@ class Hub:
         Raises:
             UnknownChannel, TooMany, Unrecoverable.
         """
-        with self.using(channel, voice) as found:
+        with self.using(channel, voice, place=client.place) as found:
             return self._subscribe(found, client, info, wish)
 
     def _subscribe(self, channel: Channel, client: Client, info: bytes, wish: Wish) -> Start:
@@ -333,8 +333,13 @@ class Hub:
         """The channel, if it has subscribers or keeps anything."""
         return self._rooms.get(name)
 
-    def open(self, name: str, voice: Voice = Voice.SERVER, *, is_told_once: bool = False) -> Channel:
-        """The channel, made if there is none; `voice` says who wants it. Raises UnknownChannel, TooMany."""
+    def open(
+        self, name: str, voice: Voice = Voice.SERVER, *, place: str = "", is_told_once: bool = False
+    ) -> Channel:
+        """The channel, made if there is none; `voice` says who wants it, `place` from where.
+
+        Raises UnknownChannel, TooMany.
+        """
         channel = self._rooms.get(name)
         if channel is None:
             namespace = self.namespace(name)
@@ -342,11 +347,14 @@ class Hub:
             # Those of what is told once are few: the accounts of our feeds.
             if not self._make_room(voice) and not is_told_once:
                 self._refuse(voice)
+            if voice is Voice.NOBODY:
+                self._check_share(place)
             channel = Channel(
                 name,
                 namespace,
                 self.health,
                 voice=voice,
+                place=place,
                 epoch=self.epochs.of(namespace),
                 state_bytes=self._limits.gather_bytes,
             )
@@ -365,10 +373,10 @@ class Hub:
 
     @contextmanager
     def using(
-        self, name: str, voice: Voice = Voice.SERVER, *, is_told_once: bool = False
+        self, name: str, voice: Voice = Voice.SERVER, *, place: str = "", is_told_once: bool = False
     ) -> Iterator[Channel]:
         """As `open`; the channel is let go again if it turns out to keep nothing."""
-        channel = self.open(name, voice, is_told_once=is_told_once)
+        channel = self.open(name, voice, place=place, is_told_once=is_told_once)
         try:
             yield channel
         finally:
@@ -379,6 +387,12 @@ class Hub:
         for forgotten in self._rooms.forget_idle(voice):
             self.epochs.renew(forgotten.namespace)
         return not self._rooms.is_full(voice)
+
+    def _check_share(self, place: str) -> None:
+        """Raises TooMany. There is room, and it is for others: that calls no operator."""
+        if not self._rooms.has_share_left(place):
+            self.health.totals.refused["channels"] += 1
+            raise TooMany(f"too many channels of {place} in which nobody has published (limits.channels)")
 
     def _refuse(self, voice: Voice) -> NoReturn:
         self.health.totals.refused["channels"] += 1

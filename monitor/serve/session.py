@@ -24,7 +24,7 @@ from monitor.broadcast.recovery import Start, Wish
 from monitor.config import Lane
 from monitor.health.end_to_end import Estimate
 from monitor.serve import protocol
-from monitor.serve.admission import neighbourhood
+from monitor.serve.admission import LOOPBACK, neighbourhood
 from monitor.serve.connection import Connection
 from monitor.serve.house import House
 from monitor.serve.inbound import Inbound
@@ -129,6 +129,7 @@ class Session:
             make_frame=house.hub.outflow.make_frame,
         )
         self.client.id = self.id
+        self.client.place = "" if self.place == LOOPBACK else self.place
 
     @property
     def user(self) -> str:

@@ -17,6 +17,7 @@ from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, Unknown
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.line import WIRES_PER_LOOK
 from monitor.broadcast.recovery import Wish
+from monitor.broadcast.rooms import PLACE_SHARE
 from monitor.broadcast.tags import parse_filter
 from monitor.broadcast.turns import LONGEST_WAIT_MS
 from monitor.config import Lane, Namespaces, Settings
@@ -554,6 +555,28 @@ async def test_names_that_clients_invent_take_no_room_of_what_is_published(nurse
     assert stage.health.no_room_ns == {"nobody": 0}
     stage.join("tape:kept", "orders:ann", "$tape:granted")
     assert stage.hub.stream("tape:kept").offset == 1
+
+
+async def test_names_that_clients_of_one_place_invent_are_a_part_of_those_that_all_may(
+    nursery: trio.Nursery,
+) -> None:
+    stage = await start(nursery, limits={"channels": 10 * PLACE_SHARE})
+    crowd = [stage.join()[0] for _ in range(12)]
+    for client in crowd[:11]:
+        client.place = "203.0.113.9"
+    for number, client in enumerate(crowd[:10]):
+        stage.hub.subscribe(f"tape:{number}", client, b"{}")
+    with pytest.raises(TooMany, match=r"of 203\.0\.113\.9 .*limits\.channels"):
+        stage.hub.subscribe("tape:10", crowd[10], b"{}")
+    assert stage.health.no_room_ns == {}
+    for name, client in (("tape:10", crowd[11]), ("tape:10", crowd[10]), ("$tape:a", crowd[10])):
+        stage.hub.subscribe(name, client, b"{}")
+    stage.hub.publish("tape:0", b"1")
+    stage.hub.leave(crowd[1])
+    for number in (11, 12):
+        stage.hub.subscribe(f"tape:{number}", crowd[10], b"{}")
+    with pytest.raises(TooMany):
+        stage.hub.subscribe("tape:13", crowd[10], b"{}")
 
 
 async def test_clients_who_publish_make_room_among_their_own(nursery: trio.Nursery) -> None:
