@@ -33,8 +33,8 @@ from monitor.serve.operators import RPCS
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
-from monitor.serve.turnstile import Turnstile
 from monitor.serve.window import Rates
+from monitor.turnstile import Turnstile
 
 _log = logging.getLogger("lanecast")
 

@@ -22,6 +22,7 @@ from monitor.broadcast.wire import Wire
 from monitor.config import Lane
 from monitor.health.health import Health
 from monitor.turn import SLICE_NS
+from monitor.turnstile import Turnstile
 
 SEND_BYTES = 65_536
 """Several pending frames leave in one send of about this much: 32 joined cost 0.03 of 32 sends (measured)."""
@@ -307,14 +308,16 @@ class Client:
         elif replaced is not None:
             self.accounts.merge(item, replaced, queued)
 
-    async def catch_up(self) -> None:
-        """The one writer, for as long as the client is behind."""
+    async def catch_up(self, turnstile: Turnstile) -> None:
+        """The one writer, for as long as the client is behind; the turnstile is that of all writers."""
         assert self._writer_done is not None
         try:
             with trio.CancelScope() as self._writing:
-                # It may have been closed before its writer's first turn.
-                while not self.is_closed and await self._wait_for_room() and not self._send_pending():
-                    pass
+                # It may have been closed before its writer's first turn, or while others had theirs.
+                while not self.is_closed and await self._wait_for_room():
+                    await turnstile.enter()
+                    if self.is_closed or self._send_pending():
+                        break
         finally:
             self._writer_done.set()
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import trio
 
-from monitor.serve.turnstile import Turnstile
+from monitor.turnstile import Turnstile
 
 NOT_SENT_LOWAT_BYTES = 16_384
 """What the kernel may hold unsent: it can no longer be overtaken by a higher lane."""

@@ -17,8 +17,8 @@ import trio
 from monitor.address import host_port
 from monitor.descriptors import files_limit
 from monitor.errors import ConfigError
-from monitor.serve.turnstile import SHARE_NS, Turnstile
 from monitor.turn import Turn
+from monitor.turnstile import SHARE_NS, Turnstile
 
 _log = logging.getLogger("lanecast.entrance")
 

@@ -33,10 +33,10 @@ from monitor.serve.http import RETRY_LATER, HttpError, Request, Response
 from monitor.serve.origin import Origins
 from monitor.serve.proxy import Proxies
 from monitor.serve.session import Session
-from monitor.serve.turnstile import SHARE_NS, Turnstile
 from monitor.serve.upgrade import choose_window, read_upgrade, upgrade_response
 from monitor.serve.websocket import WebSocket
 from monitor.turn import Turn
+from monitor.turnstile import SHARE_NS, Turnstile
 
 _log = logging.getLogger("lanecast.front")
 

@@ -21,8 +21,8 @@ from monitor.serve.closes import Closes
 from monitor.serve.registry import Registry
 from monitor.serve.timers import Timers
 from monitor.serve.tokens import TokenReader
-from monitor.serve.turnstile import Turnstile
 from monitor.serve.window import Rates
+from monitor.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from monitor.serve.census import Census

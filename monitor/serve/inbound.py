@@ -15,10 +15,10 @@ from monitor.broadcast.item import Item
 from monitor.config import Lane
 from monitor.serve import protocol
 from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
-from monitor.serve.turnstile import SHARE_NS
 from monitor.serve.websocket import TOO_LONG, Closing, Event, Message, Pong, WebSocket
 from monitor.serve.window import Window
 from monitor.turn import Turn
+from monitor.turnstile import SHARE_NS
 
 if TYPE_CHECKING:
     from monitor.serve.house import Outcome

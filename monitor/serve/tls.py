@@ -14,7 +14,7 @@ from typing import ClassVar
 from monitor.config import TlsSettings
 from monitor.errors import ConfigError
 from monitor.serve.connection import RECEIVE_BYTES, Connection
-from monitor.serve.turnstile import Turnstile
+from monitor.turnstile import Turnstile
 
 RECORD_BYTES = 16_384
 """The most that TLS seals as one."""

@@ -21,8 +21,8 @@ from monitor.broadcast.turns import LONGEST_WAIT_MS
 from monitor.config import Delivery, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
-from monitor.serve.turnstile import Turnstile
 from monitor.turn import SLICE_NS
+from monitor.turnstile import Turnstile
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio
@@ -67,7 +67,7 @@ class Bench:
             self.health,
             outbox_bytes=self.outbox_bytes,
             write_seconds=self.write_seconds,
-            attend=lambda client: self.nursery.start_soon(client.catch_up),
+            attend=lambda client: self.nursery.start_soon(client.catch_up, Turnstile()),
             on_step=lambda: None,
             lose=self.lost.append,
             make_frame=lambda item, encoding, then: self.wanted.append(item),

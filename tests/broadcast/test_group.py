@@ -23,7 +23,7 @@ from monitor.broadcast.tags import parse_filter
 from monitor.config import Delivery, Kind, Lane, Settings
 from monitor.health.health import Health
 from monitor.serve.connection import Connection
-from monitor.serve.turnstile import Turnstile
+from monitor.turnstile import Turnstile
 from tests.broadcast.chain import ChainReader
 from tests.broadcast.wire import FakeWire
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from monitor.serve.connection import Connection
 from monitor.serve.entrance import CALM_SECONDS, SILENT_AT_ONCE, SILENT_PAUSE_SECONDS, Entrance
-from monitor.serve.turnstile import Turnstile
+from monitor.turnstile import Turnstile
 from tests.serve.running import running
 
 

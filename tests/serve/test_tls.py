@@ -12,7 +12,7 @@ from monitor.config import TlsSettings
 from monitor.errors import ConfigError
 from monitor.reload import LOOK_SECONDS
 from monitor.serve.tls import RECORD_BYTES, Certificate, TlsConnection
-from monitor.serve.turnstile import Turnstile
+from monitor.turnstile import Turnstile
 from tests.serve.certificates import make_certificate, trusting
 from tests.serve.running import Server, read_answer, running
 from tests.serve.wire import PATIENCE_SECONDS, UPGRADE, Client, request

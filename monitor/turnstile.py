@@ -1,7 +1,7 @@
 """How many may have work done in one pass of the loop, so that a fill never waits for a crowd.
 
-Of thousands of connections that have something at once, Trio runs each once before it runs any
-other task: so a few are let in a pass of the loop, the others in the order in which they came.
+Of thousands of connections that have something at once, or room again, Trio runs each once before it
+runs any other task: so a few are let in a pass of the loop, the others in the order in which they came.
 """
 
 import trio

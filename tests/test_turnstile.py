@@ -5,7 +5,7 @@ import pytest
 import trio
 import trio.testing
 
-from monitor.serve.turnstile import AT_ONCE, Turnstile
+from monitor.turnstile import AT_ONCE, Turnstile
 
 CROWD = 50
 
