@@ -55,8 +55,8 @@ HURRY_SECONDS = 1.0
 
 ACCOUNTS_NAMED = 5
 """To who asked for one that there is not."""
-ACCOUNT = "account"
-"""At the `:` prompt, before the name of one."""
+ACCOUNT, CLIENT = "account", "client"
+"""At the `:` prompt, before the name of one, or the id."""
 
 VIEWS: tuple[type[View], ...] = (
     OverviewView,
@@ -228,6 +228,9 @@ class Console(App[None]):
         if first.casefold() == ACCOUNT and rest:
             await self.action_account(rest.strip())
             return
+        if first.casefold() == CLIENT and rest:
+            self.push_screen(ConnectionView(rest.strip()))
+            return
         name, slash, wanted = command.partition("/")
         if not (word := name.strip().casefold()):
             return
@@ -304,6 +307,7 @@ def _commands(themes: Iterable[str]) -> dict[str, str]:
         **{word: f"go('{view.NAME}')" for view in VIEWS for word in (view.NAME, *view.ALIASES)},
         **{word: word for word in ("quit", "help", "reconnect")},
         ACCOUNT: "next_account",
+        CLIENT: f"go('{ConnectionsView.NAME}')",
         "q": "quit",
         "theme": "change_theme",
         **{f"theme {name}": f"theme('{name}')" for name in themes},

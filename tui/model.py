@@ -140,8 +140,6 @@ class Model:
     """When it was connected last; 0 before it was."""
     health: HealthReport | None = None
     health_at: float = 0.0
-    refused_at: dict[str, float] = field(default_factory=dict)
-    """By cause, when a refusal was seen last; none that was before this console."""
     alerts: list[AlertReport] = field(default_factory=list)
     feeds: list[FeedReport] = field(default_factory=list)
     expanded_feeds: set[str] = field(default_factory=set)
@@ -209,10 +207,6 @@ class Model:
         self.changed.add(Part.LINK)
 
     def set_health(self, report: HealthReport, now: float) -> None:
-        if self.health is not None:
-            before = self.health["totals"]["refused"]
-            refused = report["totals"]["refused"].items()
-            self.refused_at |= {cause: now for cause, count in refused if count > before.get(cause, 0)}
         self.health, self.health_at = report, now
         self.changed.add(Part.HEALTH)
 

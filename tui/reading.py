@@ -16,12 +16,20 @@ from tui.sheet import Sheet
 NAME_CELLS = 13
 
 
-class Reading(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,q", "dismiss", "Close")]
+class Reading(ModalScreen[bool]):
+    """Dismissed with whether to go on to what lies beyond the row."""
 
-    def __init__(self, title: str, columns: Sequence[Column], cells: Sequence[Cell]) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape,q", "dismiss(False)", "Close"),
+        ("enter", "dismiss(True)", "Go on"),
+    ]
+
+    def __init__(
+        self, title: str, columns: Sequence[Column], cells: Sequence[Cell], beyond: str = ""
+    ) -> None:
+        """`beyond` says what Enter opens from here; empty where nothing does."""
         super().__init__()
-        self._title = title
+        self._title, self._beyond = title, beyond
         self._columns, self._cells = columns, cells
 
     def compose(self) -> ComposeResult:
@@ -30,7 +38,8 @@ class Reading(ModalScreen[None]):
             for line in reading_lines(self._columns, self._cells):
                 yield Static(line)
         box.border_title = self._title
-        box.border_subtitle = "↑ ↓ scroll · Esc closes"
+        opens = f"Enter opens {self._beyond}" if self._beyond else ""
+        box.border_subtitle = " · ".join(filter(None, ("↑ ↓ scroll", opens, "Esc closes")))
 
 
 def reading_lines(columns: Sequence[Column], cells: Sequence[Cell]) -> Iterable[Content]:

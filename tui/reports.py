@@ -32,6 +32,8 @@ class TotalsReport(TypedDict):
     """Of those dropped, how many for each reason."""
     refused: dict[str, int]
     """By the limit's name, or by the status of what was answered."""
+    refused_at: dict[str, int]
+    """When each of these was refused last."""
     bytes: int
     connections: int
     failed: int

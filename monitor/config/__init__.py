@@ -12,6 +12,7 @@ from monitor.config.namespaces import (
     Lists,
     Namespace,
     Namespaces,
+    is_probes_own,
     journaled_namespaces,
 )
 from monitor.config.settings import (
@@ -56,6 +57,7 @@ __all__ = [
     "Settings",
     "SimulatorSettings",
     "TlsSettings",
+    "is_probes_own",
     "journaled_namespaces",
     "load_settings",
 ]

@@ -5,6 +5,7 @@ first dot. Each delivers in exactly one way, so nobody has to guess what a publi
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -282,6 +283,11 @@ DEFAULT_KINDS: dict[str, Kind] = {
     "sparkline": Kind(),
     "ops": Kind(),
 }
+
+
+def is_probes_own(name: str) -> bool:
+    """Whether a run of `lanecast probe` called its channels so: what it tells of there is nobody's."""
+    return re.fullmatch(r"probe-[0-9a-f]{8}", name) is not None
 
 
 def journaled_namespaces(namespaces: Mapping[str, Namespace]) -> str:

@@ -85,6 +85,8 @@ class Totals:
     """Connections by close code."""
     refused: Counter[str] = field(default_factory=Counter)
     """Bad requests by cause."""
+    refused_ms: dict[str, int] = field(default_factory=dict)
+    """When each of those was last seen to grow, in ms since 1970."""
 
 
 class Health:
@@ -135,6 +137,7 @@ class Health:
         self._kind_rates = RateMeter(
             _KIND_RATE_SECONDS * ROTATIONS_PER_SECOND, self._started_ns, self._kind_counters()
         )
+        self._refused_before: Counter[str] = Counter()
         self._failures = Failures()
         self._endings = RateMeter(60, self._started_ns, (0, 0))
 
@@ -199,11 +202,19 @@ class Health:
         self.journal.commit.rotate()
         for kind in self.kinds.values():
             kind.rotate()
+        self._date_refusals()
         self._rates.read(now_ns, self._counters())
         self._kind_rates.read(now_ns, self._kind_counters())
         if self._samples % ROTATIONS_PER_SECOND == 0:
             self._end_second(now_ns)
         return self.alerts.update(self._findings(now_ns), now_ns // NS_PER_MS, self.wall_ms())
+
+    def _date_refusals(self) -> None:
+        # Here and not where each is counted: in a flood that would ask for the time a thousand times.
+        grown = self.totals.refused - self._refused_before
+        if grown:
+            self.totals.refused_ms |= dict.fromkeys(grown, self.wall_ms())
+            self._refused_before = self.totals.refused.copy()
 
     def _end_second(self, now_ns: int) -> None:
         for lane, oldest_ns in zip(self.lanes, _oldest_ns(self.slow), strict=True):

@@ -133,6 +133,7 @@ def _totals(health: "Health") -> dict[str, Any]:
         "failed": totals.failed,
         "drops": dict(totals.dropped),
         "refused": dict(totals.refused),
+        "refused_at": totals.refused_ms,
     }
 
 

@@ -185,15 +185,14 @@ def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> 
             threshold_ms = kind.threshold_ns / NS_PER_MS
             found = chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms))
             for finding in islice(found, 1):
-                yield replace(finding, message=f"{kind.name}: {_waiting(waited)}{finding.message}")
+                yield replace(finding, message=f"{kind.name}: {finding.message}{_waiting(waited)}")
 
 
 def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
     minute, recent = kind.budget.last(60), kind.budget.last(10)
     burn = min(minute.late_burn, recent.late_burn)
     if minute.late_seconds >= BAD_SECONDS_AT_LEAST and burn >= FAST_BURN:
-        slow = f"{minute.late} of {minute.total} in the last minute took longer than its {threshold_ms:g} ms"
-        yield _latency(kind, Severity.CRITICAL, slow, threshold_ms)
+        yield _latency(kind, Severity.CRITICAL, f"{minute.late} of {minute.total} late", threshold_ms)
 
 
 def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
@@ -202,14 +201,12 @@ def _find_near(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
     burn = min(long.near_burn, minute.near_burn)
     if long.near_seconds >= BAD_SECONDS_AT_LEAST and burn >= SLOW_BURN:
         is_spent = (kind.budget.left or 0) <= 0 and minute.late_burn >= SLOW_BURN
-        slow = (
-            f"{long.late} of {long.total} in the last 10 min took longer than its {threshold_ms:g} ms, "
-            f"{long.near} longer than {NEAR_SHARE:.0%} of that"
-        )
+        slow = f"in 10 min {long.late} of {long.total} late, {long.near} over {NEAR_SHARE:.0%} of the limit"
         yield _latency(kind, _severity(is_spent), slow, threshold_ms)
 
 
 def _latency(kind: KindMeter, severity: Severity, slow: str, threshold_ms: float) -> Finding:
+    """Says first what is wrong: on a screen the end of it may be cut off."""
     window = kind.last_minute()
     p99_ns = window.latency.summary().p99_ns or 0
     if window.worst is not None:
@@ -217,8 +214,8 @@ def _latency(kind: KindMeter, severity: Severity, slow: str, threshold_ms: float
     p99_ms = p99_ns / NS_PER_MS
     left = max(0.0, kind.budget.left or 0)
     message = (
-        f"{slow}; p99 of the last minute is {p99_ms:.1f} ms{_longest(window.worst)}; "
-        f"{left:.0%} of the hour's budget is left"
+        f"p99 {p99_ms:.1f} ms in the last minute, the limit is {threshold_ms:g} ms; {slow}"
+        f"{_longest(window.worst)}; {left:.0%} of the hour's budget is left"
     )
     return Finding(f"latency:{kind.name}", severity, message, round(p99_ms, 3), threshold_ms)
 
@@ -227,7 +224,7 @@ def _longest(worst: Delay | None) -> str:
     if worst is None:
         return ""
     return (
-        f", the longest {worst.latency_ns / NS_PER_MS:.1f} ms for client {worst.client}, mostly {worst.stage}"
+        f"; the longest {worst.latency_ns / NS_PER_MS:.1f} ms for client {worst.client}, mostly {worst.stage}"
     )
 
 
@@ -235,7 +232,7 @@ def _waiting(share: float | None) -> str:
     """What other programs on the machine have to do with it, if that is seen."""
     if share is None or share < WAITED_FROM:
         return ""
-    return f"other programs had the CPU for {share:.0%} of the minute while this one stood in line; "
+    return f"; other programs had the CPU for {share:.0%} of the minute while this one stood in line"
 
 
 def find_lag(lag: LagMeter, cpu_percent: float, waited: float | None = None) -> Iterator[Finding]:
@@ -248,8 +245,8 @@ def find_lag(lag: LagMeter, cpu_percent: float, waited: float | None = None) -> 
         yield Finding(
             "loop_lag",
             _severity(lag_ms > 5 * LAG_LIMIT_MS),
-            f"event loop: {_waiting(waited)}{lag_ms:.1f} ms late at p99 over the last minute, "
-            f"the limit is {LAG_LIMIT_MS:g} ms; the process takes {cpu_percent:.0f}% of a core",
+            f"event loop: {lag_ms:.1f} ms late at p99 over the last minute, the limit is {LAG_LIMIT_MS:g} ms"
+            f"; the process takes {cpu_percent:.0f}% of a core{_waiting(waited)}",
             round(lag_ms, 3),
             LAG_LIMIT_MS,
         )

@@ -1,7 +1,8 @@
 """Whose orders and bots there are, for an operator who has to choose between accounts.
 
 No setting names them all: a backend tells of any it likes. So an account is there once something was said
-in one of its channels, or a feed has its key; guessing names would leave the others unseen.
+in one of its channels, or a feed has its key; guessing names would leave the others unseen. What a probe
+leaves in the journal is no account: it would be the one told of last, and shown first.
 """
 
 from collections.abc import Generator, Iterable
@@ -9,6 +10,7 @@ from operator import itemgetter
 
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.hub import Hub
+from monitor.config import is_probes_own
 from monitor.health.latency import NS_PER_MS
 from monitor.serve.listing import Listing, slices
 
@@ -34,7 +36,9 @@ def read_activity(hub: Hub) -> Generator[None, None, Iterable[Activity]]:
     for some in slices(hub.channels()):
         for channel in some:
             namespace, _, account = channel.name.partition(":")
-            if namespace in OF_ACCOUNTS and account and (stamp_ns := _newest_ns(channel, now_ns)) is not None:
+            if namespace not in OF_ACCOUNTS or not account or is_probes_own(account):
+                continue
+            if (stamp_ns := _newest_ns(channel, now_ns)) is not None:
                 active_ms = now_ms - (now_ns - stamp_ns) // NS_PER_MS
                 newest[account] = max(newest.get(account) or 0, active_ms)
         yield

@@ -48,6 +48,17 @@ def run_seconds(health: Health, clock: Clock, seconds: float) -> None:
         health.sample()
 
 
+def test_refusals_are_dated_by_when_they_were_last_seen_to_grow(health: Health, clock: Clock) -> None:
+    health.totals.refused["sockets"] += 2
+    run_seconds(health, clock, 0.25)
+    first_ms = clock.wall_ms()
+    health.totals.refused["tls"] += 1
+    run_seconds(health, clock, 1)
+    totals = health_report(health)["totals"]
+    assert totals["refused"] == {"sockets": 2, "tls": 1}
+    assert totals["refused_at"] == {"sockets": first_ms, "tls": first_ms + 250}
+
+
 def test_a_new_servers_report_knows_nothing_that_was_not_measured(health: Health) -> None:
     report = health_report(health)
     assert report["address"] is None

@@ -164,7 +164,7 @@ async def test_best_levels_of_a_book_are_shown_the_best_first() -> None:
 
 @pytest.mark.trio
 async def test_accounts_are_those_that_something_was_said_of_the_last_one_first(server: Server) -> None:
-    for channel in ("orders:bob", "bots:ann", "orders:ann"):
+    for channel in ("orders:bob", "bots:ann", "orders:ann", "orders:probe-0a1b2c3d"):
         await server.publish(channel, {"note": channel})
     olga = await operator(server)
     await olga.call("subscribe", channel="orders:nobody")

@@ -74,6 +74,7 @@ def health(**changes: Any) -> HealthReport:
             "late": 0,
             "drops": {"left": 1},
             "refused": {},
+            "refused_at": {},
             "bytes": 1,
             "connections": 1,
             "failed": 0,

@@ -10,6 +10,7 @@ from tests.tui.reports import NOON_MS, alert, channel, close, connection, fill, 
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
 from tui.confirm import ConfirmScreen
+from tui.figures import clock_text
 from tui.help import HelpScreen
 from tui.model import Call, Query
 from tui.panels.header import Banner, Header, ViewBar
@@ -209,13 +210,34 @@ def test_value_that_makes_no_sense_is_not_taken(key: str, typed: str, trouble: s
     run(story)
 
 
-def test_enter_on_an_alert_opens_the_client_that_it_names() -> None:
+CLIENT = "ccfd6e7f-0c1d-4b7e-9f3a-5d2b8a1c4e6f"
+
+
+@pytest.mark.parametrize("keys", [("6",), ("tab",)], ids=["alerts", "overview"])
+def test_enter_on_an_alert_reads_it_whole_and_enter_again_opens_the_client_that_it_names(
+    keys: tuple[str, ...],
+) -> None:
     async def story(screen: Screen) -> None:
-        client = "ccfd6e7f-0c1d-4b7e-9f3a-5d2b8a1c4e6f"
-        screen.model.set_alerts([alert(message=f"depth: 843 for client {client}")])
-        await screen.press("6", "enter")
+        screen.model.set_alerts([alert(message=f"depth: 843 for client {CLIENT}", since=NOON_MS - 4_000)])
+        await screen.press(*keys)
+        assert "depth: 843 for client ccfd6e7f\n" in screen.text()
+        await screen.press("enter")
+        assert all(
+            text in screen.text()
+            for text in (CLIENT, clock_text(NOON_MS - 4_000), "Enter opens client ccfd6e7f")
+        )
+        await screen.press("enter")
         assert isinstance(screen.app.screen, ConnectionView)
-        assert screen.link.asked[-1] == (Call("ops.connection", {"client": client}),)
+        assert screen.link.asked[-1] == (Call("ops.connection", {"client": CLIENT}),)
+
+    run(story)
+
+
+def test_client_that_is_gone_is_opened_by_its_id() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.stuff(f":client {CLIENT}\r")
+        assert isinstance(screen.app.screen, ConnectionView)
+        assert screen.link.asked[-1] == (Call("ops.connection", {"client": CLIENT}),)
 
     run(story)
 

@@ -118,7 +118,7 @@ def test_subscription_shows_its_own_freshness() -> None:
     entry = feed()["subscriptions"][0]
     entry.update({"state": "stale", "age_ms": 43_000})
     row = texts(FeedsTable, subscription_row("binance", entry))
-    assert (row["sign"], row["state"], row["age"]) == ("✖", "stale", "43s")
+    assert (row["sign"], row["state"], row["age"]) == ("▲", "stale", "43s")
 
 
 def test_newest_fill_is_on_top() -> None:

@@ -50,6 +50,17 @@ OTHERS = {
     "roster": Limit("subscribers that a map of them can't take", "tried again"),
 }
 """What is no limit, and no bad request either."""
+BAD_REQUESTS = {
+    "400": "what can't be read",
+    "401": "calls without the API key",
+    "403": "pages of other origins",
+    "404": "paths with nothing there",
+    "405": "methods a path lacks",
+    "421": "names of other hosts",
+    "426": "no WebSocket, or another",
+    "503": "requests during the end",
+}
+"""By the status of the answer, under which the server counts them."""
 
 
 class RefusalsTable(Table):
@@ -67,22 +78,25 @@ class RefusalsTable(Table):
         """Those that refused something first."""
         if model.health is None:
             return []
-        counts = dict.fromkeys(LIMITS, 0) | model.health["totals"]["refused"]
+        totals = model.health["totals"]
+        counts, at = dict.fromkeys(LIMITS, 0) | totals["refused"], totals["refused_at"]
         causes = sorted(counts, key=lambda cause: not counts[cause])
-        return [refusal_row(cause, counts[cause], model.refused_at.get(cause), now) for cause in causes]
+        return [refusal_row(cause, counts[cause], at.get(cause), now) for cause in causes]
 
 
-def refusal_row(cause: str, count: int, seen_at: float | None, now: float) -> Row:
-    """One line of the table; what has no name was a bad request."""
-    bad_request = Limit("a bad request", f"HTTP {cause}" if cause.isdigit() else UNKNOWN)
-    what, answer = LIMITS.get(cause) or OTHERS.get(cause, bad_request)
+def refusal_row(cause: str, count: int, at_ms: int | None, now: float) -> Row:
+    """One line of the table; what is counted by a status was a bad request."""
+    is_status = cause.isdigit()
+    other = Limit("a bad request", f"HTTP {cause}" if is_status else UNKNOWN)
+    what, answer = LIMITS.get(cause) or OTHERS.get(cause, other)
+    name = BAD_REQUESTS.get(cause, "other requests") if is_status else cause
     tone = Tone.PLAIN if count else Tone.DIM
     return Row(
         cause,
         (
             Cell(count_text(count), tone, count),
-            Cell(UNKNOWN if seen_at is None else span_text(now - seen_at), tone, seen_at),
-            Cell(cause, Tone.STRONG if count else Tone.DIM),
+            Cell(UNKNOWN if at_ms is None else span_text(now - at_ms / 1_000), tone, at_ms),
+            Cell(name, Tone.STRONG if count else Tone.DIM),
             Cell(answer, tone),
             Cell(what, Tone.DIM),
         ),

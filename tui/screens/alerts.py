@@ -13,6 +13,7 @@ from tui.model import Call, Model, Part
 from tui.panels.kinds import ID_CELLS
 from tui.panels.refusals import RefusalsTable
 from tui.question import Question
+from tui.reading import Reading
 from tui.reports import AlertReport
 from tui.screens.connection import ConnectionView
 from tui.screens.view import View
@@ -31,7 +32,8 @@ class AlertsTable(Table):
         Column("raised", "raised", 8),
         Column("cleared", "cleared", 8),
         Column("lasted", "lasted", 7, is_number=True, from_width=70),
-        Column("name", "alert", 22, from_width=100),
+        Column("since", "since", 8, from_width=200),
+        Column("name", "alert", 22, from_width=200),
         Column("message", "what", 0),
     )
 
@@ -66,6 +68,7 @@ def alert_row(alert: AlertReport, now: float) -> Row:
     if cleared is not None:
         sign, tone = "✓", Tone.DIM
     lasted = (cleared if cleared is not None else now * 1_000) - alert["raised"]
+    said = handled_text(alert, now) + alert["message"]
     return Row(
         str(alert["id"]),
         (
@@ -73,10 +76,16 @@ def alert_row(alert: AlertReport, now: float) -> Row:
             Cell(clock_text(alert["raised"]), value=alert["raised"]),
             Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM, cleared),
             Cell(span_text(lasted / 1_000), Tone.DIM, round(lasted)),
+            Cell(clock_text(alert["since"]), Tone.DIM, alert["since"]),
             Cell(alert["name"], tone),
-            Cell(handled_text(alert, now) + alert["message"], Tone.PLAIN if cleared is None else Tone.DIM),
+            Cell(_brief(said), Tone.PLAIN if cleared is None else Tone.DIM, said),
         ),
     )
+
+
+def _brief(message: str) -> str:
+    """With clients called as in all lists: whole, their ids would push the numbers out of sight."""
+    return _CLIENT.sub(lambda client: client[0][:ID_CELLS], message)
 
 
 def handled_text(alert: AlertReport, now: float) -> str:
@@ -85,6 +94,25 @@ def handled_text(alert: AlertReport, now: float) -> str:
     if until is not None and until > now * 1_000:
         return f"silent {span_text(until / 1_000 - now)} · "
     return "acknowledged · " if alert.get("acknowledged") else ""
+
+
+def read_alert(view: View, table: AlertsTable) -> bool:
+    """Show the alert under the cursor whole; from there Enter opens the first client that it names.
+
+    Also once that is gone: the server remembers why.
+    """
+    row = table.cursor_row
+    named = _CLIENT.search(str(row.cells[-1].exact)) if row else None
+    if row is None or named is None:
+        return False
+
+    def open_client(is_wanted: bool | None) -> None:
+        if is_wanted:
+            view.app.push_screen(ConnectionView(named[0]))
+
+    beyond = f"client {named[0][:ID_CELLS]}"
+    view.app.push_screen(Reading(table.TITLE, table.COLUMNS, row.cells, beyond), open_client)
+    return True
 
 
 class AlertsView(View):
@@ -101,13 +129,8 @@ class AlertsView(View):
         return not (self.console.is_read_only and action in {"acknowledge", "silence"})
 
     def open_row(self, table: Table, key: str) -> bool:
-        """The first client that an alert names, also once it is gone: the server remembers why."""
-        alert = self._under_cursor() if isinstance(table, AlertsTable) else None
-        named = _CLIENT.search(alert["message"]) if alert else None
-        if named is None:
-            return False
-        self.app.push_screen(ConnectionView(named[0], named[0][:ID_CELLS]))
-        return True
+        """All that an alert says."""
+        return isinstance(table, AlertsTable) and read_alert(self, table)
 
     def action_acknowledge(self) -> None:
         """Let the other operators know that somebody has seen it."""

@@ -9,6 +9,7 @@ from tui.confirm import ConfirmScreen
 from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, span_text
 from tui.model import Call, ConnectionPage, Model, Part
 from tui.panels.facts import Fact, Facts
+from tui.panels.kinds import ID_CELLS
 from tui.question import Question
 from tui.reports import CloseReport, ConnectionReport, LedgerReport
 from tui.screens.view import View
@@ -180,7 +181,7 @@ def close_row(close: CloseReport) -> Row:
 
 
 class ConnectionView(View):
-    """Opened from the list of connections."""
+    """Opened from the list of connections, from what names a client, or by its id."""
 
     AUTO_FOCUS = "LedgersTable"
     PANELS = (ConnectionFacts, LedgersTable, ClosesTable)
@@ -190,10 +191,11 @@ class ConnectionView(View):
         Binding("b", "limit", "Budget", id="budget", tooltip="Messages and bytes a second at most"),
     ]
 
-    def __init__(self, client_id: str, called: str) -> None:
+    def __init__(self, client_id: str, called: str = "") -> None:
+        """One that is gone has no better name than the beginning of its id."""
         super().__init__()
         self._client_id = client_id
-        self._called = called
+        self._called = called or client_id[:ID_CELLS]
 
     @property
     def crumb(self) -> str:

@@ -21,7 +21,7 @@ _STATES = {
     "connecting": ("◌", Tone.WARNING),
     "waiting": ("◌", Tone.WARNING),
     "retrying": ("✖", Tone.BAD),
-    "stale": ("✖", Tone.BAD),
+    "stale": ("▲", Tone.WARNING),
     "stopped": ("✖", Tone.BAD),
 }
 

@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tui.model import Call
-from tui.panels.kinds import ID_CELLS, KindsTable
+from tui.panels.kinds import KindsTable
 from tui.panels.lanes import LanesTable
 from tui.panels.load import LoadFacts
 from tui.question import Question
 from tui.screens.account import AccountView
-from tui.screens.alerts import AlertsTable
+from tui.screens.alerts import AlertsTable, read_alert
 from tui.screens.connection import ConnectionView
 from tui.screens.feeds import FeedsTable, unfold
 from tui.screens.fills import FillsTable
@@ -52,14 +52,16 @@ class OverviewView(AccountView):
             self.console.act(Call("ops.tuning", {"action": answer}), f"tuning {answer}")
 
     def open_row(self, table: Table, key: str) -> bool:
-        """The client that waited longest for a kind, if one did; what stands below a feed."""
+        """The client that waited longest for a kind, if one did; what stands below a feed; an alert whole."""
         if isinstance(table, FeedsTable):
             unfold(self, key)
             return True
+        if isinstance(table, AlertsTable):
+            return read_alert(self, table)
         health = self.console.model.health
         for kind in health["kinds"] if health and isinstance(table, KindsTable) else []:
             if kind["kind"] == key and (worst := kind["worst_client"]):
-                self.app.push_screen(ConnectionView(worst["client"], worst["client"][:ID_CELLS]))
+                self.app.push_screen(ConnectionView(worst["client"]))
                 return True
         return False
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.app import Console
 
 _COMMAND = "Go to a view, or do a command, by its name"
-_COMMAND_HINT = "a view, or one and /filter; account NAME, theme, help, quit; Tab completes, ↑ recalls"
+_COMMAND_HINT = "a view, or one and /filter; account NAME, client ID, help, quit; Tab completes, ↑ recalls"
 _EXPORT = "a new file, which only you can read"
 _FILTER = "Filter: a text, ~ an expression, ! all others"
 
