@@ -35,12 +35,14 @@ class Proxies:
         """
         if not self.is_one(address):
             return address
-        told = {found for chain in _chains(headers) if (found := self._first_untrusted(chain))}
+        # One that names nobody, `for=_hidden` say, differs from one that does: that one is the client's.
+        told = {self._first_untrusted(chain) for chain in _chains(headers)}
         if len(told) > 1:
             raise HttpError(
                 400, "x-forwarded-for and forwarded differ: let the proxy set one and remove the other"
             )
-        return str(told.pop()) if told else address
+        found = told.pop() if told else None
+        return address if found is None else str(found)
 
     def _first_untrusted(self, chain: list[str]) -> Address | None:
         """From the right; the last one that can be read if the rest are proxies of ours."""

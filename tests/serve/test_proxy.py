@@ -43,9 +43,10 @@ def test_who_is_no_trusted_proxy_is_itself_whatever_it_says() -> None:
     assert Proxies([]).peer("127.0.0.1:4711", headers) == "127.0.0.1:4711"
 
 
-def test_two_headers_that_differ_are_refused() -> None:
+@pytest.mark.parametrize("forwarded", ["for=198.51.100.1", "for=_hidden", "for=unknown", "proto=https"])
+def test_two_headers_that_differ_are_refused(forwarded: str) -> None:
     with pytest.raises(HttpError, match="let the proxy set one"):
-        PROXIES.peer(OURS, {"x-forwarded-for": "203.0.113.9", "forwarded": "for=198.51.100.1"})
+        PROXIES.peer(OURS, {"x-forwarded-for": "203.0.113.9", "forwarded": forwarded})
 
 
 @given(st.lists(st.ip_addresses(v=4)), st.lists(st.ip_addresses(network="10.0.0.0/8"), max_size=3))
