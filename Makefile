@@ -1,11 +1,11 @@
 # make run    the server with its market simulator, and the operator console on it
-# make test   lint, types, import contracts, known weaknesses of what is pinned, and all tests
+# make test   lint, types, import contracts, all tests, and known weaknesses of what is pinned or vendored
 # make binary  dist/lanecast: all of it in one executable, for machines without Python; tests it
 # make soak   the tests that take minutes
 # make bench  the measurements, twenty minutes of them (benchmarks/README.md says what each is)
 # make fuzz   ten million inputs for all that is read from outside (an hour and more)
 # make autobahn  the Autobahn testsuite against the WebSocket layer; it needs a Python 2.7
-# make audit  whether a pinned package has a known weakness; fails too if nobody can be asked
+# make audit  whether a package that is pinned or vendored has a known weakness; fails too if nobody can be asked
 # make dictionary  trains the shipped zstd dictionary anew: after payloads have changed
 # make clean  removes what these made
 
@@ -30,9 +30,9 @@ test: $(VENV)/test.stamp chromium
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m tests.audit || test $$? -eq 2
 	$(BIN)/pytest -m "not soak and not alone" --numprocesses 2 --dist loadfile
 	$(BIN)/pytest -m alone
+	$(BIN)/python -m tests.audit || test $$? -eq 2
 
 binary: dist/lanecast $(VENV)/test.stamp chromium
 	$(BIN)/pytest tests/test_shipped.py

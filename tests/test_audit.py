@@ -13,7 +13,7 @@ import pytest
 from packaging.version import Version
 from trio.testing import MockClock
 
-from tests.audit import Outcome, audit, read_pins
+from tests.audit import Outcome, Package, audit, read_pins, read_vendored
 
 ROOT = Path(__file__).parent.parent
 ADVISORY: dict[str, Any] = {
@@ -44,8 +44,8 @@ class OSV(BaseHTTPRequestHandler):
         self._answer(self.record)
 
     def _known_of(self, query: dict[str, Any]) -> dict[str, Any]:
-        assert query["package"]["ecosystem"] == "PyPI"
-        is_weak = query["package"]["name"] == "h11" and Version(query["version"]) < Version("0.16.0")
+        is_weak = query["package"] == {"name": "h11", "ecosystem": "PyPI"}
+        is_weak = is_weak and Version(query["version"]) < Version("0.16.0")
         return {"vulns": [{"id": ADVISORY["id"], "modified": "2025-04-24T19:13:56Z"}]} if is_weak else {}
 
     def _answer(self, document: object) -> None:
@@ -110,8 +110,9 @@ def serving(answers: type[OSV]) -> Iterator[str]:
         server.server_close()
 
 
-def pinned(version: str) -> dict[str, Version]:
-    return {"trio": Version("0.30.0"), "h11": Version(version)}
+def pinned(version: str) -> list[Package]:
+    """Besides, one of another language that has the same name."""
+    return [Package("h11", Version(version)), Package("h11", Version("0.1.0"), "npm")]
 
 
 @pytest.mark.trio
@@ -148,7 +149,9 @@ async def test_who_does_not_answer_as_asked_has_audited_nothing(
 ) -> None:
     with serving(answers) as service:
         assert await audit(pinned("0.14.0"), service) is Outcome.NOT_AUDITED
-    assert capsys.readouterr().out.startswith(f"NOTHING WAS AUDITED: {service} can't be asked about 2 pins: ")
+    assert capsys.readouterr().out.startswith(
+        f"NOTHING WAS AUDITED: {service} can't be asked about 2 packages: "
+    )
 
 
 @pytest.mark.trio
@@ -160,9 +163,11 @@ async def test_without_a_network_nothing_was_audited(capsys: pytest.CaptureFixtu
     assert line.startswith("NOTHING WAS AUDITED")
 
 
-def test_every_pin_is_asked_about_in_every_run_of_the_tests() -> None:
+def test_all_that_is_pinned_or_vendored_is_asked_about_in_every_run_of_the_tests() -> None:
     assert len(read_pins()) > 40
+    assert {each.name for each in read_vendored()} == {"centrifuge", "uplot"}
     recipe = subprocess.run(
         ["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert f"python -m tests.audit || test $? -eq {Outcome.NOT_AUDITED:d}\n" in recipe.stdout
+    # Last, so that nobody has to look for what it says.
+    assert recipe.stdout.endswith(f"python -m tests.audit || test $? -eq {Outcome.NOT_AUDITED:d}\n")
