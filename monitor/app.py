@@ -19,7 +19,6 @@ from monitor.config import DEMO_ACCOUNT, AlertsSettings, Settings
 from monitor.control import Control, heed_signals
 from monitor.descriptors import make_room
 from monitor.engine import Engine, build_engine
-from monitor.events import AccountPast
 from monitor.health.feeds import FeedHealth
 from monitor.health.health import Health
 from monitor.health.metrics import Exposition
@@ -44,6 +43,8 @@ _log = logging.getLogger("lanecast")
 GC_THRESHOLDS = (2_000, 250, 10)
 """Of new objects 2,000 are walked through in 0.3 ms; the older ones, and a pause in proportion, come
 after as many as thousands of new clients make. Hardly anything of ours needs the collector."""
+RECHECK_SECONDS = 1.0
+"""Before a feed begins anew: what could not be taken has had its time to go."""
 _PROGRAM = [sys.executable] if hasattr(sys, "frozen") else [sys.executable, "-m", "monitor"]
 """Starts this program again: the file that `make binary` made is its own interpreter."""
 
@@ -139,8 +140,7 @@ async def serve(
         async with trio.open_nursery() as edges:
             for name, feed in feeds.items():
                 health.feeds[name] = FeedHealth(name, feed.venue, account=feed.account)
-                past = {"past": _past(engine, feed)} if feed.has_history else {}
-                await edges.start(partial(feed.run, engine.ingest, health.feeds[name], **past))
+                await edges.start(_run_feed, feed, engine, health.feeds[name])
             async with trio.open_nursery() as entrance:
                 await entrance.start(door.run, listeners, control.ending)
                 _settle_memory()
@@ -189,8 +189,23 @@ class _Feed(NamedTuple):
     """It looks up the fills of its account that nobody told, by what is known of it: `past`."""
 
 
-def _past(engine: Engine, feed: _Feed) -> AccountPast | None:
-    return engine.market.past(feed.account, feed.venue) if feed.account else None
+async def _run_feed(
+    feed: _Feed, engine: Engine, health: FeedHealth, *, task_status: trio.TaskStatus[None]
+) -> None:
+    """Until cancelled; one with a history begins anew whenever there is more to look up than it knows of."""
+    if feed.account is None or not feed.has_history:
+        await feed.run(engine.ingest, health, task_status=task_status)
+        return
+    while True:
+        recheck = engine.recheck.next
+        past = engine.market.past(feed.account, feed.venue)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(feed.run, engine.ingest, health, past=past))
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            await recheck.wait()
+            nursery.cancel_scope.cancel()
+        await trio.sleep(RECHECK_SECONDS)
 
 
 def _feeds(settings: Settings) -> dict[str, _Feed]:

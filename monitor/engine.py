@@ -7,7 +7,7 @@ runs it on its own. The walk of an event is a chain of plain calls, with no queu
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -39,12 +39,25 @@ from monitor.turnstile import Turnstile
 _log = logging.getLogger("lanecast")
 
 
+class Recheck:
+    """When the feeds of accounts are to begin anew: more is to be looked up than they know of."""
+
+    def __init__(self) -> None:
+        self.next = trio.Event()
+        """Set the next time."""
+
+    def demand(self) -> None:
+        self.next.set()
+        self.next = trio.Event()
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Made by `build_engine`."""
 
     house: House
     views: Views
+    recheck: Recheck = field(default_factory=Recheck)
 
     @property
     def hub(self) -> Hub:
@@ -81,8 +94,12 @@ class Engine:
             )
         except (TooBusy, TooMany, BadPublication) as error:
             # Not noted: nobody was told, so a lookup at the venue is to find it new.
+            if isinstance(error, TooBusy) and publication.is_told_once:
+                self.recheck.demand()
             level = logging.ERROR if publication.is_told_once else logging.DEBUG
-            _log.log(level, "%s: what a feed told is lost: %s", publication.key or publication.channel, error)
+            _log.log(
+                level, "%s: what a feed told finds no room: %s", publication.key or publication.channel, error
+            )
         else:
             receipt.then_if_new(publication.note)
 

@@ -192,6 +192,16 @@ class OrderFill:
 
 
 @dataclass(frozen=True, slots=True)
+class FillsMissing:
+    """Since when an account may have had fills at a venue that nobody told; None: all are told."""
+
+    venue: str
+    account: str
+    since_ms: int | None
+    """In the venue's time."""
+
+
+@dataclass(frozen=True, slots=True)
 class BotStatus:
     venue: str
     account: str
@@ -244,8 +254,8 @@ class BotLifecycle:
 class AccountPast:
     """What is known of an account at a venue when its feed begins: where to look for what nobody told."""
 
-    last_ms: int
-    """When its newest order or fill happened, in the venue's time."""
+    since_ms: int
+    """Until when all of its fills are known, in the venue's time."""
     markets: frozenset[str]
     """In which it has had orders."""
 
@@ -261,6 +271,7 @@ Event = (
     | Ticker
     | OrderUpdate
     | OrdersListed
+    | FillsMissing
     | OrderFill
     | BotStatus
     | BotCycle

@@ -39,7 +39,7 @@ async def take_over(engine: Engine, settings: Settings) -> Journal | None:
         channels,
         namespaces,
         tell_lost=engine.house.registry.lose_positions,
-        recall=partial(_recall, engine.market),
+        recall=partial(_recall, engine),
         wall_ms=engine.health.wall_ms,
     )
     if not namespaces:
@@ -74,15 +74,16 @@ async def _read(market: MarketState, journal: Journal) -> None:
         _note(market, row)
 
 
-async def _recall(market: MarketState, rows: Iterable[Row]) -> None:
+async def _recall(engine: Engine, rows: Iterable[Row]) -> None:
     """Have the market state know late what was before the start; nobody is shown a part of it."""
     turn = Turn()
     before = MarketState(lambda channel: 0)
     for row in rows:
         _note(before, row)
         await turn.give_way()
-    for _ in market.recall(before):
+    for _ in engine.market.recall(before):
         await turn.give_way()
+    engine.recheck.demand()
 
 
 def _note(market: MarketState, row: Row) -> None:

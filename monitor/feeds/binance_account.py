@@ -15,7 +15,16 @@ import trio
 
 from monitor.clock import wall_ms
 from monitor.config import BinanceAccountSettings
-from monitor.events import AccountPast, Event, MarketListed, OrderFill, OrdersListed, OrderUpdate, Side
+from monitor.events import (
+    AccountPast,
+    Event,
+    FillsMissing,
+    MarketListed,
+    OrderFill,
+    OrdersListed,
+    OrderUpdate,
+    Side,
+)
 from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
 from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
 from monitor.feeds.dialect import (
@@ -59,7 +68,7 @@ async def run_binance_account(
     """Feed the account's orders until cancelled; what no stream told since its past is looked up."""
     key, secret = settings.api_key.get_secret_value(), settings.api_secret.get_secret_value()
     symbols = {*settings.symbols, *(past.markets if past else ())}
-    since_ms = past.last_ms if past else wall_ms()
+    since_ms = past.since_ms if past else wall_ms()
     dialect = BinanceAccountDialect(
         settings.account, key, secret, health, symbols=sorted(symbols), since_ms=since_ms
     )
@@ -86,11 +95,14 @@ class BinanceAccountDialect(Dialect):
         since_ms: int = 0,
     ) -> None:
         super().__init__(health)
-        self._since_ms = max(0, since_ms - OVERLAP_MS)
+        self._since_ms = since_ms - OVERLAP_MS
+        """Until then all fills are known, in the venue's time."""
+        self._heard_ms = self._since_ms
         self._last_ids: dict[str, int | None] = dict.fromkeys(symbols)
         """The newest fill of each symbol that is known; None where nothing is."""
         self._gaps: dict[str, int | None] = {}
-        """Symbols that may have fills which we were not told, with the newest before those."""
+        """What is to be looked up: symbols that may have fills which we were not told, with the newest
+        before those, None where that is not known; and the open orders."""
         self._account = account
         self._api_key = api_key
         self._secret = secret
@@ -109,13 +121,15 @@ class BinanceAccountDialect(Dialect):
     def connect(self) -> list[Event]:
         self.commands.clear()
         self._is_subscribed = False
-        self._gaps = self._last_ids | self._gaps
+        if not self._gaps:
+            self._since_ms = max(self._since_ms, self._heard_ms - OVERLAP_MS)
+        self._gaps = self._last_ids | self._gaps | {OPEN_ORDERS: None}
         self._heard.clear()
         params = {"apiKey": self._api_key, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": wall_ms()}
         params["signature"] = sign(params, self._secret)
         request = {"id": 1, "method": "userDataStream.subscribe.signature", "params": params}
         self.commands.append(Send(orjson.dumps(request).decode()))
-        return []
+        return [FillsMissing(VENUE, self._account, self._since_ms)]
 
     def decode(self, message: Any, received_ns: int) -> Sequence[Event]:
         event = message.get("event") or message.get("data") or message
@@ -134,9 +148,12 @@ class BinanceAccountDialect(Dialect):
         return ()
 
     def gap(self, symbol: str) -> dict[str, str]:
-        """Where to go on looking for fills that we were not told, as the venue's parameter."""
+        """Where to go on looking for fills that we were not told, as the venue's parameter.
+
+        Without one it gives the newest. Never a time: it may look no further than a day from there.
+        """
         last_id = self._gaps.get(symbol)
-        return {"startTime": str(self._since_ms)} if last_id is None else {"fromId": str(last_id + 1)}
+        return {} if last_id is None else {"fromId": str(last_id + 1)}
 
     def backfill(self, symbol: str, rows: Iterable[Any], *, is_last: bool) -> list[Event]:
         """The rows of a page of the symbol's history that are news; the page after it is asked for.
@@ -144,12 +161,25 @@ class BinanceAccountDialect(Dialect):
         May raise what a wrong shape raises: then none of it was taken.
         """
         fills = [self._read_row(row) for row in rows]
-        if is_last:
+        if is_last or self._are_newest(symbol, fills):
             self._gaps.pop(symbol, None)
+        elif self._gaps.get(symbol) is None:
+            # There may be more than one page of them: from the first one that the account ever had.
+            self._look_on(symbol, -1)
+            return []
         else:
             self._narrow_gap(symbol, int(fills[-1].fill_id))
-        news = [fill for fill in fills if self._is_new(fill)]
-        return [event for fill in news for event in (*self._list(fill.market), fill)]
+        self._note_last(symbol, fills)
+        news = [fill for fill in fills if fill.time_ms >= self._since_ms and self._is_new(fill)]
+        return [event for fill in news for event in (*self._list(fill.market), fill)] + self._certainty()
+
+    def _are_newest(self, symbol: str, fills: Sequence[OrderFill]) -> bool:
+        """Whether a page that was asked for without a place goes back as far as anything is missing."""
+        return self._gaps.get(symbol) is None and fills[0].time_ms < self._since_ms
+
+    def _certainty(self) -> list[Event]:
+        """That all was looked up, if it was."""
+        return [] if self._gaps else [FillsMissing(VENUE, self._account, None)]
 
     def list_open(self, rows: Iterable[Any]) -> list[Event]:
         """What the venue's list of open orders says of those of which the stream has told nothing.
@@ -158,11 +188,13 @@ class BinanceAccountDialect(Dialect):
         """
         orders = sorted(map(self._read_order, rows), key=attrgetter("time_ms"))
         named = {(order.market, order.order_id) for order in orders}
+        self._gaps.pop(OPEN_ORDERS, None)
         self._look_up(sorted({order.market for order in orders} - self._last_ids.keys()))
         news = [order for order in orders if (order.market, order.order_id) not in self._heard]
         shown = news[-LISTED_ORDERS_LIMIT:]
         told = [event for order in shown for event in (*self._list(order.market), order)]
-        return [*told, OrdersListed(VENUE, self._account, frozenset(named | self._heard.keys()))]
+        listed = OrdersListed(VENUE, self._account, frozenset(named | self._heard.keys()))
+        return [*told, listed, *self._certainty()]
 
     def _look_up(self, symbols: Iterable[str]) -> None:
         """Ask for the fills of symbols of which nothing was heard before."""
@@ -173,11 +205,17 @@ class BinanceAccountDialect(Dialect):
         before = self._gaps.get(symbol)
         if before is not None and last_id <= before:
             raise Garbage("a page that was told before")
+        self._look_on(symbol, last_id)
+
+    def _look_on(self, symbol: str, last_id: int) -> None:
         self._gaps[symbol] = last_id
         self.commands.append(Fetch(symbol))
 
+    def _note_last(self, symbol: str, fills: Sequence[OrderFill]) -> None:
+        ids = [int(fill.fill_id) for fill in fills]
+        self._last_ids[symbol] = max([self._last_ids.get(symbol) or 0, *ids]) or None
+
     def _is_new(self, fill: OrderFill) -> bool:
-        self._last_ids[fill.market] = max(int(fill.fill_id), self._last_ids.get(fill.market) or 0)
         return self._fills.add((fill.market, fill.fill_id))
 
     def _list(self, market: str) -> list[Event]:
@@ -190,7 +228,7 @@ class BinanceAccountDialect(Dialect):
     def _answer(self, message: Any) -> None:
         if message["status"] == 200:
             self._is_subscribed = True
-            self.commands += map(Fetch, (*self._gaps, OPEN_ORDERS))
+            self.commands += map(Fetch, self._gaps)
         else:
             reason = message["error"]["msg"]
             self.complain("the venue refused the account's stream", f"HTTP {message['status']}, {reason}")
@@ -201,11 +239,13 @@ class BinanceAccountDialect(Dialect):
         fill = self._fill(report, update) if report["x"] == "TRADE" else None
         is_news = self._is_news(update.market, whole(report["i"]), whole(report["I"]))
         self._heard.keep((update.market, update.order_id), None)
+        self._heard_ms = max(self._heard_ms, update.time_ms)
         # Not before all is read: a listing that garbage takes with it is never told again.
         events = self._list(update.market)
         if is_news:
             events.append(update)
         if fill is not None and self._is_new(fill):
+            self._note_last(fill.market, [fill])
             events.append(fill)
         return events
 

@@ -15,7 +15,15 @@ import trio
 
 from monitor.clock import wall_ms
 from monitor.config import KalshiSettings
-from monitor.events import AccountPast, BookStatus, BookStatusChanged, Event, MarketListed, OrderFill
+from monitor.events import (
+    AccountPast,
+    BookStatus,
+    BookStatusChanged,
+    Event,
+    FillsMissing,
+    MarketListed,
+    OrderFill,
+)
 from monitor.feeds.dialect import (
     IDS_REMEMBERED,
     OVERLAP_MS,
@@ -67,7 +75,7 @@ async def run_kalshi(
 ) -> None:
     """Feed the markets and own fills until cancelled; ConfigError when the key can't be had."""
     signer = load_signer(settings.private_key_file)
-    since_ms = past.last_ms if past else wall_ms()
+    since_ms = past.since_ms if past else wall_ms()
     dialect = KalshiDialect(settings.markets, settings.account, health, since_ms=since_ms)
     async with open_rest(settings.rest_url) as client:
         route = Route(
@@ -140,7 +148,8 @@ class KalshiDialect(Dialect):
         self._command = 0
         for name in self._names:
             self._subscribe(name)
-        return [event for market in self._markets for event in self._list(market)]
+        listed = [event for market in self._markets for event in self._list(market)]
+        return [*listed, *self._miss(self.gap_ms)]
 
     def disconnect(self, cause: str) -> list[Event]:
         return [*self._doubt(self._trusted, BookStatus.STALE, cause)]
@@ -182,6 +191,9 @@ class KalshiDialect(Dialect):
             return []
         self._listed.add(market)
         return [MarketListed(VENUE, market, PRICE_DECIMALS, SIZE_DECIMALS)]
+
+    def _miss(self, since_ms: int | None) -> list[Event]:
+        return [FillsMissing(VENUE, self._account, since_ms)] if self._account else []
 
     def _subscribe(self, channel: str) -> None:
         if channel == FILLS:
@@ -273,7 +285,8 @@ class KalshiDialect(Dialect):
         # Not by our clock: one that was ahead for a while would leave a hole.
         self.gap_ms = max([self.gap_ms, *(fill.time_ms - OVERLAP_MS for fill in fills)])
         news = [fill for fill in fills if self._fills.add((fill.market, fill.fill_id))]
-        return [event for fill in news for event in (*self._list(fill.market), self._add_up(fill))]
+        found = [event for fill in news for event in (*self._list(fill.market), self._add_up(fill))]
+        return [*found, *self._miss(None)]
 
     def _add_up(self, fill: OrderFill) -> OrderFill:
         """The fill with the total that was heard of its order."""

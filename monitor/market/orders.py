@@ -40,27 +40,42 @@ class Orders:
 
     def __init__(self, *, awaits_past: bool) -> None:
         self.open = OpenOrders(awaits_past=awaits_past)
+        self._awaits_past = awaits_past
         self._fills: dict[str, orjson.Fragment] = {}
         self._seen = SeenIds(_SEEN_FILLS)
         self._times = Recent[str, int](_MARKETS)
-        """When each market's newest order or fill happened."""
+        """When each market's newest order or fill happened; if fills were missing then, since when."""
+        self._missing: dict[str, int] = {}
+        """By venue, since when fills may be missing now."""
 
     def knows(self, told: Told) -> bool:
         """Whether it is no news: a fill that was told before, an open order as it was told last."""
         return fill_key(told) in self._seen if told["type"] == "order_fill" else self.open.holds(told)
 
+    def miss(self, venue: str, since_ms: int | None) -> None:
+        """From here on what the venue tells stands behind a hole that began then; None: there is none."""
+        if since_ms is None:
+            self._missing.pop(venue, None)
+        else:
+            self._missing[venue] = since_ms
+
+    def doubt(self, told: Told) -> Told:
+        """What a venue tells, with since when fills may be missing before it, if any may."""
+        since_ms = 0 if self._awaits_past else self._missing.get(told["market"].partition(".")[0])
+        return told if since_ms is None else told | {"missing_since": since_ms}
+
     def gone(self, listed: OrdersListed) -> list[Told]:
         """The last word on each order that was open at the venue and is not among those it lists."""
         still = {(f"{listed.venue}.{market}", order) for market, order in listed.orders}
         return [
-            told | _GONE
+            self.doubt(told | _GONE)
             for told in self.open.updates()
             if told["market"].startswith(f"{listed.venue}.") and (told["market"], told["order"]) not in still
         ]
 
     def take(self, told: Told, payload: bytes) -> None:
         """Take what a payload says, which was encoded as `payload`."""
-        self._note_time(told["market"], told.get("time"))
+        self._note_time(told["market"], told.get("missing_since", told.get("time")))
         if told["type"] == "order_fill":
             self._take_fill(fill_key(told), orjson.Fragment(payload))
         elif told["status"] in OPEN_STATUSES:
@@ -70,6 +85,7 @@ class Orders:
 
     def recall(self, before: "Orders") -> None:
         """Be as if what `before` was told had been told first; it is used up by that."""
+        self._awaits_past = False
         self.open.recall(before.open)
         before._seen.extend(self._seen)
         for key, fill in self._fills.items():
@@ -107,7 +123,8 @@ def _typed(fields: dict[str, Any]) -> Told:
 
 
 def _untyped(told: Told) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name != "type"}
+    """What is said of the order itself."""
+    return {name: value for name, value in told.items() if name not in ("type", "missing_since")}
 
 
 def _order_key(told: Told) -> str:

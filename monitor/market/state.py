@@ -19,6 +19,7 @@ from monitor.events import (
     BotLifecycle,
     BotStatus,
     Event,
+    FillsMissing,
     MarketListed,
     OrderFill,
     OrdersListed,
@@ -115,6 +116,7 @@ class MarketState:
             OrderUpdate: self._order_update,
             OrdersListed: self._orders_listed,
             OrderFill: self._order_fill,
+            FillsMissing: self._fills_missing,
             BotStatus: self._bot_status,
             BotCycle: self._bot_cycle,
             BotLifecycle: self._bot_lifecycle,
@@ -276,7 +278,7 @@ class MarketState:
 
     def _order_update(self, update: OrderUpdate, now_ms: int) -> list[Publication]:
         orders = self._account(update.account).orders
-        told = tell_update(self._market(update), update)
+        told = orders.doubt(tell_update(self._market(update), update))
         return [] if orders.knows(told) else [_tell(f"orders:{update.account}", told, orders)]
 
     def _orders_listed(self, listed: OrdersListed, now_ms: int) -> list[Publication]:
@@ -285,10 +287,14 @@ class MarketState:
 
     def _order_fill(self, fill: OrderFill, now_ms: int) -> list[Publication]:
         orders = self._account(fill.account).orders
-        told = tell_fill(self._market(fill), fill)
+        told = orders.doubt(tell_fill(self._market(fill), fill))
         if orders.knows(told):
             return []
         return [_tell(f"orders:{fill.account}", told, orders, fill_key(told))]
+
+    def _fills_missing(self, missing: FillsMissing, now_ms: int) -> list[Publication]:
+        self._account(missing.account).orders.miss(missing.venue, missing.since_ms)
+        return []
 
     def _bot_status(self, status: BotStatus, now_ms: int) -> list[Publication]:
         told = tell_status(self._market(status), status)

@@ -57,6 +57,7 @@ OPEN_STATUSES = ("NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL")
 _STATUS = _one_of(*OPEN_STATUSES, "FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH", "GONE")
 _OPTIONAL = {
     "time": _TIME,
+    "missing_since": _TIME,
     **dict.fromkeys(("filled", "order_size", "average_price", "take_profit_price"), _AMOUNT),
     **dict.fromkeys(("fee", "profit", "position"), _MONEY),
     **dict.fromkeys(("cycle", "cycles", "safety_orders", "safety_orders_max"), _COUNT),

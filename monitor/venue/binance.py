@@ -94,20 +94,17 @@ class BinanceVenue(Venue):
         return Answer(200, encode(snapshot))
 
     def _own_trades(self, request: Request) -> Answer:
-        """All of the session's, as if the venue had them before it told them."""
+        """Of the session's, from an id on or the newest, as if the venue had them before it told them."""
         if refusal := _refuse_unsigned(request):
             return refusal
         query, reports = request.query, _reports(self.script.lines)
-        first_id, start_ms = int(query.get("fromId", 0)), int(query.get("startTime", 0))
+        first_id, limit = int(query.get("fromId", 0)), int(query.get("limit", 500))
         trades = [
             _own_trade(report)
             for report in reports
-            if report.get("x") == "TRADE"
-            and report["s"] == query.get("symbol")
-            and report["t"] >= first_id
-            and report["T"] >= start_ms
+            if report.get("x") == "TRADE" and report["s"] == query.get("symbol") and report["t"] >= first_id
         ]
-        return Answer(200, encode(trades[: int(query.get("limit", 500))]))
+        return Answer(200, encode(trades[:limit] if "fromId" in query else trades[-limit:]))
 
     def _open_orders(self, request: Request) -> Answer:
         """Those that the session leaves open, as if the venue had all of it before it told it."""

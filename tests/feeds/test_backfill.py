@@ -11,7 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from monitor.config import BinanceAccountSettings
 from monitor.errors import FeedError
-from monitor.events import AccountPast, Event, MarketListed, OrderFill, OrdersListed, OrderUpdate, Side
+from monitor.events import (
+    AccountPast,
+    Event,
+    FillsMissing,
+    MarketListed,
+    OrderFill,
+    OrdersListed,
+    OrderUpdate,
+    Side,
+)
 from monitor.feeds import binance_account, binance_lookups, feed, kalshi_fills
 from monitor.feeds.binance_account import BinanceAccountDialect, run_binance_account
 from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
@@ -113,7 +122,7 @@ async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_pat
     async with standing_in(capture) as base:
         assert await look_up(base, dialect) == [("3", True), ("4", True), ("6", True)]
     assert told(dialect.receive(orjson.dumps(report(4)), 1)) == []
-    assert dialect.gap("XUSDT") == {"startTime": "0"}
+    assert dialect.gap("XUSDT") == {}
 
 
 async def test_binance_fills_since_the_last_one_that_is_known_are_found_at_a_start(tmp_path: Path) -> None:
@@ -195,8 +204,8 @@ async def test_of_a_long_list_the_newest_orders_are_told_and_none_is_ended(
     monkeypatch.setattr(binance_account, "LISTED_ORDERS_LIMIT", 2)
     found = binance().list_open([open_order(number, 10 - number) for number in range(4)])
     assert [event.order_id for event in found if isinstance(event, OrderUpdate)] == ["1", "0"]
-    assert isinstance(found[-1], OrdersListed)
-    assert len(found[-1].orders) == 4
+    (listed,) = [event for event in found if isinstance(event, OrdersListed)]
+    assert len(listed.orders) == 4
 
 
 async def test_fills_are_looked_up_of_all_symbols_that_have_orders() -> None:
@@ -254,9 +263,28 @@ async def test_a_gap_that_was_not_closed_is_looked_up_from_where_it_was_left() -
     assert dialect.gap("XUSDT") == {"fromId": "10"}
 
 
+async def test_binance_fills_are_missing_until_all_was_looked_up() -> None:
+    dialect = binance(("XUSDT", "YUSDT"), since_ms=1_000 + OVERLAP_MS)
+    assert dialect.connect() == [FillsMissing("binance", "me", 1_000)]
+    dialect.list_open([])
+    assert dialect.backfill("XUSDT", [], is_last=True) == []
+    (*_, known) = dialect.backfill("YUSDT", [row(1)], is_last=True)
+    assert known == FillsMissing("binance", "me", None)
+    dialect.receive(orjson.dumps(report(2, 2_000 + OVERLAP_MS)), 1)
+    assert dialect.connect() == [FillsMissing("binance", "me", 2_000)]
+    assert dialect.connect() == [FillsMissing("binance", "me", 2_000)]
+
+
+async def test_kalshi_fills_are_missing_until_they_were_looked_up() -> None:
+    dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=1_000 + OVERLAP_MS)
+    assert dialect.connect()[-1] == FillsMissing("kalshi", "ann", 1_000)
+    assert dialect.backfill([]) == [FillsMissing("kalshi", "ann", None)]
+
+
 async def test_a_history_that_does_not_go_on_is_not_read_for_ever() -> None:
     dialect = binance()
     connect(dialect, SUBSCRIBED)
+    dialect.backfill("XUSDT", [row(2), row(3)], is_last=False)
     dialect.backfill("XUSDT", [row(1), row(2)], is_last=False)
     with pytest.raises(Garbage, match="told before"):
         dialect.backfill("XUSDT", [row(1), row(2)], is_last=False)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from monitor.events import AccountPast, OrdersListed
+from monitor.events import AccountPast, FillsMissing, OrdersListed
 from monitor.market import entries
 from monitor.recent import SeenIds
 from tests.market.events import NOW_MS, market_state, order_fill, order_update, tell
@@ -114,6 +114,34 @@ def test_markets_of_an_account_are_known_by_its_orders_and_its_fills() -> None:
     tell(state, replace(order_update("o1", "NEW"), market="ETHUSDT", time_ms=NOW_MS + 5))
     assert state.past("paper", "sim") == AccountPast(NOW_MS + 5, frozenset({"BTCUSDT", "ETHUSDT"}))
     assert state.past("paper", "kalshi") is None
+
+
+def test_what_is_told_behind_a_hole_says_so_and_the_past_ends_before_the_hole() -> None:
+    state, restarted = market_state("BTCUSDT"), market_state()
+    missing = FillsMissing("sim", "paper", NOW_MS - 9)
+    published = [
+        *tell(state, order_update("o1", "NEW")),
+        *tell(state, missing),
+        *tell(state, order_fill("f1")),
+    ]
+    published += tell(state, OrdersListed("sim", "paper", frozenset()))
+    told = [orjson.loads(publication.payload).get("missing_since") for publication in published]
+    assert told == [None, NOW_MS - 9, NOW_MS - 9]
+    tell(state, replace(missing, since_ms=None))
+    assert "missing_since" not in orjson.loads(tell(state, order_fill("f2"))[0].payload)
+    for publication in published[1:]:
+        said = restarted.read(publication.channel, publication.payload)
+        assert said is not None
+        said.note()
+    assert restarted.past("paper", "sim") == AccountPast(NOW_MS - 9, frozenset({"BTCUSDT"}))
+
+
+def test_an_order_is_as_it_was_told_last_though_fills_were_missing_then() -> None:
+    state = market_state("BTCUSDT")
+    tell(state, FillsMissing("sim", "paper", NOW_MS - 9))
+    tell(state, order_update("o1", "NEW"))
+    tell(state, FillsMissing("sim", "paper", None))
+    assert tell(state, order_update("o1", "NEW")) == []
 
 
 def test_an_order_that_its_venue_lists_no_longer_is_gone() -> None:

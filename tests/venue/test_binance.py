@@ -267,7 +267,7 @@ async def test_account_feed_hears_its_orders(tmp_path: Path) -> None:
         await listener.wait_for(OrderUpdate, 3)
         await listener.wait_for(OrderFill)
         nursery.cancel_scope.cancel()
-    assert isinstance(listener.events[0], MarketListed)
+    assert isinstance(listener.events[1], MarketListed)
     listed, *told = (update.status for update in listener.of(OrderUpdate))
     assert (listed, told) == ("PARTIALLY_FILLED", ["NEW", "PARTIALLY_FILLED"])
     assert len(listener.of(OrderFill)) == 1
