@@ -65,7 +65,7 @@ class Backend:
         except orjson.JSONDecodeError:
             answer = None
         if not isinstance(answer, dict):
-            shown = _shown(response.text)
+            shown = _shown(response.text.strip())
             raise PeerError(f"{self._address} answered with status {response.status_code}: {shown}")
         if "error" in answer:
             raise PeerError(f"{self._address} did not {method}: {_described(answer['error'])}")

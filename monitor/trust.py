@@ -24,8 +24,12 @@ def trusting(certificate_file: Path | None) -> ssl.SSLContext:
         # The first is the server's; whoever has the key of one behind it could make another.
         own, end, _ = certificate_file.read_text().partition(_END)
         context = ssl.create_default_context(cadata=own + end)
-    except (OSError, UnicodeDecodeError, ssl.SSLError) as error:
-        raise ConfigError(f"certificate {certificate_file} can't be used: {error}") from None
+    except (ssl.SSLError, UnicodeDecodeError):
+        raise ConfigError(
+            f"certificate {certificate_file} can't be used: it holds none as PEM text"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"certificate {certificate_file} can't be used: {error.strerror}") from None
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

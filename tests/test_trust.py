@@ -43,8 +43,12 @@ def test_what_stands_behind_the_first_certificate_vouches_for_nobody(tmp_path: P
 
 def test_file_without_a_certificate_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.pem"
-    with pytest.raises(ConfigError, match=r"certificate .*none\.pem can't be used: .*No such file"):
+    with pytest.raises(
+        ConfigError, match=r"certificate .*none\.pem can't be used: No such file or directory$"
+    ):
         trusting(path)
     path.write_text("nothing")
-    with pytest.raises(ConfigError, match=r"certificate .*none\.pem can't be used"):
+    with pytest.raises(
+        ConfigError, match=r"certificate .*none\.pem can't be used: it holds none as PEM text"
+    ):
         trusting(path)

@@ -5,6 +5,7 @@ the server says, the terminal gets a fixed amount of work.
 """
 
 import asyncio
+import logging
 import signal
 import sys
 import time
@@ -328,6 +329,8 @@ def run_console(
     # Textual draws on standard error and would wait for keys for ever.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("the console needs a terminal; without one, --once prints what it would show")
+    # What the client logs of the connection is in the head already, and a line would tear the screen.
+    logging.getLogger("lanecast.client").addHandler(logging.NullHandler())
     keys = read_keys(user_config_path("lanecast") / "console.toml", [_scope(view) for view in VIEWS + OPENED])
     model = Model(url)
     link = Link(model, token, certificate_file)

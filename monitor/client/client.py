@@ -6,6 +6,7 @@ replies come over it too: each subscription keeps its newest publications and co
 in `dropped`.
 """
 
+import logging
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -36,6 +37,8 @@ FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
 RESUBSCRIBE_FROM_CODE = 2500
 """Of an unsubscribe push; below it the subscription has ended."""
+
+_log = logging.getLogger("lanecast.client")
 
 
 class LinkState(StrEnum):
@@ -220,6 +223,8 @@ class Client:
             if self.status.state is LinkState.CONNECTED:
                 failures, pauses = 0, retry_pauses()
             failures += 1
+            if lost.reason != self.status.reason:
+                _log.warning("%s: %s; trying again", self.url, lost.reason)
             self._set(Status(LinkState.CONNECTING, lost.reason, lost.code, failures))
             await trio.sleep(next(pauses))
 
@@ -354,6 +359,7 @@ async def open_client(
 ) -> AsyncIterator[Client]:
     """Keep a connection to a server while the block runs; entering does not wait for it.
 
+    Whatever needs it waits until it is there; why it is not is in `status`, and logged once as a warning.
     Without `reconnect` the first failure is final; without `zstd` only text is spoken. With the file of
     a certificate (PEM) the server must have that one, whatever names are in it.
     Raises ConfigError when `url` is none.

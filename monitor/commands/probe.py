@@ -144,9 +144,9 @@ def analyze(source: str | None, seconds: int, as_json: bool, **given: Any) -> in
     """Tell what limits a server, the worst first.
 
     REPORT is what lanecast probe --json printed, or --full wrote as JSON. A server, by default the one
-    here, is watched through its operator interface; nothing is published, and nothing is said that was
-    not seen; of what is late without a cause that shows, it says so. The server's own alerts are told
-    where nothing else is found. Exit 0 if nothing limits it.
+    here, is watched through its operator interface; nothing is published. Only what was seen is said; if
+    no cause of a lateness shows, that is said, too. The server's own alerts are told where nothing else
+    is found. Exit 0 if nothing limits it.
 
     \b
     Examples:

@@ -103,11 +103,14 @@ def check_told(channel: str, payload: bytes) -> None:
     """Look at what a backend is about to publish, if the channel is an account's.
 
     Raises:
-        BadTold: its type is one of ours or nearly so, and it belongs elsewhere or is not in our form.
+        BadTold: it is of no account, or its type is one of ours or nearly so, and it belongs elsewhere or is
+            not in our form.
     """
     namespace, _, account = channel.partition(":")
-    if namespace not in TYPES or not account:
+    if namespace not in TYPES:
         return
+    if not account:
+        raise BadTold(f"{channel!r} names no account, as {namespace + ':ann'!r} does")
     try:
         told = orjson.loads(payload)
         kind = told["type"]

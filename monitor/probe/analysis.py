@@ -44,7 +44,7 @@ def find_broken_feeds(seen: Observation) -> Iterator[Finding]:
                 *([f"{len(stale)} stale subscriptions: {', '.join(stale[:3])}"] if stale else []),
                 *([f"its last error: {feed['error']}"] if feed["error"] else []),
             ],
-            f"feeds.{feed['name']}.url ({feed['url']}): the address, the network, or the venue",
+            f"feeds.{feed['name']}.url ({feed['url']}) if it is wrong; else it is the network, or the venue",
             "its channels are fresh again as soon as it is live",
             FEED_WEIGHT,
         )
@@ -78,8 +78,8 @@ def find_slow_clients(seen: Observation) -> Iterator[Finding]:
         f"{named} reads too slowly: {_depth(worst)} messages wait for it",
         [_client(row) for row in slow[:SLOW_NAMED]]
         + [f"{worst['outbox_bytes']} of all {waiting} waiting bytes are this client's"],
-        "its line or its program; else `ops.limit` or `ops.disconnect` for it,"
-        " limits.write_seconds and limits.outbox_bytes for all",
+        "its line or its program; else its budget, or cut it (console: Enter on it, then b or x);"
+        " for all: limits.write_seconds and limits.outbox_bytes",
         f"{worst['outbox_bytes']} bytes less to hold; the other clients lose nothing to it",
         max(1.0, _depth(worst) / DEPTH_LIMIT),
     )
@@ -140,8 +140,8 @@ def _starved(seen: Observation, before: ConnectionRow, row: ConnectionRow) -> It
                 f"its budget is {budget['messages_per_second']:g} messages/s and"
                 f" {budget['bytes_per_second']:g} bytes/s (0: no limit)",
             ],
-            f"a larger budget for the client (`ops.limit`), or a lower lane (namespaces.….lane) for what"
-            f" floods {ahead[-1]}",
+            f"a larger budget for the client (console: Enter on it, then b), or a lower lane"
+            f" (namespaces.….lane) for what floods {ahead[-1]}",
             f"the {depth} messages leave as soon as {' and '.join(ahead)} take less than the budget",
             depth / DEPTH_LIMIT,
         )

@@ -73,7 +73,7 @@ def _unknown(kind: str, seen: str) -> Finding:
         f"{kind} is late, and this report can't say where",
         [seen],
         "nothing yet: lanecast analyze URL while it is late, or lanecast probe --full, shows more",
-        "none that these figures show",
+        "unknown until then",
         UNEXPLAINED_WEIGHT,
     )
 

@@ -220,12 +220,9 @@ def busy_machine(seen: Observation) -> Finding | None:
         return None
     return Finding(
         "machine",
-        f"the server's loop is up to {lag_ms:.1f} ms late, though its core has time left",
-        [
-            f"the loop's lag is {lag_ms:.1f} ms at p99, at {cpu_percent:.0f} % of a core;"
-            f" the shortest promise is {min(promises):g} ms"
-        ],
-        "what else runs on the server's machine, or a disk that holds it up; a core of its own for it",
+        f"the server's loop is up to {lag_ms:.1f} ms late, and takes {cpu_percent:.0f} % of a core",
+        [f"the loop came {lag_ms:.1f} ms late at p99; the shortest promise is {min(promises):g} ms"],
+        "the machine: end or move what else runs on it, give the server a core of its own, or a faster disk",
         f"up to {lag_ms:.1f} ms less for every publication",
         UNEXPLAINED_WEIGHT,
     )
@@ -242,7 +239,7 @@ def _unexplained(late: Late) -> Finding:
         "late",
         f"{late.kind} is late, most of it {STAGES[stage]}: {late.stages[stage]:.1f} of {late.mean_ms:.1f} ms",
         [late.figures],
-        "no setting accounts for it; lanecast probe --full tells with how many clients it begins",
-        "none that these figures show",
+        "nothing that these figures name; lanecast probe --full tells with how many clients it begins",
+        "unknown until then",
         UNEXPLAINED_WEIGHT,
     )

@@ -135,5 +135,5 @@ async def open_probe(url: str, token: str, certificate_file: Path | None) -> Asy
             await client.rpc("me")
         except Disconnected as lost:
             cure = f"; {TOKEN_CURE}" if lost.code == INVALID_TOKEN else ""
-            raise PeerError(f"{url} can't be probed: {lost.reason}{cure}") from None
+            raise PeerError(f"{url} can't be looked into: {lost.reason}{cure}") from None
         yield client

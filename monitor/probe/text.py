@@ -80,8 +80,8 @@ def calm_notes(load: Load) -> Iterator[str]:
     """That harm can't be told where there was some with nobody to do it."""
     if (fault := fault_of(load.villains[0])) is not None:
         yield (
-            "What those who do harm and the reconnect wave did to others can't be told:"
-            f" beside nobody {fault[1]}."
+            "What those who do harm and the reconnect wave did to others can't be told,"
+            f" for with nobody to do harm {fault[1]}."
         )
 
 

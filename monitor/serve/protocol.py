@@ -56,7 +56,8 @@ CONCURRENT_PAGINATION = Refusal(113, "concurrent pagination", temporary=True)
 
 
 def unknown_channel(channel: str) -> CommandError:
-    return CommandError(UNKNOWN_CHANNEL, f"the settings have no namespace for {channel!r}")
+    colon = "" if ":" in channel else ": a channel is a namespace, a colon and a name, as 'orders:ann'"
+    return CommandError(UNKNOWN_CHANNEL, f"the settings have no namespace for {channel!r}{colon}")
 
 
 def bad_request(message: str) -> CommandError:

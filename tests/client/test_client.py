@@ -272,6 +272,19 @@ async def test_why_the_link_is_down_can_be_watched() -> None:
 
 
 @pytest.mark.trio
+async def test_server_that_is_not_there_is_told_of_once_while_the_client_tries(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as server:
+        gone = server.url
+    async with open_client(gone) as client:
+        await until(lambda: client.status.failures > 1)
+    [warning] = caplog.messages
+    assert warning.startswith(f"{client.url}: nothing listens at ")
+    assert warning.endswith("; trying again")
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize("code", [3500, 3999, 4500, 1009])
 async def test_terminal_close_codes_stop_the_client(code: int) -> None:
     async with serving() as server, open_client(server.url) as client:

@@ -93,6 +93,12 @@ def test_status_of_another_venue_is_refused_with_those_that_there_are() -> None:
         check_told("orders:ann", orjson.dumps({**ORDER, "status": "OPEN"}))
 
 
+@pytest.mark.parametrize("told", [FILL, "hello"])
+def test_nothing_is_told_of_no_account(told: Any) -> None:
+    with pytest.raises(BadTold, match="'orders:' names no account, as 'orders:ann' does"):
+        check_told("orders:", orjson.dumps(told))
+
+
 @pytest.mark.parametrize(
     ("channel", "told"),
     [("orders:ann", ORDER), ("orders:ann", FILL), ("bots:ann", BOT), ("orders:ann", {"type": "note"})],

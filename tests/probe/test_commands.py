@@ -47,7 +47,7 @@ def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_di
     assert "refused the API key" in keyless.stderr
     assert keyless.returncode == 1
     assert stranger.returncode == 1
-    assert stranger.stderr == f"lanecast: {url} can't be probed: invalid token; {TOKEN_CURE}\n"
+    assert stranger.stderr == f"lanecast: {url} can't be looked into: invalid token; {TOKEN_CURE}\n"
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def test_what_was_wrong_with_nobody_beside_is_held_against_no_villain_and_no_wav
     spared = replace(stormy, villains=[replace(calm, own=own), harmed])
     assert list(load_troubles_of(spared)) == []
     found = report(load=spared)
-    assert "can't be told: beside nobody trade: 500 of 1000" in report_text(found)
-    assert "can&#x27;t be told: beside nobody trade: 500 of 1000" in document(found, spared, [])
+    assert "can't be told, for with nobody to do harm trade: 500 of 1000" in report_text(found)
+    assert "can&#x27;t be told, for with nobody to do harm trade: 500 of 1000" in document(found, spared, [])
 
 
 def test_number_of_clients_is_told_with_the_part_of_the_machine() -> None:

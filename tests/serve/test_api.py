@@ -64,6 +64,14 @@ async def test_publish_says_what_is_wrong(server: Server, params: dict[str, Any]
 
 
 @pytest.mark.trio
+async def test_channel_without_a_colon_is_told_what_a_channel_is(server: Server) -> None:
+    body = await server.api("publish", channel="orders", data={})
+    assert body["error"]["message"].endswith(
+        "no namespace for 'orders': a channel is a namespace, a colon and a name, as 'orders:ann'"
+    )
+
+
+@pytest.mark.trio
 async def test_broadcast_answers_for_each_channel_in_order(server: Server) -> None:
     client = await server.subscriber("chat:a", "chat:b")
     body = await server.api("broadcast", channels=["chat:a", "nowhere:x", "chat:b"], data={"n": 1})
