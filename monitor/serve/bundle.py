@@ -24,11 +24,14 @@ _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOT
 _CSS_GAP = re.compile(r";?\s*(})\s*|\s*([{;,])\s*|(?<=:)\s+")
 _TEXT = r'"(?:\\.|[^"\\])*"|`(?:\\.|\$\{(?:[^`}]|`[^`]*`)*\}|[^`\\])*`|/(?![ */])(?:\\.|[^/\\\n])+/'
 """A string, a template, at most one within another, or a regular expression; a division has spaces."""
-_GAP = re.compile(rf"({_TEXT})|//[^\n]*|[;\s]*(}})\s*|\s*([=*<>?:,;{{([|&!])\s*|\s*([])])[ ]*|\s*(\n)\s*")
+_GAP = re.compile(
+    rf"({_TEXT})|//[^\n]*|[;\s]*(}})\s*|\s*([=*<>?:,;{{([|&!])\s*|\s*([])])[ ]*|\s*(\n)\s*"
+    r"|[ ]([/%])[ ]|(?<![-+])[ ]?([-+])[ ](?![-+])"
+)
 """A text, which stays as it is, a comment, or what can do without gaps: a mark, the end of a line.
 
 In front of a closing brace nothing is needed, and behind one no end of a line: our files end each expression
-with a semicolon, and where one forgets it the joined script does not load.
+with a semicolon, and where one forgets it the joined script does not load. A sign keeps its gap to another sign.
 """
 
 Sources = Mapping[str, str]

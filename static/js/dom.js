@@ -2,6 +2,10 @@
  * The few things done to the document; texts are written only when they differ, so an idle frame costs
  * nothing.
  */
+import { marketText } from "./text.js";
+
+/** Those heard of so far. */
+const venues = new Set();
 
 /** Make an element with `className` and `children` (elements or texts). */
 export function make(tag, className = "", ...children) {
@@ -26,6 +30,15 @@ export function makeRow(testid, texts, figures = []) {
 export function write(element, text) {
   const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
   if (node.data !== text) node.data = text;
+}
+
+/** Set the name of a market; beside it the style sheet shows its venue, as soon as the page has heard of two. */
+export function writeMarket(element, market) {
+  const name = marketText(market);
+  const venue = market.slice(0, -name.length - 1);
+  write(element, name);
+  tag(element, "venue", venue);
+  if (venue && venues.add(venue).size > 1) tag(document.body, "venues", "");
 }
 
 /** Show an element or not; to hide what is hidden costs its style again. */

@@ -41,6 +41,11 @@ export class Panel {
   /** Whether something of a market belongs here: everything does, but in the view of one market. */
   concerns = ({ market }) => ["", market].includes(this.subjectOf("market"));
 
+  /** Of whom, and in which market, something of the account's is shown. */
+  get whose() {
+    return [this.page.account, this.subjectOf("market")].filter(Boolean).join(" in ");
+  }
+
   /** Names of the channels that the panel needs while it is shown. */
   get channels() {
     return [];

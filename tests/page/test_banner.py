@@ -88,7 +88,7 @@ def test_book_that_is_not_to_be_trusted_is_said_until_it_is_whole_again(
     process.publish("book:sim.TORN", BOOK)
     expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
     process.publish("book:sim.TORN", {"status": "GAP"})
-    torn = re.compile(rf"^book of TORN: GAP since {CLOCK}, not to be trusted$")
+    torn = re.compile(rf"^book of sim\.TORN: GAP since {CLOCK}, not to be trusted$")
     expect(page.get_by_test_id("banner")).to_have_text(torn)
     process.publish("book:sim.TORN", {"status": "SYNCED"})
     expect(page.get_by_test_id("banner")).to_be_empty()
@@ -137,5 +137,5 @@ def test_many_troubles_are_counted_beyond_four(laboratory: Page) -> None:
     ]
     _, shown = laboratory.evaluate(DRAW_BANNER, [{**WELL, "watched": books}, [0, 2_000]])
     first, *_, last = shown.split("\n")
-    assert re.fullmatch(rf"book of M0: STALE since {CLOCK}, not to be trusted", first)
+    assert re.fullmatch(rf"book of sim\.M0: STALE since {CLOCK}, not to be trusted", first)
     assert (shown.count("\n"), last) == (4, "3 more")

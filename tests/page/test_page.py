@@ -59,6 +59,19 @@ def newest_row(page: Page) -> int:
     return max(map(int, tape_of(page).evaluate(PLACES)), default=-1)
 
 
+BESIDE_FIRST = """async (markets) => {
+  const { writeMarket, make } = await import("/static/js/dom.js");
+  const sheet = Object.assign(make("link"), { rel: "stylesheet", href: "/static/css/main.css" });
+  await new Promise((onload) => document.head.append(Object.assign(sheet, { onload })));
+  const names = markets.map(() => document.body.appendChild(make("p")));
+  return names.map((name, at) => {
+    writeMarket(name, markets[at]);
+    return getComputedStyle(names[0], "::after").content;
+  });
+}"""
+OVERFLOW = "(element) => element.scrollWidth - element.clientWidth"
+
+
 def wait_for_newer(page: Page) -> None:
     expect(page.get_by_test_id("newer")).to_have_text(re.compile(r"^↑ \d\d+ newer$"))
 
@@ -155,6 +168,20 @@ def test_fill_is_shown_as_it_happens_and_only_once(page: Page, served: Process) 
     expect(shown.locator("td").nth(1)).to_have_text("buy safety")
     expect(shown.locator("td").nth(3)).to_have_text("61837.63")
     expect(shown.locator("td").nth(5)).to_have_text("42 ms")
+
+
+def test_venue_stands_beside_a_name_as_soon_as_there_are_two(laboratory: Page) -> None:
+    assert laboratory.evaluate(BESIDE_FIRST, ["sim.A", "sim.B", "my.A"]) == ["none", "none", '" sim"']
+
+
+def test_long_price_leaves_room_for_its_size(browser: Browser, process: Process) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(process.address)
+    trade = {"market": "my.PEPE", "price": "0.00000788512345", "size": "11469518712.25", "side": "buy"}
+    process.publish("trades:all", {**trade, "time": time.time_ns() // 1_000_000})
+    row = page.get_by_test_id("tape-row").filter(has_text=trade["price"])
+    assert [row.locator(f".{name}").evaluate(OVERFLOW) for name in ("price", "size")] == [0, 0]
+    page.close()
 
 
 def test_open_orders_are_listed(page: Page) -> None:
@@ -293,7 +320,7 @@ def test_token_of_the_address_names_the_account_and_leaves_the_address(
     expect(page.locator("#account")).to_have_text("bob")
     assert page.url == f"{served.address}/"
     page.locator("#account").click()
-    page.get_by_role("button", name="Demonstration account").click()
+    page.get_by_role("button", name="No token").click()
     expect(page.get_by_test_id("bot-row")).to_have_count(6)
 
 
@@ -318,7 +345,7 @@ def test_phone_shows_every_total_whole(open_page: OpenPage) -> None:
         """(totals) => totals.map((total) =>
           [total.getBoundingClientRect().right, total.scrollWidth - total.clientWidth])"""
     )
-    assert len(totals) == 7
+    assert len(totals) == 6
     assert all(right <= 390 and hidden == 0 for right, hidden in totals)
 
 
@@ -411,6 +438,7 @@ def test_garbage_from_a_publisher_is_no_number(browser: Browser, tmp_path: Path)
 def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(process.address)
+    expect(page.locator("#account")).to_have_text("sign in")
     expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
     page.keyboard.press("5")
     expect(page.locator("#fills .notice")).to_have_text(NEEDS_TOKEN)

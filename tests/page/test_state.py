@@ -48,7 +48,7 @@ APPLY_TO_FILLS = """async ([whole, changes]) => {
   const fills = new Fills();
   fills.whole(whole);
   for (const change of changes) fills.change(change);
-  return { ids: fills.list.map((fill) => fill.fill), live: fills.liveCount };
+  return { ids: fills.list.map((fill) => fill.fill), live: fills.list.map((fill) => fill.isLive) };
 }"""
 
 
@@ -211,7 +211,7 @@ def test_fill_that_comes_twice_is_listed_once(laboratory: Page) -> None:
     listed = laboratory.evaluate(
         APPLY_TO_FILLS, [whole, [first, update, second, second, other_market, *unlike_a_fill]]
     )
-    assert listed == {"ids": ["1", "2", "1"], "live": 2}
+    assert listed == {"ids": ["1", "2", "1"], "live": [True, True, False]}
 
 
 def test_entries_of_a_map_stand_in_the_order_in_which_they_came(laboratory: Page) -> None:

@@ -135,10 +135,10 @@ def test_token_that_is_none_is_said_and_nothing_else_is_claimed(open_page: OpenP
     page.reload()
     connection = page.get_by_test_id("connection")
     expect(connection).to_have_text("token expired or refused · give another")
-    expect(page.locator("#account")).to_have_text("not signed in")
+    expect(page.locator("#account")).to_have_text("sign in")
     assert set(page.locator(".notice").all_inner_texts()) == {""}
     connection.click()
-    page.get_by_role("button", name="Demonstration account").click()
+    page.get_by_role("button", name="No token").click()
     expect(connection).to_have_text("connected")
     expect(page.locator("#account")).to_have_text("paper")
 

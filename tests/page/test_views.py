@@ -3,7 +3,7 @@
 import re
 from functools import partial
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.page.conftest import OpenPage
 from tests.page.test_page import wait_until, watched
@@ -17,8 +17,15 @@ VIEWS = {
     "analytics/day": {"market:analytics.day"},
     "bots": {"botstate:paper", "bots:paper", "open_orders:paper"},
     "fills": {"orders:paper", "open_orders:paper"},
-    "status": {"market:analytics.hour", "botstate:paper", "orders:paper"},
+    "status": {"market:analytics.hour", "botstate:paper"},
 }
+NOTE_TEXTS = """
+const { fillText } = CanvasRenderingContext2D.prototype;
+window.drawn = new Set();
+CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+  window.drawn.add(text);
+  fillText.call(this, text, ...where);
+};"""
 OTHER_VIEWS = {"trades:all", "market:hot", "market:analytics.day", "bots:paper", "open_orders:paper"}
 
 
@@ -77,10 +84,21 @@ def test_market_that_nobody_has_listed_is_said_and_its_book_not_kept(open_page: 
     page = open_page("/#/market/sim.NOPE")
     for panel in ("#quote", "#book"):
         expect(page.locator(f"{panel} .notice")).to_have_text("no market sim.NOPE is known")
+    expect(page.locator("#fills .notice")).to_have_text("no fills of paper in sim.NOPE yet")
     expect(page.get_by_role("button", name="Keep its book")).to_be_hidden()
     page.evaluate("location.hash = '#/market/sim.BTCUSDT'")
     expect(page.get_by_role("button", name="Keep its book")).to_be_visible()
     expect(page.locator("#quote .notice")).to_be_empty()
+
+
+def test_axis_of_a_chart_tells_the_smallest_prices_apart(browser: Browser, served: Process) -> None:
+    page = browser.new_page()
+    page.add_init_script(NOTE_TEXTS)
+    page.goto(f"{served.address}/#/market/sim.PEPEUSDT")
+    drawn = partial(page.evaluate, "[...window.drawn].filter((text) => !text.includes(':'))")
+    wait_until(page, lambda: len(drawn()) > 1)
+    assert all(re.fullmatch(r"0\.00000\d+", text) for text in drawn())
+    page.close()
 
 
 def test_bot_shows_its_levels_from_the_highest_and_what_it_did(open_page: OpenPage) -> None:
@@ -116,7 +134,7 @@ def test_status_shows_this_connection_as_the_server_sees_it(open_page: OpenPage)
     expect(page.locator("[data-status-part=rate]")).to_have_text(re.compile(r"^[\d.]+ k?B/s$"))
     expect(page.locator("[data-status-part=lanes]")).to_have_text(re.compile("^immediate 0 · high 0"))
     expect(page.locator("[data-status-part=ladder]")).to_have_text("step 0: everything")
-    expect(page.get_by_test_id("channel-row")).to_have_count(4)
+    expect(page.get_by_test_id("channel-row")).to_have_count(3)
 
 
 def test_cut_is_kept_with_how_long_it_lasted_and_why(open_page: OpenPage, served: Process) -> None:

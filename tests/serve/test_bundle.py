@@ -13,7 +13,7 @@ MODULES = {
 
 def test_modules_stand_once_behind_what_they_import() -> None:
     assert join_modules("js/main.js", MODULES) == (
-        "const one=1;\nconst own=0;function two(){return one + 1}say(one,two);"
+        "const one=1;\nconst own=0;function two(){return one+1}say(one,two);"
     )
 
 
@@ -22,7 +22,7 @@ def test_modules_stand_once_behind_what_they_import() -> None:
     [
         ('say("a, (b)  // c", `d ${e && `f, g`} , h`);', 'say("a, (b)  // c",`d ${e && `f, g`} , h`);'),
         ("const found = /^( %)? \\/\\/ ,$/.test(a);", "const found=/^( %)? \\/\\/ ,$/.test(a);"),
-        ("const half = (a - 1) / (b + +c); // as a / b", "const half=(a - 1)/(b + +c);"),
+        ("const half = (a - 1) / (b + +c); // as a / b", "const half=(a-1)/(b + +c);"),
         ("f(() => {\n  a();\n  b();\n});\nc();", "f(()=>{a();b()});c();"),
         (
             'class A {\n  #a = "\\"; b";\n  #b() {}\n}\nconst c = {}',

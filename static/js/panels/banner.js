@@ -2,7 +2,7 @@
 import { write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { FEEDS, feedTroubles } from "../feeds.js";
-import { clockText, errorText, marketText } from "../text.js";
+import { clockText, errorText } from "../text.js";
 import { ladderText } from "./connection.js";
 
 /** What is over before it can be read moves nothing. */
@@ -48,7 +48,7 @@ function ownTroubles({ state, cuts: [cut], ladder, delivery, deliveries }) {
 
 function bookTroubles({ name, state: { status, since }, isLive }) {
   if (!isLive || !name.startsWith("book:") || since === null || status === "SYNCED") return [];
-  return [[name, `book of ${marketText(name)}: ${status} since ${clockText(since)}, not to be trusted`]];
+  return [[name, `${name.replace(":", " of ")}: ${status} since ${clockText(since)}, not to be trusted`]];
 }
 
 /** An alert that somebody has seen, or wants to hear nothing of, calls nobody here either. */

@@ -1,8 +1,8 @@
 /** The book of the market that is viewed, else of the one that the viewer chose; until then of the hottest. */
-import { write } from "../dom.js";
+import { writeMarket } from "../dom.js";
 import { Panel } from "../panel.js";
 import { lasting } from "../storage.js";
-import { marketText, unknownText } from "../text.js";
+import { unknownText } from "../text.js";
 import { Ladder, drawBadge } from "../views/ladder.js";
 
 const LEVELS = 50;
@@ -37,7 +37,7 @@ export class BookPanel extends Panel {
   #draw(book) {
     this.#ladder.draw(book);
     drawBadge(this.#badge, book, this.isLive(this.channels[0]));
-    write(this.#picker, marketText(this.#market));
+    writeMarket(this.#picker, this.#market);
     this.notice(book.bids.length + book.asks.length ? "" : book.since ? "no levels" : unknownText(this.#market));
   }
 

@@ -2,11 +2,11 @@
  * One bot: the prices that its cycle waits for and has bought at, from the highest to the lowest, and what it did,
  * newest first.
  */
-import { makeRow, tag, write, writeSigned } from "../dom.js";
+import { makeRow, tag, write, writeMarket, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Reach } from "../reach.js";
 import { TABLE_ROW_PX, Rows } from "../rows.js";
-import { NONE, centsText, clockText, delayText, marketText, percentText, wordsText } from "../text.js";
+import { NONE, centsText, clockText, delayText, percentText, wordsText } from "../text.js";
 import { phaseText, priceText } from "./bots.js";
 
 export class BotPanel extends Panel {
@@ -60,7 +60,7 @@ export class BotPanel extends Panel {
 
   #drawTitle(bot) {
     write(this.element.querySelector("h2"), bot.name);
-    write(this.#part("market"), marketText(bot.market));
+    writeMarket(this.#part("market"), bot.market);
     this.#part("market").dataset.market = bot.market;
     write(this.#part("phase"), `cycle #${bot.cycle} · ${phaseText(bot)}`);
     write(this.#part("safety"), `${bot.safety_orders} of ${bot.safety_orders_max}`);

@@ -1,8 +1,8 @@
 /** Each bot's status and where its martingale cycle stands. */
-import { make, makeRow, tag, write, writeSigned } from "../dom.js";
+import { make, makeRow, tag, write, writeMarket, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { NONE, centsText, delayText, marketText, wordsText } from "../text.js";
+import { NONE, centsText, delayText, wordsText } from "../text.js";
 
 export class BotsPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), makeBotRow, fillBotRow);
@@ -42,7 +42,7 @@ function fillBotRow(row, [id, bot]) {
   tag(row.phase, "phase", bot.phase);
   row.profit.title = bot.profit;
   write(row.name, bot.name);
-  write(row.market, marketText(bot.market));
+  writeMarket(row.market, bot.market);
   write(row.turns, `#${bot.cycle}`);
   write(row.phase, phaseText(bot));
   write(row.count, `${bot.safety_orders}/${bot.safety_orders_max}`);

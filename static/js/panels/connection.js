@@ -37,7 +37,7 @@ export class ConnectionBar {
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
-    write(document.getElementById("account"), needsToken ? "not signed in" : account);
+    write(document.getElementById("account"), needsToken || link.watched.some((channel) => channel.needsToken) ? "sign in" : account);
     write(this.#roundTrip, delayText(roundTripMs));
     write(this.#delivery, errorText(delivery));
     write(this.#eventAge, delayText(eventAgeMs));

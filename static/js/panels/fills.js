@@ -1,9 +1,9 @@
 /** The account's fills as they happen, newest first. */
-import { makeRow, tag, write } from "../dom.js";
+import { makeRow, tag, write, writeMarket } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Reach } from "../reach.js";
 import { TABLE_ROW_PX, Rows } from "../rows.js";
-import { clockText, delayText, marketText, orderText } from "../text.js";
+import { clockText, delayText, orderText } from "../text.js";
 
 export class FillsPanel extends Panel {
   /** In the next frame: a fill is what people wait for. */
@@ -17,11 +17,10 @@ export class FillsPanel extends Panel {
   }
 
   draw() {
-    const fills = this.state(this.channels[0]);
-    const shown = fills.list.filter(this.concerns);
+    const shown = this.state(this.channels[0]).list.filter(this.concerns);
     this.#rows.draw(shown.slice(0, this.#reach.end), (fill) => fill.key);
-    this.notice(shown.length ? "" : `no fills of ${this.page.account} yet`);
-    write(this.#count, fills.liveCount ? `${fills.liveCount} live` : "");
+    this.notice(shown.length ? "" : `no fills of ${this.whose} yet`);
+    write(this.#count, shown.length ? `${shown.length} kept` : "");
   }
 }
 
@@ -35,7 +34,7 @@ function fillFillRow(row, fill) {
   tag(row.element, "side", fill.side);
   write(row.time, clockText(fill.time));
   write(row.order, orderText(fill));
-  write(row.market, marketText(fill.market));
+  writeMarket(row.market, fill.market);
   write(row.price, fill.price);
   write(row.size, fill.size);
   write(row.delay, delayText(fill.delay_ms));

@@ -1,9 +1,9 @@
 /** The markets where most happens, each with its last prices as a line. */
-import { makeRow, write, writeSigned } from "../dom.js";
+import { makeRow, write, writeMarket, writeSigned } from "../dom.js";
 import { FEEDS, emptyText } from "../feeds.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { marketText, percentText, shortText, wholeText } from "../text.js";
+import { percentText, shortText, wholeText } from "../text.js";
 import { changeOf, drawSparkline } from "../views/sparkline.js";
 
 /** One of those that stand in the document, to be drawn anew. */
@@ -27,7 +27,7 @@ function fillHotRow(row, market) {
   row.element.dataset.market = market.market;
   row.element.title = market.title || market.market;
   writeSigned(row.change, percentText(changeOf(market.points)));
-  write(row.name, marketText(market.market));
+  writeMarket(row.name, market.market);
   write(row.price, market.price);
   write(row.volume, shortText(Number(market.volume)));
   write(row.trades, wholeText(market.trades));

@@ -1,8 +1,8 @@
 /** The account's open orders. */
-import { makeRow, tag, write } from "../dom.js";
+import { makeRow, tag, write, writeMarket } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { marketText, orderText } from "../text.js";
+import { orderText } from "../text.js";
 
 export class OrdersPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), () => makeRow("order-row", ["order", "market"], ["price", "size", "filled"]), fillOrderRow);
@@ -15,7 +15,7 @@ export class OrdersPanel extends Panel {
   draw() {
     const orders = [...this.state(this.channels[0]).byKey.values()].filter(this.concerns).reverse();
     this.#rows.draw(orders, (order) => `${order.market}/${order.order}`);
-    this.notice(orders.length ? "" : `no open orders of ${this.page.account}`);
+    this.notice(orders.length ? "" : `no open orders of ${this.whose}`);
     write(this.#count, orders.length ? String(orders.length) : "");
   }
 }
@@ -27,7 +27,7 @@ function fillOrderRow(row, order) {
   row.market.title = order.market;
   tag(row.element, "side", order.side);
   write(row.order, orderText(order));
-  write(row.market, marketText(order.market));
+  writeMarket(row.market, order.market);
   write(row.price, order.price);
   write(row.size, order.size);
   write(row.filled, order.filled);

@@ -8,7 +8,6 @@ const FORMATS = {
   trades: wholeText,
   volume: wholeText,
   buys: (share) => `${(share * 100).toFixed(1)} %`,
-  fills: wholeText,
   cycles: wholeText,
   profit: centsText,
 };
@@ -17,14 +16,13 @@ export class PulsePanel extends Panel {
   #counters = Object.entries(FORMATS).map(([name, format]) => [name, new Counter(this.#cell(name), format)]);
 
   get channels() {
-    const { account } = this.page;
-    return ["market:analytics.hour", `botstate:${account}`, `orders:${account}`];
+    return ["market:analytics.hour", `botstate:${this.page.account}`];
   }
 
   draw(nowMs) {
-    const [activity, botstate, orders] = this.channels.map((name) => this.state(name));
+    const [activity, botstate] = this.channels.map((name) => this.state(name));
     const bots = [...botstate.byKey.values()];
-    const totals = { ...countTrades(activity.sections.buckets), ...countBots(bots), fills: orders.liveCount };
+    const totals = { ...countTrades(activity.sections.buckets), ...countBots(bots) };
     write(this.#cell("bots"), activeText(bots));
     return this.#counters.map(([name, counter]) => counter.draw(totals[name], nowMs)).some(Boolean);
   }

@@ -1,7 +1,7 @@
 /** The market that is viewed: its ticker, its line, and the price of its last trades. */
-import { write, writeSigned } from "../dom.js";
+import { write, writeMarket, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
-import { NONE, marketText, percentText, shortText, unknownText } from "../text.js";
+import { NONE, percentText, shortText, unknownText } from "../text.js";
 import { Plot, openPriceChart } from "../views/chart.js";
 import { changeOf, drawSparkline } from "../views/sparkline.js";
 import { GAP } from "../state/tape.js";
@@ -43,7 +43,7 @@ export class QuotePanel extends Panel {
   /** The line ends in the last price: its own points come only when one has moved far. */
   #drawQuote(ticker, history) {
     const points = ticker?.last ? [...history, ticker.last] : history;
-    write(this.element.querySelector("h2"), marketText(this.#market));
+    writeMarket(this.element.querySelector("h2"), this.#market);
     write(this.#part("last"), points.at(-1) ?? NONE);
     writeSigned(this.#part("change"), points.length ? percentText(changeOf(points)) : "");
     write(this.#part("bid"), quoteText(ticker?.bid, ticker?.bid_size));

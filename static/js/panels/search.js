@@ -1,5 +1,5 @@
 /** Find a market by a part of its name; the markets are those that have a line of prices. */
-import { make, write } from "../dom.js";
+import { make, write, writeMarket } from "../dom.js";
 import { Panel } from "../panel.js";
 import { marketText } from "../text.js";
 
@@ -47,7 +47,8 @@ export class SearchPanel extends Panel {
   }
 
   #option(market, at, price) {
-    const option = make("li", "", make("span", "", marketText(market)), make("span", "fact", price ?? ""));
+    const option = make("li", "", make("span"), make("span", "fact", price ?? ""));
+    writeMarket(option.firstChild, market);
     option.id = `market-${at}`;
     option.dataset.pick = market;
     option.setAttribute("role", "option");

@@ -3,8 +3,6 @@ const KEPT_FILLS = 100;
 
 export class Fills {
   list = [];
-  /** Fills that came while this page was watching, unlike those it was given at the start. */
-  liveCount = 0;
   #known = new Set();
 
   whole(data) {
@@ -13,16 +11,15 @@ export class Fills {
 
   /** Anyone with the API's key publishes here: what has no market and no id of a fill is not shown. */
   change(data) {
-    const isFill = data?.type === "order_fill" && data.market && data.fill;
-    if (isFill && this.#add(data, true)) this.liveCount += 1;
+    if (data?.type === "order_fill" && data.market && data.fill) this.#add(data, true);
   }
 
+  /** A fill `isLive` that came while this page was watching, unlike those it was given at the start. */
   #add(fill, isLive) {
     const key = `${fill.market} ${fill.fill}`;
-    if (this.#known.has(key)) return false;
+    if (this.#known.has(key)) return;
     this.#known.add(key);
     this.list.unshift({ ...fill, key, isLive });
     if (this.list.length > KEPT_FILLS) this.#known.delete(this.list.pop().key);
-    return true;
   }
 }

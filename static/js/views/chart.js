@@ -4,6 +4,8 @@
  */
 import { clockText, shortText } from "../text.js";
 
+/** Of an axis; uPlot's own has three digits after the point, and some prices begin behind the sixth. */
+const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 15, useGrouping: false });
 const AXIS_PX = { x: 24, y: 44 };
 const HEADROOM = 1.08;
 
@@ -79,7 +81,7 @@ export function openPriceChart(box, size, columns, colours) {
     cursor: { show: false },
     axes: [
       { ...axis, size: AXIS_PX.x, space: 72, values: (_, splits) => splits.map((at) => clockText(at * 1_000)) },
-      { ...axis, size: 84, side: 1, space: 40, grid },
+      { ...axis, size: 84, side: 1, space: 40, grid, values: (_, splits) => splits.map(exact.format) },
     ],
     series: [
       {},

@@ -2,8 +2,8 @@
  * A scrolling view of a tape, newest on top, that holds as many rows as fit and reuses them.
  * Scrolled away or paused, it stays at the row it showed on top: new trades never move what is read.
  */
-import { make, show, tag, write } from "../dom.js";
-import { clockText, marketText, wholeText } from "../text.js";
+import { make, show, tag, write, writeMarket } from "../dom.js";
+import { clockText, wholeText } from "../text.js";
 import { GAP, SELL } from "../state/tape.js";
 
 const ROW_PX = 20;
@@ -137,7 +137,7 @@ function fillTapeRow(row, tape, seq) {
   tag(row.element, "market", tape.markets[slot] || null);
   row.market.title = tape.markets[slot];
   write(row.time, clockText(tape.times[slot]));
-  write(row.market, side === GAP ? "" : marketText(tape.markets[slot]));
+  writeMarket(row.market, tape.markets[slot]);
   write(row.price, side === GAP ? `${wholeText(Number(tape.sizes[slot]))} not received` : tape.prices[slot]);
   write(row.size, side === GAP ? "" : tape.sizes[slot]);
 }
