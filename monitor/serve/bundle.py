@@ -21,7 +21,7 @@ _PRIVATE = re.compile(r"((?<=\.)#|^  (?:get |async )?#)(\w+)", re.MULTILINE)
 _CONSTANT = re.compile(r"\bconst ([A-Z][A-Z_\d]+)=")
 _SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 _COMMENT = re.compile(r"^\s*/\*.*?\*/\s*?$|^\s*//[^\n]*$", re.MULTILINE | re.DOTALL)
-_CSS_GAP = re.compile(r";?\s*(})\s*|\s*([{;,])\s*|(?<=:)\s+")
+_CSS_GAP = re.compile(r";?\s*(})\s*|\s*([{;,>!])\s*|(?<=:)\s+")
 _TEXT = r'"(?:\\.|[^"\\])*"|`(?:\\.|\$\{(?:[^`}]|`[^`]*`)*\}|[^`\\])*`|/(?![ */])(?:\\.|[^/\\\n])+/'
 """A string, a template, at most one within another, or a regular expression; a division has spaces."""
 _GAP = re.compile(

@@ -64,10 +64,10 @@ def test_name_that_two_modules_declare_is_named() -> None:
 def test_sheets_stand_in_the_order_of_their_imports() -> None:
     sheets = {
         "css/main.css": '@import "../vendor/v.css";\n@import "a.css";\n',
-        "css/a.css": "/* The\n   a. */\na :is(b, i) {\n  color: red;\n}\n",
+        "css/a.css": "/* The\n   a. */\na > :is(b, i) {\n  color: red;\n}\n",
         "vendor/v.css": ".v{}",
     }
-    assert join_sheets("css/main.css", sheets) == ".v{}a :is(b,i){color:red}"
+    assert join_sheets("css/main.css", sheets) == ".v{}a>:is(b,i){color:red}"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 /** The account's fills as they happen, newest first. */
-import { makeRow, tag, write, writeMarket } from "../dom.js";
+import { makeRow, write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Reach } from "../reach.js";
 import { TABLE_ROW_PX, Rows } from "../rows.js";
-import { clockText, delayText, orderText } from "../text.js";
+import { clockText, delayText } from "../text.js";
+import { writeOrder } from "./orders.js";
 
 export class FillsPanel extends Panel {
   /** In the next frame: a fill is what people wait for. */
@@ -28,14 +29,8 @@ function fillFillRow(row, fill) {
   if (row.element.dataset.fillId === fill.fill) return;
   row.element.dataset.fillId = fill.fill;
   row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size}, fee ${fill.fee} ${fill.fee_asset}`;
-  tag(row.element, "market", fill.market);
-  row.market.title = fill.market;
   row.element.classList.toggle("is-live", fill.isLive);
-  tag(row.element, "side", fill.side);
   write(row.time, clockText(fill.time));
-  write(row.order, orderText(fill));
-  writeMarket(row.market, fill.market);
-  write(row.price, fill.price);
-  write(row.size, fill.size);
   write(row.delay, delayText(fill.delay_ms));
+  writeOrder(row, fill);
 }

@@ -23,6 +23,12 @@ export class OrdersPanel extends Panel {
 function fillOrderRow(row, order) {
   row.element.dataset.orderId = order.order;
   row.element.title = `order ${order.order}, ${order.order_type}, ${order.status}`;
+  write(row.filled, order.filled);
+  writeOrder(row, order);
+}
+
+/** Write what an order and a fill of one have in common. */
+export function writeOrder(row, order) {
   tag(row.element, "market", order.market);
   row.market.title = order.market;
   tag(row.element, "side", order.side);
@@ -30,5 +36,4 @@ function fillOrderRow(row, order) {
   writeMarket(row.market, order.market);
   write(row.price, order.price);
   write(row.size, order.size);
-  write(row.filled, order.filled);
 }
