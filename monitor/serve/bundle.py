@@ -31,7 +31,8 @@ _GAP = re.compile(
 """A text, which stays as it is, a comment, or what can do without gaps: a mark, the end of a line.
 
 In front of a closing brace nothing is needed, and behind one no end of a line: our files end each expression
-with a semicolon, and where one forgets it the joined script does not load. A sign keeps its gap to another sign.
+with a semicolon, and where one forgets it the joined script does not load. A sign keeps its gap to
+another sign.
 """
 
 Sources = Mapping[str, str]
