@@ -41,8 +41,9 @@ COMMIT_ROWS = 1_000
 STALL_SECONDS = 5.0
 """A disk that takes longer for a commit has failed, as far as those who wait for a fill can tell.
 Only time in which the process was awake counts: in a pause the disk's answer could not be taken."""
-MARK_SECONDS = 1.0
-"""What waits is not held up longer than this by a disk that may not take the mark of its loss either."""
+MARK_SECONDS, MARK_LOOKS = 1.0, 4
+"""What waits is not held up longer than this by a disk that may not take the mark of its loss either.
+Counted in looks: a pause of the process is no more than one of them."""
 UPKEEP_SECONDS = 5.0
 """Between two looks at what is too old or too much, and at a journal that failed."""
 DATE_MS = 3_600_000
@@ -206,8 +207,12 @@ class Journal:
         self._filled.set()
 
     async def _note_loss(self) -> None:
-        with trio.move_on_after(MARK_SECONDS, shield=True), suppress(OSError):
-            await trio.to_thread.run_sync(self._home.note_loss, abandon_on_cancel=True)
+        with trio.CancelScope(shield=True) as patience:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_end_patience, patience)
+                with suppress(OSError):
+                    await trio.to_thread.run_sync(self._home.note_loss, abandon_on_cancel=True)
+                nursery.cancel_scope.cancel()
 
     # Keeping
 
@@ -383,6 +388,12 @@ class Journal:
         """Tell the file what date it is, if it is further behind."""
         date_ms = self.date_ms
         await self._use(lambda file: file.note_date(date_ms, behind_ms))
+
+
+async def _end_patience(patience: trio.CancelScope) -> None:
+    for _ in range(MARK_LOOKS):
+        await trio.sleep(MARK_SECONDS / MARK_LOOKS)
+    patience.cancel()
 
 
 def _describe(error: BaseException) -> str:

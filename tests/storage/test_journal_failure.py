@@ -1,6 +1,7 @@
 """A journal that can't be written: said, got around at once under another epoch, and never destroyed."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,6 +214,27 @@ async def test_a_pause_of_the_process_is_not_taken_for_the_disks(
         holder.close()
         assert await receipt.wait() == Position(2, before.epoch)
         assert is_durable(each.engine.health.journal)
+
+
+async def test_a_pause_while_the_mark_of_a_loss_is_made_lets_nothing_out_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    begun, answer = threading.Event(), threading.Event()
+
+    def sync(directory: Path) -> None:
+        begun.set()
+        answer.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(home, "_sync", sync)
+    async with running(tmp_path) as each:
+        with files_of_at_most(1 << 20):
+            nursery.start_soon(fill, each)
+            await trio.to_thread.run_sync(begun.wait)
+            time.sleep(journal_module.MARK_SECONDS + 0.2)  # noqa: ASYNC251 - the pause
+            await trio.testing.wait_all_tasks_blocked()
+            assert is_durable(each.engine.health.journal)
+            answer.set()
+            await each.until(is_lost)
 
 
 async def test_a_disk_that_does_not_answer_holds_up_no_start_and_no_end(
