@@ -137,9 +137,8 @@ def history(
 
 def presence(hub: Hub, channel: str) -> bytes:
     """The result of `presence`: client infos by client id."""
-    infos = list(_present(hub, channel).values())
-    by_client = {orjson.loads(info)["client"]: msgspec.Raw(info) for info in infos}
-    return msgspec.json.encode({"presence": by_client})
+    present = _present(hub, channel).items()
+    return msgspec.json.encode({"presence": {client.id: msgspec.Raw(info) for client, info in present}})
 
 
 def presence_stats(hub: Hub, channel: str) -> bytes:
