@@ -21,7 +21,7 @@ from monitor.errors import ConfigError
 from monitor.keyring import Keyring
 from monitor.keys import Keys
 from monitor.reload import LOOK_SECONDS
-from monitor.serve.jwks import KEYS_MAX, parse_jwks
+from monitor.serve.jwks import KEYS_MAX, TRIED_MAX, parse_jwks
 from monitor.serve.tokens import InvalidToken, TokenReader
 from tests.serve.running import KEYS, running
 
@@ -98,6 +98,17 @@ def test_token_of_another_key_kid_or_algorithm_is_invalid(
 ) -> None:
     with pytest.raises(InvalidToken, match="no key verifies"):
         reader(path).read(sign(key, algorithm, kid), NOW)
+
+
+def test_token_that_names_no_key_is_tried_with_a_few_and_one_that_does_with_its_own(path: Path) -> None:
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(TRIED_MAX + 1)]
+    write(path, *(public(key, kid=str(number)) for number, key in enumerate(keys)))
+    tokens = reader(path)
+    for number, key in enumerate(keys):
+        assert tokens.read(sign(key, "ES256", str(number)), NOW).user == "ann"
+    assert tokens.read(sign(keys[TRIED_MAX - 1], "ES256"), NOW).user == "ann"
+    with pytest.raises(InvalidToken):
+        tokens.read(sign(keys[TRIED_MAX], "ES256"), NOW)
 
 
 def test_without_a_file_no_public_key_signs() -> None:
