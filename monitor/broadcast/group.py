@@ -269,11 +269,11 @@ class SendGroup:
         if self._due is None:
             self._due = [client for client, sequence in self._waiting.items() if sequence <= self._sequence]
         while self._due:
-            for _ in range(min(self._line.clients_per_look, len(self._due))):
-                client = self._due.pop()
-                if self._waiting.get(client, self._pushed) <= self._sequence:
-                    self._waiting[client] = self._sequence + 1
-                    self._offer_one(client, item)
+            client = self._due.pop()
+            if self._waiting.get(client, self._pushed) <= self._sequence:
+                self._waiting[client] = self._sequence + 1
+                self._offer_one(client, item)
+            # One whose outbox is full is closed, and all that waits for it is dropped.
             if clock_ns() >= until_ns and self._due:
                 return False
         return True

@@ -174,8 +174,10 @@ class Session:
             self.goodbye = self.goodbye or protocol.SHUTDOWN
             raise
         finally:
-            self._stop()
             with trio.CancelScope(shield=True):
+                # A crowd may have to go at once: others have their turn in between.
+                await self.house.turnstile.enter()
+                self._stop()
                 await self._say_goodbye()
             self._end()
 
