@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser
 
+from monitor.config.namespaces import DEFAULT_NAMESPACES, Namespaces
 from monitor.webhook import sign
 from tests.browser import PATIENCE_MS
 from tests.process import Process
@@ -22,7 +24,7 @@ from tests.serve.running import KEYS
 
 HOME = Path(__file__).parent.parent
 README = (HOME / "README.md").read_text()
-BOTS = (HOME / "docs/bots.md").read_text()
+BOTS, CHANNELS = ((HOME / f"docs/{name}.md").read_text() for name in ("bots", "channels"))
 SALE = {"sold": 7}
 PATIENCE_SECONDS = PATIENCE_MS / 1_000
 SECRET = "0123456789abcdef"
@@ -52,12 +54,12 @@ def viewer_of(process: Process, channel: str, program: str) -> str:
     return program.replace("127.0.0.1:8000", address).replace("dashboard:sales", channel)
 
 
-def publish_once_somebody_listens(process: Process, channel: str) -> None:
+def publish_once_somebody_listens(process: Process, channel: str, data: Any = SALE) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while channel not in process.api("channels", pattern=channel)["channels"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert process.publish(channel, SALE) == {}
+    assert process.publish(channel, data) == {}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,27 @@ def test_viewer_in_a_browser_prints_what_is_published(browser: Browser, process:
             page.evaluate(f"() => {{ {viewer_of(process, channel, IN_A_BROWSER)} }}")
             publish_once_somebody_listens(process, channel)
         assert printed.value.args[0].json_value() == SALE
+
+
+def test_best_of_a_book_is_printed_from_its_changes(process: Process) -> None:
+    (program,) = programs("python", CHANNELS)
+    sides = {"bids": {"9.5": "1", "10": "1", "11": None}, "asks": {"12": "3"}}
+    with running(viewer_of(process, "", program)) as viewer:
+        publish_once_somebody_listens(process, "book:sim.BTCUSDT", {"status": "SYNCED", **sides})
+        assert viewer.stdout
+        assert viewer.stdout.readline() == "10 12\n"
+
+
+def test_table_of_channels_has_their_delivery_and_lane_and_each_namespace() -> None:
+    namespaces, found = Namespaces(DEFAULT_NAMESPACES), set()
+    for line in re.findall(r"^\| (`.*) \|$", CHANNELS, flags=re.MULTILINE):
+        names, *_, delivery, lane = line.split(" | ")
+        for channel in re.findall(r"`(.*?)`", names):
+            namespace = namespaces.find(channel)
+            assert namespace is not None
+            assert (namespace.delivery, namespace.lane.name.lower()) == (delivery, lane), channel
+            found.add(id(namespace))
+    assert found == set(map(id, DEFAULT_NAMESPACES.values()))
 
 
 def test_what_a_bot_is_said_to_publish_is_taken(process: Process) -> None:
