@@ -9,6 +9,7 @@ import trio
 
 from monitor.broadcast.client import Client
 from monitor.health.health import Health
+from monitor.health.survey import Survey
 from monitor.turn import Turn
 from monitor.turnstile import Turnstile
 
@@ -18,7 +19,7 @@ JUDGE_SECONDS = 0.25
 class Watch:
     def __init__(self, health: Health) -> None:
         self._slow: set[Client] = set()
-        health.slow = self._slow
+        self._health = health
         self._fell_behind = trio.Event()
         self._turnstile = Turnstile()
 
@@ -47,9 +48,12 @@ class Watch:
                 await self._judge(trio.current_time())
 
     async def _judge(self, now: float) -> None:
-        turn = Turn()
+        survey, turn = Survey(), Turn()
         # One by one: a step may have somebody fall behind who was judged before.
         for client in list(self._slow):
-            if not client.judge(now):
+            if client.judge(now):
+                survey.note(client)
+            else:
                 self._slow.discard(client)
             await turn.give_way()
+        self._health.survey = survey

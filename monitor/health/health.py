@@ -7,7 +7,7 @@ Writing costs an attribute, never a lock or a dict; all figures, windows and ale
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -30,6 +30,7 @@ from monitor.health.latency import NS_PER_MS, ROTATIONS_PER_SECOND
 from monitor.health.logbook import Logbook
 from monitor.health.process import DiskMeter, ProcessMeter
 from monitor.health.rates import Counters, RateMeter
+from monitor.health.survey import Survey
 from monitor.health.tuning import TuningLog
 from monitor.health.webhook import WebhookMeter
 
@@ -124,8 +125,8 @@ class Health:
         self.journal = JournalMeter()
         self.process = ProcessMeter()
         self.disk = DiskMeter(settings.data_dir)
-        self.slow: Collection[rules.SlowClient] = ()
-        """Clients that are behind, or on the ladder; the hub's own set."""
+        self.survey = Survey()
+        """Of the clients that are behind, or on the ladder; made anew after each look at them."""
         self.alerts = Alerts()
         self.alerts.listeners.append(_log_turn)
         self.webhook = WebhookMeter()
@@ -217,7 +218,7 @@ class Health:
             self._refused_before = self.totals.refused.copy()
 
     def _end_second(self, now_ns: int) -> None:
-        for lane, oldest_ns in zip(self.lanes, _oldest_ns(self.slow), strict=True):
+        for lane, oldest_ns in zip(self.lanes, self.survey.oldest_ns, strict=True):
             lane.age_ns = None if oldest_ns is None else max(0, now_ns - oldest_ns)
             lane.end_second()
         self._endings.read(now_ns, (self.totals.closed.total(), self.totals.failed))
@@ -260,8 +261,8 @@ class Health:
     def _findings(self, now_ns: int) -> Iterator[Finding]:
         ended, failed = self._endings.gained()
         return chain(
-            rules.find_deep_lanes(self.lanes, self.slow),
-            rules.find_slow_clients(self.slow),
+            rules.find_deep_lanes(self.lanes, self.survey),
+            rules.find_slow_clients(self.survey),
             rules.find_full_rooms(self.channel_counts(), self.no_room_ns, now_ns),
             rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
             self._find_lag(),
@@ -280,12 +281,6 @@ class Health:
         if self._samples < _LAG_JUDGED_FROM:
             return ()
         return rules.find_lag(self.lag, self.process.cpu_percent, self.process.wait.share)
-
-
-def _oldest_ns(slow: Collection[rules.SlowClient]) -> list[int | None]:
-    """Since when the oldest message of each lane waits, for whomever."""
-    by_lane = zip(*(each.backlog.oldest_ns() for each in slow), strict=True) if slow else ((),) * len(Lane)
-    return [min((since for since in lane if since is not None), default=None) for lane in by_lane]
 
 
 def _log_turn(turn: Turn, alert: Alert) -> None:

@@ -7,11 +7,9 @@ anybody is called is not decided here but in `alerts`.
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from enum import IntEnum, StrEnum
-from heapq import nlargest
+from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
 
 from monitor.config import Lane
 from monitor.health.alerts import Finding, Severity
@@ -23,6 +21,7 @@ from monitor.health.kind import NEAR_SHARE, Delay, KindMeter
 from monitor.health.lag import LAG_LIMIT_MS, LagMeter
 from monitor.health.latency import NS_PER_MS
 from monitor.health.rates import NS_PER_SECOND
+from monitor.health.survey import NAMED_LIMIT, Holder, Survey
 
 DEPTH_LIMIT = 100
 """Messages waiting in one lane, all clients together; critical at ten times that."""
@@ -39,8 +38,6 @@ BAD_SECONDS_AT_LEAST = 3
 """In the longest window that a rule looks at: one bad second, however much was bad in it, calls nobody."""
 GAPS_LIMIT = 2
 """Seconds of a feed with any, in five minutes: who loses messages again and again has a cause."""
-GIVEN_LESS_STEP = 2
-"""Of the ladder: on the first step a client still gets all that it would not have replaced."""
 FREE_LIMIT_BYTES = 1024**3
 """On the disk of the data directory; critical at a quarter of it."""
 WAITED_FROM = 0.05
@@ -51,49 +48,12 @@ GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
 NO_ROOM_SECONDS = 60
 """So long after a channel was refused the lack of room is still bad."""
 
-_NAMED_LIMIT = 3
-"""A feed may have a thousand subscriptions, a lane a thousand clients; a sentence names the first few."""
-
 
 _ROOMS = {
     "nobody": "nobody has published in them, clients hold them: sort connections by channels to see who",
     "clients": "only clients have published in them, and somebody follows each",
     "server": "feeds and backends publish in them, and somebody follows each",
 }
-
-
-class Place(Protocol):
-    """Where a client stands on the ladder, and where an operator keeps it."""
-
-    @property
-    def step(self) -> IntEnum: ...
-
-    @property
-    def pinned(self) -> IntEnum | None: ...
-
-
-class Waiting(Protocol):
-    """What a client has still to be sent."""
-
-    @property
-    def bytes(self) -> int: ...
-
-    def depths(self) -> list[int]: ...
-
-    def oldest_ns(self) -> list[int | None]: ...
-
-
-class SlowClient(Protocol):
-    """A client that is behind, or on the ladder."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def ladder(self) -> Place: ...
-
-    @property
-    def backlog(self) -> Waiting: ...
 
 
 class Standing(StrEnum):
@@ -114,7 +74,7 @@ def standing_of(threshold_ns: int | None, p99_ns: int | None) -> Standing:
     return Standing.WARNING if p99_ns > NEAR_SHARE * threshold_ns else Standing.OK
 
 
-def find_deep_lanes(lanes: list[LaneMeter], slow: Collection[SlowClient]) -> Iterator[Finding]:
+def find_deep_lanes(lanes: list[LaneMeter], survey: Survey) -> Iterator[Finding]:
     """Lanes in which more messages wait than should, and for whom most of them."""
     for lane, meter in zip(Lane, lanes, strict=True):
         if meter.depth > DEPTH_LIMIT:
@@ -122,34 +82,31 @@ def find_deep_lanes(lanes: list[LaneMeter], slow: Collection[SlowClient]) -> Ite
                 f"depth:{lane.name.lower()}",
                 _severity(meter.depth > 10 * DEPTH_LIMIT),
                 f"{lane.name.lower()} lane: {meter.depth} messages wait, the limit is {DEPTH_LIMIT}"
-                + _holders(lane, slow),
+                + _holders(survey.holders(lane)),
                 meter.depth,
                 DEPTH_LIMIT,
             )
 
 
-def _holders(lane: Lane, slow: Collection[SlowClient]) -> str:
-    held = [(client.backlog.depths()[lane], client.id) for client in slow]
-    named = ", ".join(f"{depth} for client {id}" for depth, id in nlargest(_NAMED_LIMIT, held) if depth)
+def _holders(holders: Iterable[Holder]) -> str:
+    named = ", ".join(f"{depth} for client {id}" for depth, id in holders)
     return f"; {named}" if named else ""
 
 
-def find_slow_clients(slow: Collection[SlowClient]) -> Iterator[Finding]:
+def find_slow_clients(survey: Survey) -> Iterator[Finding]:
     """Clients that the ladder gives less because of their backlog, those furthest up first."""
-    given_less = [each for each in slow if each.ladder.step >= GIVEN_LESS_STEP and each.ladder.pinned is None]
-    if given_less:
-        worst = nlargest(_NAMED_LIMIT, given_less, key=lambda each: (each.ladder.step, each.backlog.bytes))
+    if count := survey.given_less:
+        worst = list(survey.furthest_up())
         named = ", ".join(
-            f"{client.id} is on step {client.ladder.step.name.lower()},"
-            f" {client.backlog.bytes / 1_024:.0f} KiB wait"
-            for client in worst
+            f"{id} is on step {step.name.lower()}, {size_bytes / 1_024:.0f} KiB wait"
+            for step, size_bytes, id in worst
         )
-        more = ", …" if len(given_less) > len(worst) else ""
+        more = ", …" if count > len(worst) else ""
         yield Finding(
             "ladder",
             Severity.WARNING,
-            f"{_readers(len(given_less))} given less: {named}{more}",
-            len(given_less),
+            f"{_readers(count)} given less: {named}{more}",
+            count,
             0,
         )
 
@@ -277,7 +234,7 @@ def _most_common(failures: Collection[Failure]) -> str:
     causes = Counter(failure.cause for failure in failures)
     peers = Counter(failure.peer for failure in failures)
     named = [
-        ", ".join(f"{count} {word} {name}" for name, count in counts.most_common(_NAMED_LIMIT))
+        ", ".join(f"{count} {word} {name}" for name, count in counts.most_common(NAMED_LIMIT))
         for word, counts in (("by", causes), ("of", peers))
         if counts
     ]
@@ -366,9 +323,9 @@ def _staleness(feed: FeedHealth, now_ns: int) -> str:
     overdue = [name for name, subscription in feed.subscriptions.items() if subscription.is_overdue(now_ns)]
     if not overdue:
         return f"silent for more than {SILENT_NS / NS_PER_SECOND:g} s"
-    named = ", ".join(overdue[:_NAMED_LIMIT])
+    named = ", ".join(overdue[:NAMED_LIMIT])
     return f"{len(overdue)} of {len(feed.subscriptions)} subscriptions overdue: {named}" + (
-        ", …" if len(overdue) > _NAMED_LIMIT else ""
+        ", …" if len(overdue) > NAMED_LIMIT else ""
     )
 
 

@@ -114,5 +114,5 @@ async def test_who_falls_behind_while_another_is_judged_is_watched_on(
         client.pin(None)
     await trio.sleep(DOWN_SECONDS + 1)
     assert left.ladder.step is right.ladder.step is Step.FULL
-    assert {client for client in (left, right) if client.is_behind} <= set(stage.health.slow)
+    assert {client for client in (left, right) if client.is_behind} <= stage.hub.watch._slow
     assert left.is_behind or right.is_behind

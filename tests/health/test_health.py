@@ -14,6 +14,7 @@ from monitor.health.health import START_SECONDS, Health, run_health
 from monitor.health.kind import Stages
 from monitor.health.lag import PROBE_SECONDS
 from monitor.health.report import alerts_report, feeds_report, health_document, health_report
+from monitor.health.survey import Survey
 
 WALL_MS = 1_700_000_000_000
 NS_PER_MS = 1_000_000
@@ -213,10 +214,11 @@ class Waiter:
 
 
 def test_a_lanes_age_is_that_of_its_oldest_message(health: Health, clock: Clock) -> None:
-    health.slow = [Waiter(clock.now_ns + 500 * NS_PER_MS), Waiter(clock.now_ns)]
+    for since_ns in (clock.now_ns + 500 * NS_PER_MS, clock.now_ns):
+        health.survey.note(Waiter(since_ns))
     run_seconds(health, clock, 3)
     assert [lane["age_ms"] for lane in health_report(health)["lanes"]] == [None, None, 3_000, None]
-    health.slow = []
+    health.survey = Survey()
     run_seconds(health, clock, 1)
     assert [lane["age_ms"] for lane in health_report(health)["lanes"]] == [None] * 4
 

@@ -36,6 +36,7 @@ from monitor.health.rules import (
     find_troubles,
     standing_of,
 )
+from monitor.health.survey import Survey
 
 MS = 1_000_000
 
@@ -85,6 +86,13 @@ class Slow:
         return [None] * len(Lane)
 
 
+def survey_of(*clients: Slow) -> Survey:
+    survey = Survey()
+    for client in clients:
+        survey.note(client)
+    return survey
+
+
 @pytest.mark.parametrize(
     ("threshold_ms", "p99_ms", "standing"),
     [
@@ -108,7 +116,7 @@ def test_a_lane_is_deep_over_a_hundred_messages() -> None:
     lanes[Lane.HIGH].add(100, 1)
     lanes[Lane.NORMAL].add(101, 1)
     lanes[Lane.LOW].add(1_001, 1)
-    assert list(find_deep_lanes(lanes, [])) == [
+    assert list(find_deep_lanes(lanes, Survey())) == [
         Finding(
             "depth:normal", Severity.WARNING, "normal lane: 101 messages wait, the limit is 100", 101, 100
         ),
@@ -120,18 +128,20 @@ def test_a_deep_lane_names_the_three_clients_that_hold_most_of_it() -> None:
     lanes = [LaneMeter() for _ in Lane]
     lanes[Lane.NORMAL].add(300, 1)
     held = {"ann": 20, "bob": 200, "eve": 0, "joe": 10, "kim": 70}
-    (finding,) = find_deep_lanes(lanes, [Slow(name, normal=depth) for name, depth in held.items()])
+    (finding,) = find_deep_lanes(
+        lanes, survey_of(*(Slow(name, normal=depth) for name, depth in held.items()))
+    )
     assert finding.message.endswith("100; 200 for client bob, 70 for client kim, 20 for client ann")
 
 
 def test_clients_that_are_given_less_are_told_with_their_step_and_backlog() -> None:
-    slow = [
+    survey = survey_of(
         Slow("ann", Step.BOOK_20, bytes=200 * 1_024),
         Slow("bob", Step.SNAPSHOTS, bytes=600 * 1_024),
         Slow("eve", Step.MERGE, bytes=100 * 1_024),
         Slow("joe", Step.SLOW, pinned=Step.SLOW),
-    ]
-    (finding,) = find_slow_clients(slow)
+    )
+    (finding,) = find_slow_clients(survey)
     assert finding == Finding(
         "ladder",
         Severity.WARNING,
@@ -143,7 +153,10 @@ def test_clients_that_are_given_less_are_told_with_their_step_and_backlog() -> N
 
 
 def test_clients_that_still_get_everything_or_were_put_on_a_step_call_nobody() -> None:
-    assert list(find_slow_clients([Slow("eve", Step.MERGE), Slow("joe", Step.SLOW, pinned=Step.SLOW)])) == []
+    assert (
+        list(find_slow_clients(survey_of(Slow("eve", Step.MERGE), Slow("joe", Step.SLOW, pinned=Step.SLOW))))
+        == []
+    )
 
 
 def test_a_kind_that_is_late_again_and_again_is_critical_and_says_who_waited_longest_and_where() -> None:
