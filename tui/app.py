@@ -149,6 +149,8 @@ class Console(App[None]):
         """Start drawing."""
         self.set_interval(REFRESH_SECONDS[0], self.beat)
         self.set_interval(CLOCK_SECONDS, self.age)
+        # Back from the shell (SIGTSTP, fg) the screen is empty, and only what changes would be drawn.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self._obey_typed()
 
     async def on_event(self, event: events.Event) -> None:

@@ -141,6 +141,7 @@ def copied(desk: Terminal, key: str) -> str:
 def test_row_and_cell_are_copied_to_the_terminals_clipboard(desk: Terminal) -> None:
     open_fills(desk)
     row = copied(desk, "C").split("\t")
+    desk.wait_until(lambda: desk.shown.splitlines()[-1].lstrip("▌ ").startswith("copied "))
     assert row[1:5] == ["sim.SOL", "buy", "0.5", "143"]
     assert copied(desk, "\x1b[C\x1b[Cc") == "sim.SOL"
     desk.press("\x1b[D\x1b[D")

@@ -1,5 +1,6 @@
 """The console as a person has it: a process on a real terminal, beside a real server."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -104,6 +105,17 @@ def test_window_of_another_size_is_filled_again(server: Process) -> None:
         for columns, lines in ((160, 50), (60, 20), (100, 30)):
             screen.resize(columns, lines)
             wait_until_filled(screen, columns)
+
+
+def test_console_that_was_stopped_fills_its_screen_again(server: Process) -> None:
+    with console(server.address) as screen:
+        screen.wait_until_shown(CONNECTED, "1 overview", "? Help")
+        screen.process.send_signal(signal.SIGTSTP)
+        os.waitid(os.P_PID, screen.process.pid, os.WSTOPPED | os.WNOWAIT)
+        screen.wait_for(b"\x1b[?1049l")
+        screen.screen.reset()  # as the shell's screen stands there now
+        screen.process.send_signal(signal.SIGCONT)
+        screen.wait_until_shown(CONNECTED, "1 overview", "? Help")
 
 
 def wait_until_filled(screen: Terminal, columns: int) -> None:
