@@ -12,7 +12,8 @@ from monitor.errors import ConfigError
 from tui.figures import is_decimal
 from tui.row import Value
 
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""The last four are the first ones in full width, which some spreadsheets take for the same."""
 
 
 def file_name(subject: str, now: float) -> str:
