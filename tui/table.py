@@ -41,6 +41,8 @@ class Table(ScrollView, Panel, can_focus=True):
     EMPTY: ClassVar[str] = "nothing yet"
     IS_SERVED: ClassVar[bool] = False
     """The server sorts its rows, and gives the first of them only."""
+    HOLDS_CURSOR: ClassVar[bool] = False
+    """With the keys on it the cursor stays with its row at the top, too: one of them acts at once."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"table--{tone}" for tone in Tone} | {
         "table--cursor",
@@ -205,14 +207,15 @@ class Table(ScrollView, Panel, can_focus=True):
         return next((line for line, row in enumerate(self._rows) if row.key == key), None)
 
     def _keep_cursor(self, before: Sequence[Row]) -> None:
-        """Stay with the row where it has gone; but at the top stay at the top, to see what is new."""
+        """Stay with the row where it has gone; but most stay at the top there, to see what is new."""
         line = min(self._cursor, max(0, len(self._rows) - 1))
         if self._followed is not None:
             found = self._line_of(self._followed)
             if found is not None:
                 self._go_to(found)
             return
-        if 0 < self._cursor < len(before):
+        is_held = self._cursor > 0 or (self.HOLDS_CURSOR and self.has_focus)
+        if is_held and self._cursor < len(before):
             found = self._line_of(before[self._cursor].key)
             line = line if found is None else found
         if self.scroll_offset.y and line != self._cursor:

@@ -233,6 +233,17 @@ def test_enter_on_an_alert_reads_it_whole_and_enter_again_opens_the_client_that_
     run(story)
 
 
+def test_acknowledged_is_the_alert_that_was_seen_whatever_is_raised_meanwhile() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("6")
+        screen.model.set_alerts([alert(), alert(id=2, name="journal", raised=NOON_MS + 1_000)])
+        await screen.draw()
+        await screen.press("a")
+        assert screen.link.acts == [Call("ops.alerts.ack", {"id": 1})]
+
+    run(story)
+
+
 def test_client_that_is_gone_is_opened_by_its_id() -> None:
     async def story(screen: Screen) -> None:
         await screen.stuff(f":client {CLIENT}\r")

