@@ -18,6 +18,9 @@ SHIPPED := $(shell find monitor tui static -type f ! -name '*.pyc')
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	command -v google-chrome-stable
 
+# Hundreds of processes start in a run of the tests: what is compiled once is kept, whatever is set outside.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test binary soak bench fuzz autobahn audit dictionary clean chromium
 
 # Ctrl-C is how it ends: neither the shell nor make is to report it as an error.

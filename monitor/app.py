@@ -30,7 +30,7 @@ from monitor.restart import take_over
 from monitor.serve.api import Api
 from monitor.serve.connection import Connection
 from monitor.serve.entrance import open_listeners
-from monitor.serve.files import Files, static_directory
+from monitor.serve.files import load_page
 from monitor.serve.front import SPARE_SOCKETS, FrontDoor
 from monitor.serve.tls import Certificate
 from monitor.serve.tokens import make_token
@@ -121,7 +121,7 @@ async def serve(
     door = FrontDoor(
         engine.house,
         Api(engine.house, keys),
-        Files(static_directory()),
+        load_page(),
         Exposition(health),
         certificate.accept if certificate else Connection,
     )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) \w)", re.MULTILINE)
 _DECLARED = re.compile(r"^(?:async function|function|class|const|let) (\w+)", re.MULTILINE)
-_UNKNOWN = re.compile(r"^(?:import|export)\b.*|.*\bimport[.(].*", re.MULTILINE)
+_UNKNOWN = re.compile(r"^(?:(?:import|export)\b|.*\bimport[.(]).*", re.MULTILINE)
 _PRIVATE = re.compile(r"((?<=\.)#|^  (?:get |async )?#)(\w+)", re.MULTILINE)
 """Where a private name is used, or declared: no other class sees it, so it may be called anything."""
 _CONSTANT = re.compile(r"\bconst ([A-Z][A-Z_\d]+)=")

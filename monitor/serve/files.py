@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from monitor.errors import ConfigError
@@ -29,12 +30,8 @@ class _File:
     hash: str
 
 
-def static_directory() -> Path:
-    """Where the files are: within the installed package, or beside it in a checkout.
-
-    Raises:
-        ConfigError: they are in neither place.
-    """
+def _page_directory() -> Path:
+    """Within the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     for directory in (package / "_static", package.parent / "static"):
         if (directory / "index.html").is_file():
@@ -72,6 +69,16 @@ class Files:
         if packed is not None:
             return Response(200, packed, found.content_type, (*headers, ("Content-Encoding", "gzip")))
         return Response(200, found.body, found.content_type, headers)
+
+
+@cache
+def load_page() -> Files:
+    """The page, as it was when this process first asked for it.
+
+    Raises:
+        ConfigError: its files are nowhere.
+    """
+    return Files(_page_directory())
 
 
 def _entries(bodies: Mapping[str, bytes]) -> dict[str, bytes]:
