@@ -1,6 +1,7 @@
 """A real server with its simulator, and a real browser on its page."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -29,9 +30,9 @@ def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
     page.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser, served: Process) -> Iterator[OpenPage]:
-    """Open the page; whatever the browser has to complain about by the end fails the test."""
+@contextmanager
+def opening(browser: Browser, server: Process) -> Iterator[OpenPage]:
+    """A way to open the page; whatever the browser has to complain about by the end fails the test."""
     complaints: list[str] = []
     contexts = []
 
@@ -42,7 +43,7 @@ def open_page(browser: Browser, served: Process) -> Iterator[OpenPage]:
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(served.address + path)
+        page.goto(server.address + path)
         expect(page.get_by_test_id("connection")).to_have_text("connected")
         return page
 
@@ -53,5 +54,18 @@ def open_page(browser: Browser, served: Process) -> Iterator[OpenPage]:
 
 
 @pytest.fixture
+def open_page(browser: Browser, served: Process) -> Iterator[OpenPage]:
+    with opening(browser, served) as open_page:
+        yield open_page
+
+
+@pytest.fixture
 def page(open_page: OpenPage) -> Page:
     return open_page()
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, served: Process) -> Iterator[Page]:
+    """A page for all tests of a module, which leave it as it is."""
+    with opening(browser, served) as open_page:
+        yield open_page()

@@ -99,75 +99,12 @@ def fill(fill_id: str) -> dict[str, object]:
     }
 
 
-def test_trades_flow_on_top_of_the_history(page: Page) -> None:
-    expect(tape_of(page).get_by_test_id("tape-row").locator("visible=true").nth(10)).to_be_visible()
-    first = newest_row(page)
-    wait_until(page, lambda: newest_row(page) > first)
-
-
-def test_book_is_synced_and_in_order(page: Page) -> None:
-    expect(page.get_by_test_id("book-badge")).to_have_text(re.compile(r"^SYNCED \d"))
-    expect(page.locator("#book .asks li").nth(9)).to_be_visible()
-    bids, asks = page.locator("#book").evaluate(
-        """(book) => ["bids", "asks"].map((side) =>
-             [...book.querySelectorAll(`.${side} li:not([hidden]) .price`)]
-               .map((cell) => Number(cell.textContent)))"""
-    )
-    assert asks == sorted(asks)
-    assert bids == sorted(bids, reverse=True)
-    assert bids[0] < asks[0]
-
-
-def test_bots_show_where_their_cycles_stand(page: Page) -> None:
-    bots = page.get_by_test_id("bot-row")
-    expect(bots).to_have_count(6)
-    expect(bots.first.locator(".turns")).to_have_text(re.compile(r"^#\d+$"))
-    expect(bots.first.locator(".phase")).to_have_text(
-        re.compile("^(active|base order|safety order|take profit|completed)$")
-    )
-    expect(bots.first.locator(".safety")).to_have_text(re.compile(r"^\d/\d$"))
-    for delay in ("safety-delay", "target-delay"):
-        expect(bots.first.locator(f".{delay}")).to_have_text(re.compile(r"^(\u2013|[\d.]+ m?s)$"))
-
-
-def test_hot_markets_come_with_their_lines(page: Page) -> None:
-    expect(page.get_by_test_id("hot-row")).to_have_count(12)
-    expect(page.locator("#hot path").first).to_have_attribute("d", re.compile("^M0.0 .*L100.0 "))
-
-
 def test_chart_shows_the_hour_or_the_day(page: Page, served: Process) -> None:
     expect(page.locator("#analytics canvas")).to_be_visible()
     page.get_by_role("button", name="Day").click()
     expect(page.get_by_role("button", name="Day")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#analytics canvas")).to_be_visible()
     wait_until(page, lambda: "market:analytics.day" in watched(served))
-
-
-def test_chart_has_a_line_where_the_pointer_is_and_none_without_it(page: Page) -> None:
-    cursor = page.locator("#analytics .u-cursor-x")
-    expect(cursor).to_be_attached()
-    expect(cursor).to_be_hidden()
-    page.locator("#analytics .chart").hover()
-    expect(cursor).to_be_visible()
-
-
-def test_counters_and_readings_are_filled(page: Page) -> None:
-    expect(page.locator("[data-counter=trades]")).to_have_text(re.compile(r"^\d+,\d{3}$"))
-    expect(page.locator("[data-counter=bots]")).to_have_text("6 of 6")
-    expect(page.get_by_test_id("round-trip")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
-    expect(page.get_by_test_id("event-age")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
-
-
-def test_fill_is_shown_as_it_happens_and_only_once(page: Page, served: Process) -> None:
-    expect(page.get_by_test_id("fill-row").first).to_be_visible()
-    for fill_id in ("seen-1", "seen-1", "seen-2"):
-        served.publish("orders:paper", fill(fill_id))
-    expect(page.locator("[data-fill-id=seen-2]")).to_be_visible()
-    shown = page.locator("[data-fill-id=seen-1]")
-    expect(shown).to_have_count(1)
-    expect(shown.locator("td").nth(1)).to_have_text("buy safety")
-    expect(shown.locator("td").nth(3)).to_have_text("61837.63")
-    expect(shown.locator("td").nth(5)).to_have_text("42 ms")
 
 
 def test_venue_stands_beside_a_name_as_soon_as_there_are_two(laboratory: Page) -> None:
@@ -182,10 +119,6 @@ def test_long_price_leaves_room_for_its_size(browser: Browser, process: Process)
     row = page.get_by_test_id("tape-row").filter(has_text=trade["price"])
     assert [row.locator(f".{name}").evaluate(OVERFLOW) for name in ("price", "size")] == [0, 0]
     page.close()
-
-
-def test_open_orders_are_listed(page: Page) -> None:
-    expect(page.get_by_test_id("order-row").first).to_be_visible()
 
 
 def test_paused_tape_keeps_its_place_until_it_goes_on(page: Page) -> None:
@@ -283,7 +216,8 @@ def test_hidden_tab_receives_nothing_and_comes_back(page: Page, served: Process)
     before = newest_row(page)
     page.evaluate(HIDE_TAB, False)
     wait_until(page, lambda: watched(served) >= ALL_PANELS)
-    wait_until(page, lambda: newest_row(page) > before)
+    wait_until(page, lambda: newest_row(page) > before + 10)
+    expect(page.locator("#tape .gap")).to_have_text("")
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -299,13 +233,6 @@ def test_page_is_as_the_system_prefers_until_the_viewer_chooses(open_page: OpenP
     assert page.evaluate(ground) != as_preferred
     page.reload()
     expect(root).to_have_attribute("data-theme", other)
-
-
-def test_help_tells_the_keys(page: Page) -> None:
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
 
 
 def test_token_of_the_address_names_the_account_and_leaves_the_address(
@@ -468,8 +395,3 @@ def test_operator_sees_the_account_told_of_last_and_chooses_another(
     process.publish("orders:bob", fill("bob-2"))
     expect(page.locator("[data-fill-id=bob-2]")).to_have_count(1)
     page.close()
-
-
-def test_the_page_shows_its_delivery_with_its_error(page: Page) -> None:
-    delivery = page.get_by_test_id("delivery")
-    expect(delivery).to_have_text(re.compile(r"^[\d.]+ m?s ± [\d.]+ m?s$"))

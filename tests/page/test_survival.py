@@ -1,4 +1,4 @@
-"""What the page outlives: a restart, an expired token, sleep, a deep book, many markets, being hidden."""
+"""What the page outlives: a restart, an expired token, sleep, a deep book, many markets."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, WebSocket, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.test_page import HIDE_TAB, newest_row, wait_until, watched
+from tests.page.test_page import newest_row, wait_until, watched
 from tests.process import Process, lanecast_process
 from tests.serve.running import sign
 
@@ -41,11 +41,6 @@ KEEP_CLIENT = """Object.defineProperty(window, "Centrifuge", {
   },
 });"""
 KEEP_TOKEN = """(token) => sessionStorage.setItem("lanecast.token", token)"""
-COUNT_CHANGES = """() => {
-  window.changes = 0;
-  new MutationObserver((records) => (changes += records.length))
-    .observe(panels, { subtree: true, childList: true, characterData: true, attributes: true });
-}"""
 
 
 def trade(number: int) -> dict[str, object]:
@@ -245,16 +240,3 @@ def size_after(page: Page, server: Process, markets: range) -> int:
     devtools.send("Performance.enable")
     metrics = {each["name"]: each["value"] for each in devtools.send("Performance.getMetrics")["metrics"]}
     return int(metrics["Nodes"] + metrics["JSEventListeners"])
-
-
-def test_hidden_tab_draws_nothing_and_catches_up_when_it_is_looked_at(page: Page, served: Process) -> None:
-    wait_until(page, lambda: "trades:all" in watched(served))
-    page.evaluate(HIDE_TAB, True)
-    wait_until(page, lambda: watched(served) == set())
-    page.evaluate(COUNT_CHANGES)
-    before = newest_row(page)
-    page.wait_for_timeout(1_500)
-    assert page.evaluate("changes") == 0
-    page.evaluate(HIDE_TAB, False)
-    wait_until(page, lambda: newest_row(page) > before + 10)
-    expect(page.locator("#tape .gap")).to_have_text("")
