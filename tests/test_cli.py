@@ -23,10 +23,8 @@ from monitor.keyring import Keyring
 from monitor.keys import load_keys
 from monitor.serve.tokens import Claims, Grant, TokenReader
 from tests.captures import capture
-
-pytestmark = pytest.mark.alone
-
-ROOT = Path(__file__).parent.parent
+from tests.command import lanecast, serving, started
+from tests.process import ROOT
 
 
 @pytest.fixture
@@ -37,23 +35,8 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "LANECAST_DATA_DIR": str(tmp_path / "data")}
 
 
-def lanecast(
-    surroundings: dict[str, str], *arguments: str, stdin: str = "", **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", *arguments],
-        env={**surroundings, **variables},
-        cwd=Path(surroundings["LANECAST_DATA_DIR"]).parent,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_help_lists_every_command_and_loads_none(surroundings: dict[str, str]) -> None:
-    shown = lanecast(surroundings, "--help", PYTHONPROFILEIMPORTTIME="1")
+    shown = started(surroundings, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert shown.returncode == 0
     for command in ("run", "serve", "console", "venue", "publish", "check", "token", "keys", "dictionary"):
         assert f"\n  {command} " in shown.stdout
@@ -177,7 +160,7 @@ def test_wrong_variable_is_one_sentence_and_exit_2(surroundings: dict[str, str])
 def test_port_in_use_is_one_sentence(surroundings: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = lanecast(surroundings, "serve", "--port", str(port))
+        done = started(surroundings, "serve", "--port", str(port))
     assert done.returncode == 2
     assert f"port {port}: Address already in use" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -187,7 +170,7 @@ def test_who_finds_the_port_taken_has_touched_no_journal(
     surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        lanecast(surroundings, "serve", "--port", str(taken.getsockname()[1]))
+        started(surroundings, "serve", "--port", str(taken.getsockname()[1]))
     assert not list((tmp_path / "data").glob("journal*"))
 
 
@@ -369,23 +352,6 @@ def test_publish_without_a_server_is_one_sentence_and_exit_1(surroundings: dict[
         f"lanecast: nothing listens at 127.0.0.1:{port}; start a server with lanecast run,"
         " or give the address of one\n"
     )
-
-
-@contextmanager
-def serving(surroundings: dict[str, str], *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server and the address at the end of its first line."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "monitor", *arguments, "--port", "0"],
-        env=surroundings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        try:
-            yield process, process.stdout.readline().split()[-1]
-        finally:
-            process.kill()
 
 
 def test_served_address_is_ready_takes_a_publication_and_ends_without_a_trace(

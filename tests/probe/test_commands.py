@@ -15,9 +15,10 @@ from monitor.options import certificate_of
 from monitor.probe.diagnosis import analyze_report
 from monitor.probe.observation import TOKEN_CURE
 from monitor.probe.report import read_report
+from tests.command import lanecast, serving
 from tests.probe.reports import report
+from tests.process import ROOT
 from tests.serve.certificates import make_certificate
-from tests.test_cli import ROOT, lanecast, serving
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """One look at a server, as a script takes it."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,7 +9,8 @@ import pytest
 
 from monitor.client import open_client
 from monitor.serve.tokens import make_token
-from tests.process import Process, lanecast_process
+from tests.command import lanecast, started
+from tests.process import ROOT, Process, lanecast_process
 from tests.serve.running import KEYS, Server
 from tests.tui.reports import NOON_MS, fill
 from tui.app import VIEWS
@@ -134,36 +134,42 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield process
 
 
-def run_once(url: str, *arguments: str, token: str = OPERATOR) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", "console", url, *arguments],
-        env={"PATH": "/usr/bin", "LANECAST_OPERATOR_TOKEN": token, "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    """Of who has a token and no key."""
+    told = {"PATH": "/usr/bin", "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return told | {"LANECAST_OPERATOR_TOKEN": OPERATOR, "LANECAST_DATA_DIR": str(tmp_path / "data")}
 
 
-def test_it_prints_into_a_pipe_and_leaves_with_0(process: Process) -> None:
-    done = run_once(process.address, "--once", "--output", "json")
+def test_it_prints_into_a_pipe_and_leaves_with_0(process: Process, surroundings: dict[str, str]) -> None:
+    done = started(surroundings, "console", process.address, "--once", "--output", "json")
     assert (done.returncode, done.stderr) == (0, "")
     assert orjson.loads(done.stdout)["health"]["clients"] == 1
-    done = run_once(process.address, "--once")
+    done = started(surroundings, "console", process.address, "--once")
     assert (done.returncode, done.stderr) == (0, "")
     assert "# Lanes\n" in done.stdout
 
 
-def test_server_that_refuses_is_one_sentence_and_exit_1(process: Process) -> None:
-    done = run_once(process.address, "--once", token="forged")
+def test_server_that_refuses_is_one_sentence_and_exit_1(
+    process: Process, surroundings: dict[str, str]
+) -> None:
+    done = lanecast(surroundings, "console", process.address, "--once", LANECAST_OPERATOR_TOKEN="forged")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("lanecast: ")
     assert "this server did not sign the token: lanecast token NAME --operator makes one" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_what_a_server_refuses_is_named_and_the_rest_is_printed(process: Process) -> None:
-    done = run_once(process.address, "--once", token=make_token(KEYS.token, "paper"))
+def test_what_a_server_refuses_is_named_and_the_rest_is_printed(
+    process: Process, surroundings: dict[str, str]
+) -> None:
+    done = lanecast(
+        surroundings,
+        "console",
+        process.address,
+        "--once",
+        LANECAST_OPERATOR_TOKEN=make_token(KEYS.token, "paper"),
+    )
     assert done.returncode == 1
     for title in ("Alerts", "Feeds", "Fills", "Lanes"):
         (_, after) = done.stdout.split(f"# {title}\n")
@@ -174,15 +180,15 @@ def test_what_a_server_refuses_is_named_and_the_rest_is_printed(process: Process
     assert "this is not an operator's token: lanecast token NAME --operator makes one" in sentence
 
 
-def test_server_that_is_not_there_is_one_sentence_and_exit_1() -> None:
-    done = run_once("http://127.0.0.1:1", "--once")
+def test_server_that_is_not_there_is_one_sentence_and_exit_1(surroundings: dict[str, str]) -> None:
+    done = lanecast(surroundings, "console", "http://127.0.0.1:1", "--once")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("lanecast: ")
     assert "127.0.0.1:1" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_output_without_once_is_a_mistake_of_the_user() -> None:
-    done = run_once("http://127.0.0.1:1", "--output", "json")
+def test_output_without_once_is_a_mistake_of_the_user(surroundings: dict[str, str]) -> None:
+    done = lanecast(surroundings, "console", "http://127.0.0.1:1", "--output", "json")
     assert done.returncode == 2
     assert "--output says how --once prints: it needs --once" in done.stderr
