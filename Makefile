@@ -27,14 +27,13 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(VENV)/run.stamp
 	@trap : INT; $(BIN)/lanecast run || test $$? -eq 130
 
-# In two processes, since the tests mostly wait. `make binary` tests the executable.
+# In four processes, since the tests often wait. `make binary` tests the executable.
 test: $(VENV)/test.stamp chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m "not soak and not alone" --numprocesses 2 --dist loadfile
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.audit || test $$? -eq 2
 
 binary: dist/lanecast $(VENV)/test.stamp chromium

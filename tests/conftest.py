@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -12,8 +13,20 @@ from tests.browser import open_browser
 from tests.process import Process, lanecast_process
 from tests.serve.running import Server, running
 
+HERE = Path(__file__).parent
 IDLE_SECONDS = 0.001
 """Of real time without any work: by then what is on its way through the loopback has arrived."""
+
+LONG = (
+    "page",
+    "probe/test_load.py",
+    "serve/test_fuzz.py",
+    "test_cli.py",
+    "test_shipped.py",
+    "test_whole.py",
+    "tui/test_terminal.py",
+)
+"""Files that take long, each a whole; at the end all would wait for the one that began last."""
 
 # A shell has what it runs in the background ignore Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,6 +34,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A stopwatch is no test: on a busy machine an example takes as long as it takes.
 hypothesis.settings.register_profile("lanecast", deadline=None)
 hypothesis.settings.load_profile("lanecast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have what takes long begin first."""
+    long = tuple(HERE / name for name in LONG)
+    items.sort(key=lambda item: not any(item.path.is_relative_to(path) for path in long))
 
 
 @pytest.fixture

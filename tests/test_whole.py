@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from monitor.serve.tokens import make_token
@@ -14,8 +13,6 @@ from tests.process import Process, lanecast_process, venue_process
 from tests.serve.running import KEYS
 from tests.terminal import Terminal, terminal
 from tests.tui.reports import fill
-
-pytestmark = pytest.mark.alone
 
 TRIES = 10
 STANDSTILL_MS = 30_000
