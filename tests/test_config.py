@@ -149,6 +149,11 @@ def test_home_is_expanded() -> None:
             "namespaces.a.b is 'a.b' in given.toml: must be what stands before a channel's colon, "
             "or the channel up to its first dot",
         ),
+        (
+            "[namespaces.'$desk']",
+            "namespaces.$desk is '$desk' in given.toml: must be printable ASCII, "
+            "and without the $ of private channels: no other is looked for",
+        ),
         ("[feeds.binance]", "feeds.binance.symbols is missing in given.toml"),
         ("[feeds.binance]\nsymbols = []", "feeds.binance.symbols in given.toml: must have at least 1 item"),
         (

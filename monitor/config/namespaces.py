@@ -207,6 +207,10 @@ class Namespace(Section):
 def _namespace_name(name: str) -> str:
     if "." in name or name.count(":") > 1:
         raise ValueError("must be what stands before a channel's colon, or the channel up to its first dot")
+    if name.startswith("$") or not (name.isascii() and name.isprintable()):
+        raise ValueError(
+            "must be printable ASCII, and without the $ of private channels: no other is looked for"
+        )
     return name
 
 

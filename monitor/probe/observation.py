@@ -7,6 +7,7 @@ plain data, so that a report read tomorrow is judged by the same rules.
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,7 +109,13 @@ async def _newest(subscription: Subscription) -> Row:
 async def _active_alerts(operator: Client) -> list[str]:
     alerts = await _follow(operator, "ops:alerts")
     await _leave(operator, alerts)
-    return [alert["message"] for alert in alerts.data["alerts"] if alert["cleared"] is None]
+    return [_worst(alert) for alert in alerts.data["alerts"] if alert["cleared"] is None]
+
+
+def _worst(alert: Row) -> str:
+    """An alert keeps the worst that was seen since it began, which may be long before this look."""
+    since = datetime.fromtimestamp(alert["since"] / 1_000, UTC)
+    return f"since {since:%Y-%m-%d %H:%M:%S} UTC, at its worst: {alert['message']}"
 
 
 async def _deepest(operator: Client) -> list[Row]:

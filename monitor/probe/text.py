@@ -73,7 +73,7 @@ def _load_lines(report: Report, load: Load) -> Iterator[str]:
     yield from calm_notes(load)
     yield knee_text(load.knee)
     yield from (f"What limits it: {finding.sentence}." for finding in analyze_report(report))
-    yield from (f"The server's alert meanwhile: {alert}." for alert in load.observation.alerts)
+    yield from (f"The server's alert {alert}." for alert in load.observation.alerts)
 
 
 def calm_notes(load: Load) -> Iterator[str]:
