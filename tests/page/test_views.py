@@ -80,6 +80,13 @@ def test_address_of_nothing_shows_the_overview(page: Page) -> None:
         expect(page.get_by_test_id("hot-row").locator("visible=true")).to_have_count(12)
 
 
+def test_activity_over_no_span_is_that_of_the_hour(open_page: OpenPage, served: Process) -> None:
+    page = open_page("/#/analytics/constructor")
+    expect(page.get_by_role("button", name="Hour")).to_have_attribute("aria-pressed", "true")
+    wait_until(page, lambda: "market:analytics.hour" in watched(served))
+    assert "market:analytics.constructor" not in watched(served)
+
+
 def test_market_that_nobody_has_listed_is_said_and_its_book_not_kept(open_page: OpenPage) -> None:
     page = open_page("/#/market/sim.NOPE")
     for panel in ("#quote", "#book"):

@@ -28,7 +28,7 @@ export class AnalyticsPanel extends Panel {
   /** The address bar's where it has one. */
   get #span() {
     const span = this.subjectOf("analytics");
-    return span in BUCKETS ? span : this.#chosen;
+    return Object.hasOwn(BUCKETS, span) ? span : this.#chosen;
   }
 
   get channels() {
