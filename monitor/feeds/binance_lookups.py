@@ -14,7 +14,7 @@ from monitor.errors import FeedError
 from monitor.events import Event
 from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
 from monitor.feeds.dialect import UNREADABLE, Garbage
-from monitor.feeds.rest import get
+from monitor.feeds.rest import Refused, get
 
 if TYPE_CHECKING:
     from monitor.feeds.binance_account import BinanceAccountDialect
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FILLS_PATH = "/api/v3/myTrades"
 ORDERS_PATH = "/api/v3/openOrders"
 PAGE_ROWS = 1_000
+NO_SUCH_SYMBOL = b'"code":-1121'
+"""It was delisted: nothing is to be had of it any more, however often it is asked for."""
 OPEN_ORDERS = "open orders"
 """What is looked up, where it isn't a symbol's fills."""
 
@@ -53,7 +55,13 @@ class BinanceLookups:
 
     async def _fills(self, symbol: str) -> list[Event]:
         gap = self._dialect.gap(symbol)
-        rows = await self._rows(FILLS_PATH, symbol=symbol, limit=str(PAGE_ROWS), **gap)
+        try:
+            rows = await self._rows(FILLS_PATH, symbol=symbol, limit=str(PAGE_ROWS), **gap)
+        except Refused as error:
+            if NO_SUCH_SYMBOL not in error.body:
+                raise
+            self._dialect.complain("look-up failed", f"{symbol}: {error}")
+            rows = []
         return self._dialect.backfill(symbol, rows, is_last=len(rows) < PAGE_ROWS)
 
     async def _rows(self, path: str, **asked: str) -> list[Any]:

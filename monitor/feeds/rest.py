@@ -24,6 +24,14 @@ def open_rest(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False)
 
 
+class Refused(FeedError):
+    """The venue answered with another status than 200."""
+
+    def __init__(self, path: str, status: int, body: bytes) -> None:
+        super().__init__(f"{path}: HTTP {status}: {body[:200].decode(errors='replace')}")
+        self.body = body
+
+
 async def get(
     client: httpx.AsyncClient, path: str, params: Mapping[str, str], headers: Headers | None = None
 ) -> bytes:
@@ -35,7 +43,7 @@ async def get(
         raise FeedError(f"no answer to {path}: {error or type(error).__name__}") from None
     await _respect(response)
     if response.status_code != 200:
-        raise FeedError(f"{path}: HTTP {response.status_code}: {body[:200].decode(errors='replace')}")
+        raise Refused(path, response.status_code, body)
     return body
 
 

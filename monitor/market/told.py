@@ -19,7 +19,7 @@ Told = dict[str, Any]
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SIGNED = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_MARKET = re.compile(r"[^.]+\..+")
+_MARKET = re.compile(r"[^.=][^.]*\..+")
 _TIME_FROM_MS = 100_000_000_000
 """1973: a smaller number is one of seconds."""
 

@@ -52,11 +52,13 @@ def publish(
 ) -> Receipt:
     """As the hub's, with the protocol's errors; what is said of an account becomes part of its state.
 
-    A fill is known by the venue's id, whatever its publisher calls it: a feed may tell it, too.
+    A fill is known by the venue's id, whatever its publisher calls it: a feed may tell it, too. All else
+    by the publisher's key, as no fill is known: the name of no venue begins so.
     """
     hub = house.hub
     find_namespace(hub, channel)
     count_publication(house, channel)
+    key = f"={key}" if key else ""
     with refusing():
         check_told(channel, data)
         said = house.market.read(channel, data.replace(b"\n", b""))

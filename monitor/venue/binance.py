@@ -98,6 +98,8 @@ class BinanceVenue(Venue):
         if refusal := _refuse_unsigned(request):
             return refusal
         query, reports = request.query, _reports(self.script.lines)
+        if query.get("symbol") not in {report["s"] for report in reports}:
+            return _error(-1121, "Invalid symbol.")
         first_id, limit = int(query.get("fromId", 0)), int(query.get("limit", 500))
         trades = [
             _own_trade(report)

@@ -291,6 +291,15 @@ async def test_a_history_that_does_not_go_on_is_not_read_for_ever() -> None:
     assert told(dialect.backfill("XUSDT", [row(3)], is_last=True)) == [("3", True)]
 
 
+async def test_of_a_symbol_that_was_delisted_nothing_is_missing(tmp_path: Path) -> None:
+    capture = write_capture(tmp_path / "session.gz", [report(1)])
+    dialect = binance(("GONEUSDT", "XUSDT"))
+    connect(dialect, SUBSCRIBED)
+    async with standing_in(capture) as base:
+        assert await look_up(base, dialect) == [("1", True)]
+    assert dialect.backfill("XUSDT", [], is_last=True) == [FillsMissing("binance", "me", None)]
+
+
 async def test_a_lookup_that_fails_is_to_be_tried_again(tmp_path: Path) -> None:
     capture = write_capture(tmp_path / "session.gz", [report(1)])
     dialect = binance()

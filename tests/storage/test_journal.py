@@ -17,6 +17,7 @@ from monitor.restart import take_over
 from monitor.storage import home, journal
 from monitor.storage.lock import JournalInUse
 from tests.market.events import listing, order_fill, order_update
+from tests.serve.running import running as running_server
 from tests.storage.journal import Running, kept, opened, record, running
 
 pytestmark = pytest.mark.trio
@@ -132,6 +133,14 @@ async def test_the_second_of_a_key_is_not_sent_and_told_where_the_first_one_stan
         assert await each.publish(b"3", key="k") == first
         assert in_history(each) == [(1, b"1")]
         assert each.engine.health.journal.duplicates == 1
+
+
+async def test_no_key_of_a_publishers_own_stands_in_the_way_of_a_fill(tmp_path: Path) -> None:
+    deal = {"market": "my.X", "side": "buy", "price": "1", "size": "1"}
+    fill = {"type": "order_fill", "fill": "7", "time": 1_700_000_000_000} | deal
+    async with running_server(data_dir=tmp_path) as server:
+        await server.publish("orders:ann", {"note": "of a fill"}, idempotency_key="my.X/7")
+        assert (await server.publish("orders:ann", fill))["offset"] == 2
 
 
 async def test_what_waits_at_the_end_is_kept(tmp_path: Path) -> None:
