@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.fanout.cost import LANECAST_TLS, cost_rows, cost_table, many_rows, measure_costs, tls_rows
-from benchmarks.fanout.crowd import crowd_rows, measure_crowd, measure_storm, storm_rows
+from benchmarks.fanout.crowd import (
+    COMES_BACK,
+    IS_CLOSED,
+    crowd_rows,
+    measure_crowd,
+    measure_stall,
+    measure_storm,
+    stall_rows,
+    storm_rows,
+)
 from benchmarks.fanout.harm import harm_rows, measure_harm
 from benchmarks.fanout.lanes import lane_rows, measure_lanes, measure_stalled
 from benchmarks.fanout.load import compile_c
@@ -93,6 +102,11 @@ class Run:
         figures = measure_crowd(self.programs, self.plan.many_clients)
         storm = measure_storm(self.programs, self.plan.many_clients)
         self._rows("connections", [*crowd_rows(figures), *storm_rows(storm)])
+        clients = self.plan.clients
+        rows: list[Row] = []
+        for size in (COMES_BACK, IS_CLOSED):
+            rows += stall_rows(measure_stall(self.programs, clients, size), clients, size)
+        self._rows("a crowd that stops reading", rows)
 
     def wire(self) -> None:
         self._rows(

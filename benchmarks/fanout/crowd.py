@@ -1,5 +1,7 @@
-"""Many connections: what an idle one costs, how fast they come, and who is late while they do."""
+"""Many connections: what an idle one costs, how fast they come, and who is late while they do, or stall."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,9 @@ SETTLE_SECONDS = 1.0
 WATCHERS = 100
 STORM_PER_SECOND = 100
 STORM_SECONDS = 1.5
+STALL_SECONDS = 2.0
+COMES_BACK, IS_CLOSED = 140, 4_000
+"""Bytes of what a stalled crowd is sent meanwhile: it fills their outboxes in part, or wholly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +95,38 @@ def storm_rows(figures: StormFigures) -> Iterator[Row]:
     yield Row(
         f"immediate lane to {WATCHERS} meanwhile, p99", p99(figures.stormy_ms), "ms", at_most=10, note=note
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StallFigures:
+    """Due to the last of the watchers, before, during and after."""
+
+    calm_ms: list[float]
+    stalled_ms: list[float]
+    back_ms: list[float]
+
+
+def measure_stall(programs: Path, clients: int, size: int) -> StallFigures:
+    """A crowd stops reading while the normal lane runs flat out, is let go, and is sent all that waits."""
+    turn = partial(publish_turn, seconds=STALL_SECONDS, per_second=STORM_PER_SECOND, size=140)
+    with (
+        start_product() as product,
+        start_load(programs / "load", product.port, WATCHERS, channels=CHANNELS[:1]) as load,
+        start_load(programs / "load", product.port, clients, channels=("bench:normal",)) as crowd,
+    ):
+        calm = turn(product, load)
+        os.kill(crowd.child.pid, signal.SIGSTOP)
+        product.flood("bench:normal", bytes=size)
+        stalled = turn(product, load)
+        product.calm()
+        os.kill(crowd.child.pid, signal.SIGCONT)
+        return StallFigures(calm.last_ms, stalled.last_ms, turn(product, load).last_ms)
+
+
+def stall_rows(figures: StallFigures, clients: int, size: int) -> Iterator[Row]:
+    end = "come back" if size == COMES_BACK else "are closed as too slow"
+    name = f"immediate lane to {WATCHERS} while {clients:,} stop reading {size:,} B and {end}, p99"
+    worst = max(figures.stalled_ms + figures.back_ms)
+    note = f"{p99(figures.stalled_ms):.1f} ms, then {p99(figures.back_ms):.1f}; "
+    note += f"{p99(figures.calm_ms):.1f} before; worst {worst:.1f}"
+    yield Row(name, max(p99(figures.stalled_ms), p99(figures.back_ms)), "ms", at_most=10, note=note)
