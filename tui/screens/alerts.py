@@ -120,14 +120,11 @@ class AlertsView(View):
     NAME = "alerts"
     ALIASES = ("al", "limits", "refused")
     PANELS = (AlertsTable, RefusalsTable)
+    ACTS = frozenset({"acknowledge", "silence"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "acknowledge", "Acknowledge", id="acknowledge"),
         Binding("z", "silence", "Silence", id="silence"),
     ]
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Who may only look isn't offered what changes something."""
-        return not (self.console.is_read_only and action in {"acknowledge", "silence"})
 
     def open_row(self, table: Table, key: str) -> bool:
         """All that an alert says."""

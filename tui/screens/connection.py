@@ -185,6 +185,7 @@ class ConnectionView(View):
 
     AUTO_FOCUS = "LedgersTable"
     PANELS = (ConnectionFacts, LedgersTable, ClosesTable)
+    ACTS = frozenset({"disconnect", "move", "limit"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "disconnect", "Disconnect", id="disconnect"),
         Binding("m", "move", "Ladder", id="ladder", tooltip="Move on the ladder"),
@@ -209,11 +210,6 @@ class ConnectionView(View):
         """What is known of another client is not shown for this one."""
         self.console.model.open_connection(self._client_id)
         super().on_screen_resume()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A console for reading does nothing to anybody."""
-        is_act = action in {"disconnect", "move", "limit"}
-        return not (is_act and self.console.is_read_only)
 
     def action_disconnect(self) -> None:
         self._do("Disconnect", "ops.disconnect", {})

@@ -28,6 +28,7 @@ class OverviewView(AccountView):
     NAME = "overview"
     ALIASES = ("ov", "home")
     PANELS = (LanesTable, LoadFacts, KindsTable, AlertsTable, FillsTable, FeedsTable)
+    ACTS = frozenset({"tune"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "tune", "Tuning on, off or undone", show=False, id="tuning")
     ]
@@ -37,10 +38,6 @@ class OverviewView(AccountView):
         lanes, load, *others = super().compose_panels()
         yield Container(lanes, load, id="top")
         yield from others
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Who may only look isn't offered what changes something."""
-        return not (self.console.is_read_only and action == "tune")
 
     def action_tune(self) -> None:
         """Ask what tuning is to do."""

@@ -46,6 +46,8 @@ class View(Screen[None]):
     PANELS: ClassVar[tuple[type[Table] | type[Facts], ...]] = ()
     """What stands between head and foot, from the top."""
     FILTER_HINT: ClassVar[str] = "a text, ~ a regular expression, ! all others"
+    ACTS: ClassVar[frozenset[str]] = frozenset()
+    """Actions that do something to somebody: a console for reading offers none of them."""
     AUTO_FOCUS = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("colon", "command", "Go to", id="command", tooltip=_COMMAND),
@@ -117,6 +119,10 @@ class View(Screen[None]):
     def on_resize(self) -> None:
         """What fits is not what fitted."""
         self.show(set(Part))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Who may only look isn't offered what changes something."""
+        return not (self.console.is_read_only and action in self.ACTS)
 
     def action_command(self) -> None:
         prompt = self.query_one("#command", Prompt)
