@@ -17,6 +17,7 @@ import orjson
 from monitor import __version__
 from monitor.broadcast.channel import Channel
 from monitor.broadcast.history import Position
+from monitor.broadcast.hub import Hub
 from monitor.broadcast.receipt import Receipt
 from monitor.health.rates import NS_PER_SECOND
 from monitor.keyring import Keyring
@@ -38,7 +39,7 @@ from monitor.serve.bodies import (
 )
 from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response, json
-from monitor.serve.map_api import MAP_METHODS, repeated
+from monitor.serve.map_api import MAP_METHODS, Method, repeated
 from monitor.serve.once import Once
 from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import CommandError, Goodbye, Refusal
@@ -55,16 +56,14 @@ _TRANSPORT_STATUS = {100: 500, 102: 404, 104: 404, 107: 400, 108: 400, 112: 416,
 
 End = Callable[[], Awaitable[bytes]]
 """Makes the result of a call, once what it published is on its way."""
-Method = tuple[type[msgspec.Struct], Callable[["Api", Any], bytes]]
 
 
 class Api:
     def __init__(self, house: House, keys: Keyring) -> None:
         self._house = house
-        self._hub = house.hub
         self._keys = keys
         self._published: Once[Receipt] = Once()
-        self._placed: Mapping[str, Once[bytes]] = {method: Once() for method in MAP_METHODS}
+        self._called: Mapping[str, Once[bytes]] = {method: Once() for method in METHODS}
         """By method: a key that has set something does not keep it from being removed."""
 
     def check_key(self, request: Request) -> None:
@@ -107,33 +106,22 @@ class Api:
             return _published(self._publish_once(publish.channel, publish))
         if method == "broadcast":
             return await self._broadcast(decode(BroadcastParams, body))
-        if method in MAP_METHODS:
-            return _ready(self._call_map(method, body))
-        params, carry_out = _METHODS[method]
-        given = decode(params, body)
-        if channel := getattr(given, "channel", ""):
-            self._check_reach(channel)
-        return _ready(carry_out(self, given))
+        return _ready(self._call(method, body))
 
-    def _call_map(self, method: str, body: bytes) -> bytes:
-        params, carry_out = MAP_METHODS[method]
+    def _call(self, method: str, body: bytes) -> bytes:
+        """Carry out what publishes no message, or give the first result again for an idempotency key."""
+        params, carry_out = METHODS[method]
         given = decode(params, body)
-        self._check_reach(given.channel)
-        key = getattr(given, "idempotency_key", "")
+        channel, key = getattr(given, "channel", ""), getattr(given, "idempotency_key", "")
+        if channel:
+            self._check_reach(channel)
         call = partial(carry_out, self._house, given)
-        result, is_first = self._placed[method].once(given.channel, key, call)
+        result, is_first = self._called[method].once(channel, key, call)
         return result if is_first else repeated(result)
 
     def _check_reach(self, channel: str) -> None:
-        if not self._is_in_reach(channel):
+        if not _is_in_reach(self._house.hub, channel):
             raise CommandError(protocol.PERMISSION_DENIED)
-
-    def _is_in_reach(self, channel: str) -> bool:
-        """Whether it is neither for operators, nor a map of who is in such a one."""
-        namespace = channels.find_namespace(self._hub, channel)
-        if not opens_to_backends(namespace):
-            return False
-        return not namespace.lists or self._is_in_reach(channel.partition(":")[2])
 
     async def _begin_one(self, command: dict[str, msgspec.Raw]) -> End:
         """One command of a batch."""
@@ -179,115 +167,130 @@ class Api:
             key=params.idempotency_key,
         )
 
-    def _sessions(self, user: str, client: str) -> list[Session]:
-        """Those of a user, or the one that is named: nothing named would mean everybody anonymous."""
-        if not user and not client:
-            raise protocol.bad_request("user is empty: name a user, or the client of an anonymous one")
-        return self._house.registry.of_user(user, client)
 
-    def _subscribe(self, params: SessionParams) -> bytes:
-        grant = _grant(params)
-        for session in self._sessions(params.user, params.client):
-            if params.channel not in session.subscriptions:
-                push_server_side(
-                    session, params.channel, grant, params.recover_since, expires_at=params.expire_at
-                )
-        return _EMPTY
-
-    def _unsubscribe(self, params: SessionParams) -> bytes:
-        for session in self._sessions(params.user, params.client):
-            names = [params.channel] if params.channel else [*session.subscriptions, *session.loading]
-            for channel in names:
-                session.stop_loading(channel)
-                if channel in session.subscriptions:
-                    session.force_unsubscribe(channel, *protocol.UNSUBSCRIBED_BY_SERVER)
-        return _EMPTY
-
-    def _disconnect(self, params: DisconnectParams) -> bytes:
-        goodbye = Goodbye(_close_code(params.disconnect.code), params.disconnect.reason or "force disconnect")
-        for session in self._sessions(params.user, params.client):
-            if session.id not in params.whitelist:
-                session.disconnect(goodbye)
-        return _EMPTY
-
-    def _refresh(self, params: RefreshParams) -> bytes:
-        for session in self._sessions(params.user, params.client):
-            if params.expired:
-                session.disconnect(protocol.CONNECTION_EXPIRED)
-            else:
-                session.live_until(params.expire_at)
-        return _EMPTY
-
-    def _presence(self, params: ChannelParams) -> bytes:
-        return channels.presence(self._hub, params.channel)
-
-    def _presence_stats(self, params: ChannelParams) -> bytes:
-        return channels.presence_stats(self._hub, params.channel)
-
-    def _history(self, params: HistoryParams) -> bytes:
-        return channels.history(
-            self._hub,
-            params.channel,
-            limit=params.limit,
-            since=params.since,
-            reverse=params.reverse,
-            limit_max=None,
-        )
-
-    def _history_remove(self, params: ChannelParams) -> bytes:
-        channels.check_history(self._hub, params.channel)
-        if self._hub.namespace(params.channel).journal:
-            # A restart would bring back what the journal still has.
-            raise CommandError(protocol.NOT_AVAILABLE)
-        self._hub.stream(params.channel).clear()
-        return _EMPTY
-
-    def _channels(self, params: ChannelsParams) -> bytes:
-        counts = {
-            channel.name: len(channel.subscribers)
-            for channel in self._subscribed()
-            if not params.pattern or fnmatchcase(channel.name, params.pattern)
-        }
-        return msgspec.json.encode({"channels": {name: {"num_clients": n} for name, n in counts.items()}})
-
-    def _subscribed(self) -> list[Channel]:
-        """Those with subscribers, but for operators'."""
-        return [
-            channel
-            for channel in self._hub.channels()
-            if channel.subscribers and self._is_in_reach(channel.name)
-        ]
-
-    def _info(self, params: InfoParams) -> bytes:
-        health = self._hub.health
-        node = {
-            "uid": NODE_ID,
-            "name": health.address or "lanecast",
-            "version": __version__,
-            "num_clients": health.clients,
-            "num_users": self._house.registry.user_count,
-            "num_channels": len(self._subscribed()),
-            "num_subs": health.subscriptions,
-            "uptime": health.uptime_ns() // NS_PER_SECOND,
-        }
-        return msgspec.json.encode({"nodes": [node]})
+def _is_in_reach(hub: Hub, channel: str) -> bool:
+    """Whether it is neither for operators, nor a map of who is in such a one."""
+    namespace = channels.find_namespace(hub, channel)
+    if not opens_to_backends(namespace):
+        return False
+    return not namespace.lists or _is_in_reach(hub, channel.partition(":")[2])
 
 
-_METHODS: Mapping[str, Method] = {
-    "subscribe": (SessionParams, Api._subscribe),
-    "unsubscribe": (SessionParams, Api._unsubscribe),
-    "disconnect": (DisconnectParams, Api._disconnect),
-    "refresh": (RefreshParams, Api._refresh),
-    "presence": (ChannelParams, Api._presence),
-    "presence_stats": (ChannelParams, Api._presence_stats),
-    "history": (HistoryParams, Api._history),
-    "history_remove": (ChannelParams, Api._history_remove),
-    "channels": (ChannelsParams, Api._channels),
-    "info": (InfoParams, Api._info),
+def _sessions(house: House, user: str, client: str) -> list[Session]:
+    """Those of a user, or the one that is named: nothing named would mean everybody anonymous."""
+    if not user and not client:
+        raise protocol.bad_request("user is empty: name a user, or the client of an anonymous one")
+    return house.registry.of_user(user, client)
+
+
+def _subscribe(house: House, params: SessionParams) -> bytes:
+    grant = _grant(params)
+    for session in _sessions(house, params.user, params.client):
+        if params.channel not in session.subscriptions:
+            push_server_side(
+                session, params.channel, grant, params.recover_since, expires_at=params.expire_at
+            )
+    return _EMPTY
+
+
+def _unsubscribe(house: House, params: SessionParams) -> bytes:
+    for session in _sessions(house, params.user, params.client):
+        names = [params.channel] if params.channel else [*session.subscriptions, *session.loading]
+        for channel in names:
+            session.stop_loading(channel)
+            if channel in session.subscriptions:
+                session.force_unsubscribe(channel, *protocol.UNSUBSCRIBED_BY_SERVER)
+    return _EMPTY
+
+
+def _disconnect(house: House, params: DisconnectParams) -> bytes:
+    goodbye = Goodbye(_close_code(params.disconnect.code), params.disconnect.reason or "force disconnect")
+    for session in _sessions(house, params.user, params.client):
+        if session.id not in params.whitelist:
+            session.disconnect(goodbye)
+    return _EMPTY
+
+
+def _refresh(house: House, params: RefreshParams) -> bytes:
+    for session in _sessions(house, params.user, params.client):
+        if params.expired:
+            session.disconnect(protocol.CONNECTION_EXPIRED)
+        else:
+            session.live_until(params.expire_at)
+    return _EMPTY
+
+
+def _history(house: House, params: HistoryParams) -> bytes:
+    return channels.history(
+        house.hub,
+        params.channel,
+        limit=params.limit,
+        since=params.since,
+        reverse=params.reverse,
+        limit_max=None,
+    )
+
+
+def _history_remove(house: House, params: ChannelParams) -> bytes:
+    channels.check_history(house.hub, params.channel)
+    if house.hub.namespace(params.channel).journal:
+        # A restart would bring back what the journal still has.
+        raise CommandError(protocol.NOT_AVAILABLE)
+    house.hub.stream(params.channel).clear()
+    return _EMPTY
+
+
+def _channels(house: House, params: ChannelsParams) -> bytes:
+    counts = {
+        channel.name: len(channel.subscribers)
+        for channel in _subscribed(house.hub)
+        if not params.pattern or fnmatchcase(channel.name, params.pattern)
+    }
+    return msgspec.json.encode({"channels": {name: {"num_clients": n} for name, n in counts.items()}})
+
+
+def _subscribed(hub: Hub) -> list[Channel]:
+    """Those with subscribers, but for operators'."""
+    return [channel for channel in hub.channels() if channel.subscribers and _is_in_reach(hub, channel.name)]
+
+
+def _info(house: House, params: InfoParams) -> bytes:
+    health = house.hub.health
+    node = {
+        "uid": NODE_ID,
+        "name": health.address or "lanecast",
+        "version": __version__,
+        "num_clients": health.clients,
+        "num_users": house.registry.user_count,
+        "num_channels": len(_subscribed(house.hub)),
+        "num_subs": health.subscriptions,
+        "uptime": health.uptime_ns() // NS_PER_SECOND,
+    }
+    return msgspec.json.encode({"nodes": [node]})
+
+
+def _presence(house: House, params: ChannelParams) -> bytes:
+    return channels.presence(house.hub, params.channel)
+
+
+def _presence_stats(house: House, params: ChannelParams) -> bytes:
+    return channels.presence_stats(house.hub, params.channel)
+
+
+METHODS: Mapping[str, Method] = {
+    "subscribe": (SessionParams, _subscribe),
+    "unsubscribe": (SessionParams, _unsubscribe),
+    "disconnect": (DisconnectParams, _disconnect),
+    "refresh": (RefreshParams, _refresh),
+    "presence": (ChannelParams, _presence),
+    "presence_stats": (ChannelParams, _presence_stats),
+    "history": (HistoryParams, _history),
+    "history_remove": (ChannelParams, _history_remove),
+    "channels": (ChannelsParams, _channels),
+    "info": (InfoParams, _info),
+    **MAP_METHODS,
 }
-
-
-NAMES = ("publish", "broadcast", *_METHODS, *MAP_METHODS)
+NAMES = ("publish", "broadcast", *METHODS)
 
 
 def _ready(result: bytes) -> End:

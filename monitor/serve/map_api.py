@@ -23,6 +23,8 @@ from monitor.serve.protocol import CommandError
 
 READ_BYTES = 1_048_576
 
+Method = tuple[type[msgspec.Struct], Callable[[House, Any], bytes]]
+"""What a call of the API takes, and what carries it out."""
 _results = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -145,7 +147,7 @@ def _entries(house: House, channel: str, keyed: Keyed, entries: list[Publication
     return msgspec.json.encode({"entries": texts} | position | ({"cursor": cursor} if cursor else {}))
 
 
-MAP_METHODS: Mapping[str, tuple[type[msgspec.Struct], Callable[[House, Any], bytes]]] = {
+MAP_METHODS: Mapping[str, Method] = {
     "map_publish": (PutParams, _publish),
     "map_remove": (RemoveParams, _remove),
     "map_read_state": (StateParams, _read_state),
