@@ -95,9 +95,7 @@ def _encoded_bytes(dictionary: Dictionary, payloads: list[bytes]) -> int:
     return sum(len(encoding.frame(payload)) for payload in payloads)
 
 
-def record(
-    seconds: int, *, seed: int = 1, rate: float = RATE, on_second: Callable[[], None] = lambda: None
-) -> list[bytes]:
+def record(seconds: int, *, seed: int = 1, on_second: Callable[[], None] = lambda: None) -> list[bytes]:
     """The payloads of all frames that a viewer and an operator would be sent in so many seconds.
 
     `on_second` is called after each of them.
@@ -108,7 +106,7 @@ def record(
         share = seconds // SESSIONS + (number < seconds % SESSIONS)
         start_ms = now_ms + number * SESSION_APART_MS
         recorder = Recorder()
-        session = _Recording(Random(seed + number), seed + number, rate, start_ms, recorder)
+        session = _Recording(Random(seed + number), seed + number, start_ms, recorder)
         trio.run(session.run, share, on_second, clock=MockClock(autojump_threshold=0))
         venue = VENUES[number % len(VENUES)]
         samples += [payload.replace(VENUES[0], venue) for payload in recorder.payloads]
@@ -137,7 +135,6 @@ class _Recording:
 
     random: Random
     seed: int
-    rate: float
     start_ms: int
     recorder: Recorder
 
@@ -168,7 +165,7 @@ class _Recording:
     async def _simulate(
         self, engine: Engine, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        simulation = Simulation(self.seed, self.rate, self._now_ms())
+        simulation = Simulation(self.seed, RATE, self._now_ms())
         feed = engine.health.feeds["simulator"] = FeedHealth("simulator", venue="sim")
         feed.connected(self._now_ns())
         for event in simulation.history():

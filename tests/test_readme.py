@@ -19,7 +19,7 @@ from monitor.config.namespaces import DEFAULT_NAMESPACES, Namespaces
 from monitor.webhook import sign
 from tests.browser import PATIENCE_MS
 from tests.process import Process
-from tests.sdk.test_javascript import load_sdk
+from tests.sdk.conftest import load_sdk
 from tests.serve.running import KEYS
 
 HOME = Path(__file__).parent.parent

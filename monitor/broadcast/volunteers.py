@@ -5,7 +5,6 @@ Looking for volunteers is bounded in clients and in how often, whatever is publi
 """
 
 import random
-from collections.abc import Callable
 from heapq import nsmallest
 
 from msgspec.structs import replace
@@ -26,9 +25,8 @@ LOOK_AGAIN_SECONDS = 0.25
 
 
 class Volunteers:
-    def __init__(self, health: Health, *, draw: Callable[[int], int] = random.getrandbits) -> None:
+    def __init__(self, health: Health) -> None:
         self._health = health
-        self._draw = draw
         self._clients: dict[str, Client] = {}
 
     def add(self, client: Client) -> None:
@@ -57,9 +55,9 @@ class Volunteers:
 
     def _mark(self, publications: list[Publication], candidates: list[str]) -> list[Publication]:
         """Mark one of them, any: the newest alone would have waited least for its tick."""
-        place = self._draw(32) % len(publications)
+        place = random.getrandbits(32) % len(publications)
         chosen = publications[place]
-        salt = f"{self._draw(32):08x}"
+        salt = f"{random.getrandbits(32):08x}"
         asked = nsmallest(CLIENTS_PER_SAMPLE, candidates, key=lambda client: rank(client, salt))
         mark = Mark(salt, rank(asked[-1], salt))
         meter = self._health.kinds[chosen.kind].end_to_end

@@ -25,8 +25,7 @@ from monitor.events import (
     OrderUpdate,
     Side,
 )
-from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
-from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
+from monitor.feeds.binance_lookups import OPEN_ORDERS, RECEIVE_WINDOW_MS, BinanceLookups, sign
 from monitor.feeds.dialect import (
     IDS_REMEMBERED,
     OVERLAP_MS,

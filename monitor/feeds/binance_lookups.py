@@ -4,6 +4,8 @@ Fills come symbol by symbol and page by page. Each page is told before the next 
 one that fails, or is cut off, costs no other.
 """
 
+import hashlib
+import hmac
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,7 +14,6 @@ import orjson
 from monitor.clock import wall_ms
 from monitor.errors import FeedError
 from monitor.events import Event
-from monitor.feeds.binance_key import RECEIVE_WINDOW_MS, sign
 from monitor.feeds.dialect import UNREADABLE, Garbage
 from monitor.feeds.rest import Refused, get
 
@@ -24,6 +25,7 @@ ORDERS_PATH = "/api/v3/openOrders"
 PAGE_ROWS = 1_000
 NO_SUCH_SYMBOL = b'"code":-1121'
 """It was delisted: nothing is to be had of it any more, however often it is asked for."""
+RECEIVE_WINDOW_MS = 5_000
 OPEN_ORDERS = "open orders"
 """What is looked up, where it isn't a symbol's fills."""
 
@@ -76,3 +78,9 @@ def _read_rows(body: bytes) -> list[Any]:
     if not isinstance(rows, list):
         raise Garbage("not a list")
     return rows
+
+
+def sign(params: dict[str, Any], secret: str) -> str:
+    """A request to one's own account: HMAC-SHA256, hexadecimal, over the parameters sorted by name."""
+    payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
+    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()

@@ -31,6 +31,7 @@ from monitor.serve.bodies import (
     DisconnectParams,
     HistoryParams,
     InfoParams,
+    PayloadParams,
     PublishParams,
     RefreshParams,
     SessionParams,
@@ -41,7 +42,6 @@ from monitor.serve.house import House
 from monitor.serve.http import HttpError, Request, Response, json
 from monitor.serve.map_api import MAP_METHODS, Method, repeated
 from monitor.serve.once import Once
-from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import CommandError, Goodbye, Refusal
 from monitor.serve.session import Session
 from monitor.serve.subscription import push_server_side

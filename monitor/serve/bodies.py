@@ -4,13 +4,14 @@ A member that a body can't have is an error that names those that there are: a m
 be none. The client protocol, which newer clients speak too, passes over what it does not know.
 """
 
+from base64 import b64decode
+from binascii import Error as Base64Error
 from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 
 from monitor.serve import protocol
 from monitor.serve.http import HttpError
-from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import Since
 from monitor.serve.tokens import UNIX_SECONDS_MAX
 
@@ -19,6 +20,30 @@ UnixSeconds = Annotated[int, msgspec.Meta(ge=0, le=UNIX_SECONDS_MAX)]
 
 class ChannelParams(msgspec.Struct, forbid_unknown_fields=True):
     channel: str = ""
+
+
+class PayloadParams(msgspec.Struct, forbid_unknown_fields=True):
+    """What a backend publishes, to one channel or to several."""
+
+    data: msgspec.Raw = protocol.NOTHING
+    b64data: str = ""
+    kind: str | None = None
+    skip_history: bool = False
+    tags: dict[str, str] = {}
+    idempotency_key: str = ""
+    delta: bool = False
+    """Changes nothing: its namespace and each subscriber say whether it goes out as a change."""
+
+    def payload(self) -> bytes:
+        """Its JSON text. Raises CommandError."""
+        if self.b64data:
+            return _from_base64(self.b64data)
+        if not self.data:
+            raise protocol.bad_request("data is missing")
+        return bytes(self.data)
+
+    def encoded_tags(self) -> bytes:
+        return msgspec.json.encode(self.tags) if self.tags else b""
 
 
 class PublishParams(PayloadParams):
@@ -109,3 +134,13 @@ def _known(params: type[Any], complaint: str) -> str:
     hint = get_type_hints(params).get(place)
     found = next((each for each in (hint, *get_args(hint)) if hasattr(each, "__struct_fields__")), params)
     return f"; there are {', '.join(found.__struct_fields__)}"
+
+
+def _from_base64(encoded: str) -> bytes:
+    try:
+        data = b64decode(encoded, validate=True)
+        msgspec.json.decode(data, type=msgspec.Raw)
+        data.decode()
+    except (Base64Error, ValueError, RecursionError):
+        raise protocol.bad_request("b64data must be base64 of JSON") from None
+    return data

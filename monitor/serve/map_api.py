@@ -14,11 +14,10 @@ from monitor.broadcast.item import Publication
 from monitor.broadcast.keyed import Keyed, KeyMode, Suppression, Version
 from monitor.broadcast.maps import Placed, shown
 from monitor.serve import maps, protocol
-from monitor.serve.bodies import ChannelParams
+from monitor.serve.bodies import ChannelParams, PayloadParams
 from monitor.serve.channels import find_namespace, refusing
 from monitor.serve.house import House
 from monitor.serve.loading import page_size
-from monitor.serve.payload import PayloadParams
 from monitor.serve.protocol import CommandError
 
 READ_BYTES = 1_048_576

@@ -5,8 +5,9 @@ deletes all there is within five seconds. A leap is believed once it has stood f
 enough to notice it. Back, or on by less than a day, the clock is believed at once.
 """
 
+from monitor.health.latency import NS_PER_MS
+
 DAY_MS = 86_400_000
-NS_PER_MS = 1_000_000
 
 
 class Calendar:

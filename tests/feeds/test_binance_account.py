@@ -7,7 +7,7 @@ from hypothesis import given
 
 from monitor.events import MarketListed, OrderFill, OrderUpdate, Side
 from monitor.feeds.binance_account import BinanceAccountDialect
-from monitor.feeds.binance_key import sign
+from monitor.feeds.binance_lookups import sign
 from monitor.feeds.dialect import Reconnect, Send
 from monitor.health.feeds import FeedHealth
 from monitor.storage.tape import read_tape

@@ -20,7 +20,7 @@ from monitor.serve.connection import Connection
 from monitor.serve.files import Files
 from monitor.serve.front import FrontDoor
 from tests.fuzz.loop import Loop, open_loop
-from tests.serve.running import KEYS, NAMESPACES, sign
+from tests.serve.running import KEYS, NAMESPACES, Defects, sign
 from tests.serve.wire import TEXT, UPGRADE, frame, request
 
 VISITS_PER_SERVER = 5_000
@@ -108,7 +108,7 @@ class Servers:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._files = Files(Path(__file__).parents[2] / "static")
-        self._defects = _Defects()
+        self._defects = Defects()
         self._visits = 0
         self._scope = trio.CancelScope()
         logging.getLogger("lanecast").addHandler(self._defects)
@@ -137,7 +137,8 @@ class Servers:
         return guest.received
 
     def _end_visit(self) -> None:
-        self._defects.check()
+        if self._defects.lines:
+            raise AssertionError(self._defects.lines.pop())
         self._visits += 1
         if self._visits % VISITS_PER_SERVER == 0:
             self._scope.cancel()
@@ -183,16 +184,3 @@ def open_servers() -> Iterator[Servers]:
             yield servers
         finally:
             servers.close()
-
-
-class _Defects(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-
-    def check(self) -> None:
-        if self.lines:
-            raise AssertionError(self.lines.pop())
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))

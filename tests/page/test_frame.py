@@ -1,10 +1,9 @@
 """When the page draws: in one flush a frame, and not at all while nobody looks."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
 from tests.page.test_page import HIDE_TAB, fill, newest_row, tape_of, wait_until, watched
@@ -80,15 +79,6 @@ REMOVE_FIRST = """async () => {
   rows.draw([2, 3, 4], String);
   return observer.takeRecords().map((change) => [change.addedNodes.length, change.removedNodes.length]);
 }"""
-
-
-@pytest.fixture
-def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
-    """A page on the server's origin that runs nothing of its own."""
-    page = browser.new_page()
-    page.goto(f"{served.address}/static/vendor/manifest.json")
-    yield page
-    page.close()
 
 
 def seen(page: Page) -> dict[str, Any]:

@@ -31,7 +31,6 @@ pong_seconds = 1
 gather = true
 history_size = 10
 """
-HOT = {"price": "30.5", "volume": "1", "trades": 30}
 WITHOUT_SIMULATOR = "port = 0\nsimulator.enabled = false"
 KEEP_CLIENT = """Object.defineProperty(window, "Centrifuge", {
   configurable: true,

@@ -1,14 +1,12 @@
 """Map subscriptions of `centrifuge` from npm: they hold the server's state without code of ours."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.browser import PATIENCE_MS
 from tests.process import Process
-from tests.sdk.test_javascript import load_sdk, run
+from tests.sdk.conftest import run
 from tests.serve.running import sign
 
 PRELUDE = """
@@ -42,15 +40,10 @@ PRELUDE = """
 
 
 @pytest.fixture
-def page(browser: Browser, process: Process) -> Iterator[Page]:
-    """A page with the SDK, and functions to hold a map's state by it."""
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{process.address}/static/icon.svg")
-        load_sdk(page)
-        page.evaluate(PRELUDE)
-        yield page
+def page(page: Page) -> Page:
+    """It has functions to hold a map's state by, too."""
+    page.evaluate(PRELUDE)
+    return page
 
 
 def put(process: Process, channel: str, **entries: Any) -> None:

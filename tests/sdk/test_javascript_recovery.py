@@ -1,27 +1,14 @@
 """Recovery and deltas as `centrifuge` from npm sees them."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.browser import PATIENCE_MS
 from tests.process import Process
-from tests.sdk.test_javascript import load_sdk, run
+from tests.sdk.conftest import run
 from tests.serve.running import sign
 
 DATA = {"market": "sim.BTCUSDT", "note": 'a "quoted" text, and \u00e9', "pad": "x" * 80}
-
-
-@pytest.fixture
-def page(browser: Browser, process: Process) -> Iterator[Page]:
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{process.address}/static/icon.svg")
-        load_sdk(page)
-        yield page
 
 
 def start(

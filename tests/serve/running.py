@@ -136,16 +136,18 @@ async def running(**settings: Any) -> AsyncIterator[Server]:
 
 @contextmanager
 def no_errors_logged() -> Iterator[None]:
-    handler = _Errors()
-    logging.getLogger("lanecast").addHandler(handler)
+    defects = Defects()
+    logging.getLogger("lanecast").addHandler(defects)
     try:
         yield
     finally:
-        logging.getLogger("lanecast").removeHandler(handler)
-    assert handler.lines == []
+        logging.getLogger("lanecast").removeHandler(defects)
+    assert defects.lines == []
 
 
-class _Errors(logging.Handler):
+class Defects(logging.Handler):
+    """The errors that were logged: there must be none."""
+
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.lines: list[str] = []

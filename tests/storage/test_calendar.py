@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.storage.calendar import DAY_MS, NS_PER_MS, Calendar
+from monitor.health.latency import NS_PER_MS
+from monitor.storage.calendar import DAY_MS, Calendar
 
 START_MS = 1_700_000_000_000
 YEAR_MS = 365 * DAY_MS
