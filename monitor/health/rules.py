@@ -89,7 +89,7 @@ def find_deep_lanes(lanes: list[LaneMeter], survey: Survey) -> Iterator[Finding]
 
 
 def _holders(holders: Iterable[Holder]) -> str:
-    named = ", ".join(f"{depth} for client {id}" for depth, id in holders)
+    named = ", ".join(f"{depth} for client {named}" for depth, named in holders)
     return f"; {named}" if named else ""
 
 
@@ -97,15 +97,15 @@ def find_slow_clients(survey: Survey) -> Iterator[Finding]:
     """Clients that the ladder gives less because of their backlog, those furthest up first."""
     if count := survey.given_less:
         worst = list(survey.furthest_up())
-        named = ", ".join(
-            f"{id} is on step {step.name.lower()}, {size_bytes / 1_024:.0f} KiB wait"
-            for step, size_bytes, id in worst
+        steps = ", ".join(
+            f"{named} is on step {step.name.lower()}, {size_bytes / 1_024:.0f} KiB wait"
+            for step, size_bytes, named in worst
         )
         more = ", …" if count > len(worst) else ""
         yield Finding(
             "ladder",
             Severity.WARNING,
-            f"{_readers(count)} given less: {named}{more}",
+            f"{_readers(count)} given less: {steps}{more}",
             count,
             0,
         )

@@ -45,6 +45,12 @@ class SlowClient(Protocol):
     def id(self) -> str: ...
 
     @property
+    def user(self) -> str: ...
+
+    @property
+    def place(self) -> str: ...
+
+    @property
     def ladder(self) -> Place: ...
 
     @property
@@ -55,7 +61,7 @@ class Holder(NamedTuple):
     """Who holds so many messages of a lane."""
 
     depth: int
-    id: str
+    named: str
 
 
 class GivenLess(NamedTuple):
@@ -63,7 +69,7 @@ class GivenLess(NamedTuple):
 
     step: IntEnum
     bytes: int
-    id: str
+    named: str
 
 
 Named = TypeVar("Named", Holder, GivenLess)
@@ -85,12 +91,12 @@ class Survey:
         waiting, place = client.backlog, client.ladder
         for lane, (depth, since_ns) in enumerate(zip(waiting.depths(), waiting.oldest_ns(), strict=True)):
             if depth:
-                _keep_greatest(self._holders[lane], Holder(depth, client.id))
+                _keep_greatest(self._holders[lane], Holder(depth, _named(client)))
             if since_ns is not None:
                 self.oldest_ns[lane] = min(since_ns, self.oldest_ns[lane] or since_ns)
         if place.step >= GIVEN_LESS_STEP and place.pinned is None:
             self.given_less += 1
-            _keep_greatest(self._given_less, GivenLess(place.step, waiting.bytes, client.id))
+            _keep_greatest(self._given_less, GivenLess(place.step, waiting.bytes, _named(client)))
 
     def holders(self, lane: Lane) -> Iterator[Holder]:
         """Those for whom most of a lane waits, the first of them most."""
@@ -99,6 +105,12 @@ class Survey:
     def furthest_up(self) -> Iterator[GivenLess]:
         """Those who are given least."""
         return iter(sorted(self._given_less, reverse=True))
+
+
+def _named(client: SlowClient) -> str:
+    """The id, by which an operator finds it while it is there, and whose it is, which outlives it."""
+    whose = f" of {client.user}" if client.user else f" at {client.place}" if client.place else ""
+    return client.id + whose
 
 
 def _keep_greatest(kept: list[Named], new: Named) -> None:

@@ -46,6 +46,10 @@ class Closes:
         """How the peer's connections ended before, the last one first."""
         return self._peers.get(_peer(session), ())
 
+    def had(self, session: "Session", code: int, since_ms: int) -> bool:
+        """Whether one of the peer's has ended by this code since then."""
+        return any(close.code == code and close.closed >= since_ms for close in self.before(session))
+
     def among(self, client_id: str) -> Sequence[Close]:
         """Those of the peer whose client that was, if they are remembered."""
         for closes in self._peers.values():

@@ -41,6 +41,8 @@ GOODBYE_SECONDS = 1.0
 """For what is queued, the close frame, and the peer to end too."""
 GRACE_SECONDS = 25
 """Beyond a token's end, for a client to refresh it."""
+SLOW_TOLD_MS = 60_000
+"""Of a peer's clients that were cut as too slow, one in so long is logged."""
 FAULTS = frozenset({1002, 1003, 1006, 1007, 1009, 3004, 3008, 3009, 3012, 3013, 3500, 3501, 3502})
 """Closes that count as failed connections: by an error, or by us for cause."""
 
@@ -193,6 +195,8 @@ class Session:
 
     def _stop(self) -> None:
         """Take part in nothing more, nor be found for it: no data may follow the close frame."""
+        if self.goodbye is protocol.SLOW:
+            self._tell_slow(self.house.hub.health.wall_ms())
         self.house.registry.unname_user(self)
         self.house.hub.leave(self.client)
         for timer in (self._timer, self._ping_timer):
@@ -231,6 +235,16 @@ class Session:
         # Thousands may leave at once: without a cycle they are freed at once, and not by the collector.
         self.client.part()
         del self._inbound
+
+    def _tell_slow(self, now_ms: int) -> None:
+        """Say whom we cut: once a minute of a peer, who may come back at once and be too slow again."""
+        if not self.house.closes.had(self, protocol.SLOW.code, now_ms - SLOW_TOLD_MS):
+            whose = f"of {self.user} " if self.user else ""
+            _log.warning(
+                "client %s %r %sat %s read too slowly, and was closed with %d after %d s",
+                *(self.id, self.name, whose, self.address, protocol.SLOW.code),
+                (now_ms - self.connected_ms) // 1_000,
+            )
 
     def send(self, lane: Lane, document: bytes, resent: tuple[Resent, ...] = ()) -> None:
         """Send a reply or a push that is this client's alone."""

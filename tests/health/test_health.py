@@ -198,6 +198,8 @@ class Waiter:
     pinned: Step | None = None
     bytes: int = 0
 
+    user = place = ""
+
     @property
     def ladder(self) -> "Waiter":
         return self

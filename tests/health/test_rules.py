@@ -70,6 +70,8 @@ class Slow:
     pinned: Step | None = None
     bytes: int = 0
     normal: int = 0
+    user: str = ""
+    place: str = ""
 
     @property
     def ladder(self) -> "Slow":
@@ -134,10 +136,10 @@ def test_a_deep_lane_names_the_three_clients_that_hold_most_of_it() -> None:
     assert finding.message.endswith("100; 200 for client bob, 70 for client kim, 20 for client ann")
 
 
-def test_clients_that_are_given_less_are_told_with_their_step_and_backlog() -> None:
+def test_clients_that_are_given_less_are_told_with_whose_they_are_their_step_and_backlog() -> None:
     survey = survey_of(
-        Slow("ann", Step.BOOK_20, bytes=200 * 1_024),
-        Slow("bob", Step.SNAPSHOTS, bytes=600 * 1_024),
+        Slow("c1", Step.BOOK_20, bytes=200 * 1_024, place="10.0.0.7"),
+        Slow("c2", Step.SNAPSHOTS, bytes=600 * 1_024, user="bob", place="10.0.0.8"),
         Slow("eve", Step.MERGE, bytes=100 * 1_024),
         Slow("joe", Step.SLOW, pinned=Step.SLOW),
     )
@@ -145,8 +147,8 @@ def test_clients_that_are_given_less_are_told_with_their_step_and_backlog() -> N
     assert finding == Finding(
         "ladder",
         Severity.WARNING,
-        "2 clients read too slowly and are given less: bob is on step snapshots, 600 KiB wait, "
-        "ann is on step book_20, 200 KiB wait",
+        "2 clients read too slowly and are given less: c2 of bob is on step snapshots, 600 KiB wait, "
+        "c1 at 10.0.0.7 is on step book_20, 200 KiB wait",
         2,
         0,
     )

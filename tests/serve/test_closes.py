@@ -31,6 +31,13 @@ def test_who_has_no_name_is_known_by_his_address() -> None:
     assert closes.before(session(3, host="10.0.0.2")) == ()
 
 
+def test_lately_is_known_by_code_and_time() -> None:
+    closes = Closes()
+    closes.note(session(1), 10)
+    known = [closes.had(session(2), *asked) for asked in ((3001, 10), (3001, 11), (3008, 0))]
+    assert known == [True, False, False]
+
+
 def test_peers_heard_of_longest_ago_are_forgotten() -> None:
     closes = Closes()
     for number in range(PEERS_MAX + 1):

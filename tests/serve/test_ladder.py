@@ -1,5 +1,6 @@
 """A client that reads slowly is given less in steps, is told, loses no fill, and gets all back."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -175,7 +176,9 @@ async def test_who_is_beyond_the_ladder_is_closed_and_resumes_his_fills_by_their
 
 
 @pytest.mark.trio
-async def test_who_is_closed_for_one_busy_stream_resumes_all_of_it_by_its_position() -> None:
+async def test_who_is_closed_for_one_busy_stream_resumes_all_of_it_by_its_position_and_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     limits = {"ping_seconds": 3_000, "outbox_bytes": 65_536}
     async with running(limits=limits, namespaces={"busy": {"history_size": 10_000}}) as server:
         client = await server.client()
@@ -189,6 +192,8 @@ async def test_who_is_closed_for_one_busy_stream_resumes_all_of_it_by_its_positi
             )
         got, closed = await read_to_the_end(client, "busy:x")
         assert closed == (3008, "slow")
+        [cut] = [line for line in caplog.messages if "read too slowly" in line]
+        assert re.match(rf"client {client.id} '.*' at 127\.0\.0\.1:\d+ read too slowly, and was closed", cut)
         found = await (await server.client()).call(
             "subscribe", channel="busy:x", recover=True, offset=len(got), epoch=epoch
         )
