@@ -19,6 +19,11 @@ from monitor.serve.protocol import CommandError, Since
 if TYPE_CHECKING:
     from monitor.serve.house import House
 
+NESTING_MAX = 128
+"""Levels of a payload."""
+_MARGIN = 254 - NESTING_MAX
+"""What orjson writes beyond them; what is read deep in the stack has as much less to read with."""
+
 
 def find_namespace(hub: Hub, channel: str) -> Namespace:
     """The channel's namespace, or the protocol's error 107 or 102.
@@ -58,6 +63,7 @@ def publish(
     hub = house.hub
     find_namespace(hub, channel)
     count_publication(house, channel)
+    check_nesting(data)
     key = f"={key}" if key else ""
     with refusing():
         check_told(channel, data)
@@ -81,6 +87,17 @@ def count_publication(house: "House", channel: str) -> None:
             protocol.TOO_MANY_REQUESTS,
             f"channel {channel!r} takes {limit} publications a second (limits.publications_per_second)",
         )
+
+
+def check_nesting(data: bytes) -> None:
+    """Raise the protocol's error 107 for JSON so deep that it could be taken here and not be told again."""
+    if data.count(b"[") + data.count(b"{") > NESTING_MAX:
+        try:
+            orjson.dumps(orjson.loads(b"[" * _MARGIN + data + b"]" * _MARGIN))
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
+            raise protocol.bad_request(
+                f"data must be JSON for every reader, of at most {NESTING_MAX} levels: {error}"
+            ) from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from monitor.broadcast.channel import Voice
 from monitor.broadcast.keyed import KeyMode, Version
 from monitor.broadcast.maps import Placed
 from monitor.serve import protocol
-from monitor.serve.channels import count_publication, find_namespace, refusing
+from monitor.serve.channels import check_nesting, count_publication, find_namespace, refusing
 
 if TYPE_CHECKING:
     from monitor.serve.house import House
@@ -28,6 +28,7 @@ def put(
     """As of `Maps`, with the protocol's errors."""
     _check_key(house, channel, key)
     count_publication(house, channel)
+    check_nesting(data)
     with refusing():
         return house.maps.put(
             channel, key, data, kind=kind, info=info, tags=tags, mode=mode, version=version, voice=voice

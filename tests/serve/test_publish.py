@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from tests.serve.running import KEYS, Server, running, sign
+from monitor.serve.channels import NESTING_MAX
+from tests.serve.running import KEYS, NAMESPACES, Server, running, sign
 
 LONG_NUMBERS = b'{ "id":12345678901234567890123,"price":0.10000000000000000000001,"e":1E+2, "dup":1,"dup":2 }'
 
@@ -84,6 +85,30 @@ async def test_payload_that_is_no_json_reaches_nobody(server: Server, payload: b
     answer = await server.post("publish", b'{"channel":"chat:a","data":' + payload + b"}")
     assert answer.status == 400
     assert await listener.kept() == []
+
+
+@pytest.mark.trio
+async def test_what_is_nested_too_deeply_to_be_told_again_is_refused_at_the_door() -> None:
+    states = NAMESPACES | {"state": {"publish": True, "delivery": "state"}}
+    update = b'{"type":"order_update","market":"my.X","side":"buy","price":"1","size":"1","status":"NEW",%s}'
+    async with running(namespaces=states) as server:
+        client = await server.client(sign(sub="ann"))
+        for levels, code in ((NESTING_MAX, 0), (NESTING_MAX + 1, 107), (900, 107)):
+            list_ = b"[" * (levels - 1) + b"]" * (levels - 1)
+            body = update % (b'"order":"%d","note":%s' % (levels, list_))
+            answers = [
+                await server.post("publish", b'{"channel":"orders:ann","data":%s}' % body),
+                await server.post("map_publish", b'{"channel":"open_orders:ann","key":"k","data":%s}' % body),
+                await server.post("publish", b'{"channel":"state:a","data":{"a":%s}}' % list_),
+            ]
+            assert [answer.json().get("error", {"code": 0})["code"] for answer in answers] == [code] * 3
+            await client.say_raw(
+                b'{"id":%d,"publish":{"channel":"state:a","data":{"a":%s}}}' % (levels, list_)
+            )
+            assert (await client.document()).get("error", {"code": 0})["code"] == code
+        for channel, text in (("orders:ann", '"order":"128"'), ("state:a", "[[[")):
+            await client.say({"id": 9, "subscribe": {"channel": channel}})
+            assert text.encode() in await client.raw_document()
 
 
 @pytest.mark.trio
