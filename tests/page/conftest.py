@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import PATIENCE_MS
+from tests.browser import PATIENCE_MS, open_browser
 from tests.process import Process, lanecast_process
 
 WITH_SIMULATOR = "port = 0"
@@ -15,7 +15,13 @@ WITH_SIMULATOR = "port = 0"
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with lanecast_process(tmp_path_factory.mktemp("served"), WITH_SIMULATOR) as server:
         yield server
