@@ -23,6 +23,8 @@ from monitor.storage.journal_form import VERSION, Damaged, bring_up, pragma, rea
 
 TRIM_ROWS = 500
 """Deleted at a time, about 3 ms: a commit may have to wait for it."""
+TRIM_SHARE = 10
+"""Of what is too much no more than one row in so many goes at a time: if they are long that may do."""
 WAL_BYTES = 67_108_864
 """The log is cut to this once a long reader (an export) no longer holds it."""
 BUSY_SECONDS = 1.0
@@ -68,9 +70,9 @@ UPDATE streams SET base = gone.top
 FROM (SELECT stream, max(offset) AS top FROM publications WHERE seq < ? GROUP BY stream) AS gone
 WHERE id = gone.stream AND base < gone.top
 """
-_OLD = f"""
+_OLD = """
 SELECT coalesce(min(seq) FILTER (WHERE time_ms >= ?), max(seq) + 1)
-FROM (SELECT seq, time_ms FROM publications ORDER BY seq LIMIT {TRIM_ROWS})
+FROM (SELECT seq, time_ms FROM publications ORDER BY seq LIMIT ?)
 """
 
 
@@ -343,13 +345,16 @@ class JournalFile:
         Returns:
             Whether there may be more to delete.
         """
-        is_full = self.size()[1] > limit_bytes
-        # Nothing is as young as this: then as many go as may at a time.
-        (bound,) = self._database.execute(_OLD, (2**62 if is_full else before_ms,)).fetchone()
+        rows, size_bytes = self.size()
+        count = TRIM_ROWS
+        if size_bytes > limit_bytes:
+            before_ms = 2**62  # nothing is as young as this
+            count = min(TRIM_ROWS, rows // TRIM_SHARE + 1)
+        (bound,) = self._database.execute(_OLD, (before_ms, count)).fetchone()
         with self._transaction():
             self._database.execute(_RAISE_BASES, (bound,))
             deleted = self._database.execute("DELETE FROM publications WHERE seq < ?", (bound,)).rowcount
         if deleted:
             # As a script, since each step of it frees one page, and `execute` takes one step.
             self._database.executescript("PRAGMA incremental_vacuum")
-        return deleted == TRIM_ROWS
+        return deleted == count

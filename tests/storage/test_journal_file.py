@@ -116,6 +116,17 @@ def test_what_is_too_much_is_deleted_and_its_room_given_back(tmp_path: Path) -> 
     assert (tmp_path / "journal.db").stat().st_size <= limit_bytes * 1.1
 
 
+def test_of_long_rows_no_more_goes_than_is_too_much(tmp_path: Path) -> None:
+    file = opened(tmp_path)
+    file.append([record(number, data=b'"%s"' % (b"x" * 20_000)) for number in range(200)])
+    while file.trim(0, 1_048_576):
+        pass
+    rows, size_bytes = file.size()
+    assert 20 < rows < 200
+    assert size_bytes <= 1_048_576
+    file.close()
+
+
 def test_a_clock_set_back_neither_deletes_what_is_young_nor_makes_holes(tmp_path: Path) -> None:
     file = opened(tmp_path)
     file.append([record(n) for n in (1, 2)])
