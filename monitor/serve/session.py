@@ -195,8 +195,10 @@ class Session:
 
     def _stop(self) -> None:
         """Take part in nothing more, nor be found for it: no data may follow the close frame."""
+        now_ms = self.house.hub.health.wall_ms()
         if self.goodbye is protocol.SLOW:
-            self._tell_slow(self.house.hub.health.wall_ms())
+            self._tell_slow(now_ms)
+        self.house.closes.note(self, now_ms)
         self.house.registry.unname_user(self)
         self.house.hub.leave(self.client)
         for timer in (self._timer, self._ping_timer):
@@ -231,7 +233,6 @@ class Session:
         if code in FAULTS:
             peer = f"user {self.user}" if self.user else self.place
             health.note_failed(f"{code} {self.goodbye.reason}", peer)
-        self.house.closes.note(self, health.wall_ms())
         # Thousands may leave at once: without a cycle they are freed at once, and not by the collector.
         self.client.part()
         del self._inbound
