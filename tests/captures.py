@@ -1,7 +1,9 @@
 """The recorded sessions beside the checkout, and how to write a made-up one."""
 
 import gzip
+import shutil
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -16,6 +18,15 @@ def capture(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"no recorded session {name}: ../shared/captures is absent")
     return path
+
+
+def beginning(of: Path, messages: int, directory: Path) -> Path:
+    """The first messages of a recorded session, with what its venue answered over HTTP."""
+    answers = of.name.replace(".jsonl", "_rest.jsonl")
+    shutil.copy(of.with_name(answers), directory / answers)
+    with gzip.open(of) as whole, gzip.open(directory / of.name, "wb", compresslevel=1) as part:
+        part.writelines(islice(whole, messages))
+    return directory / of.name
 
 
 def write_capture(path: Path, messages: Iterable[object], *, every_seconds: float = 0.1) -> Path:

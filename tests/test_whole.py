@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from monitor.serve.tokens import make_token
-from tests.captures import capture
+from tests.captures import beginning, capture
 from tests.process import Process, lanecast_process, venue_process
 from tests.serve.running import KEYS
 from tests.terminal import Terminal, terminal
@@ -17,6 +17,8 @@ from tests.tui.reports import fill
 TRIES = 10
 STANDSTILL_MS = 30_000
 """Of a replay, on a machine that has other things to do; all of it takes as long as it takes."""
+MESSAGES, BEST = 10_700, ("61784.63", "61784.64")
+"""A tenth of the session, and the best prices at its end; the feed's tests replay all of it."""
 WITH_SIMULATOR = "port = 0"
 WITH_BINANCE = """
 port = 0
@@ -69,13 +71,14 @@ def test_the_same_fill_is_on_page_and_console_within_a_second(browser: Browser, 
 
 
 def test_a_recorded_session_replays_into_feed_book_page_and_console(browser: Browser, tmp_path: Path) -> None:
-    with venue_process(capture("binance/spot_btcusdt_20240808"), speed="max") as venue:
+    session = beginning(capture("binance/spot_btcusdt_20240808"), MESSAGES, tmp_path)
+    with venue_process(session, speed="max") as venue:
         settings = WITH_BINANCE.format(url=venue, rest_url=venue.replace("ws://", "http://"))
         with lanecast_process(tmp_path, settings) as server, console(server) as screen:
             page = open_page(browser, server)
             expect(page.get_by_test_id("book-badge")).to_contain_text("SYNCED")
-            watch_book(page, "61602.01")
-            expect(page.locator("#book")).to_contain_text("61602.02")
+            watch_book(page, BEST[0])
+            expect(page.locator("#book")).to_contain_text(BEST[1])
             expect(page.get_by_test_id("tape-row").first).to_contain_text("BTCUSDT")
             screen.wait_for(b"binance")
             screen.wait_for(b"live")
