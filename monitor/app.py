@@ -57,7 +57,10 @@ def run(settings: Settings, keys: Keys, *, console: bool) -> int:
     """
     has_terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if console and not has_terminal:
-        print("no terminal: running headless, without the console", flush=True)
+        print(
+            "running headless, without the console: it needs standard input, output and error at a terminal",
+            flush=True,
+        )
     start_log(settings, to_file=console and has_terminal)
     return trio.run(partial(_run, settings, Keyring(keys), console=console and has_terminal))
 

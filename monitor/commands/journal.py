@@ -32,9 +32,10 @@ _journal_options = combined(
 @journal.command("check")
 @_journal_options
 def check_journal(file: Path | None, **given: Any) -> int:
-    """Read the whole journal, or another FILE: pages, positions, keys, payloads.
+    """Say whether the journal holds together.
 
-    Exit 0 if it holds together, 1 if not.
+    It, or another FILE, is read as a whole: pages, positions, keys, payloads. Exit 0 if it
+    holds together, 1 if not.
     """
     from monitor.storage.journal_reader import check
 
@@ -56,9 +57,9 @@ def check_journal(file: Path | None, **given: Any) -> int:
 def export_journal(
     file: Path | None, channel: str, since: str | None, until: str | None, **given: Any
 ) -> None:
-    """Write the journal's publications, or another FILE's, as lines of JSON.
+    """Write what the journal keeps as lines of JSON.
 
-    Of a damaged one, those that can be read; it fails then, and says so.
+    It, or another FILE, is only read. Of a damaged one, what can be read; it fails then, and says so.
     """
     from monitor.storage.journal_reader import export
 
