@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
+from tests.page.test_page import wait_until
 
 # By view: a panel in it, and what that shows once its channel has spoken.
 PLACES = {
@@ -18,6 +19,10 @@ PLACES = {
     "fills": ("#fills", "[data-testid=fill-row]"),
     "status": ("#status", "[data-testid=channel-row]"),
 }
+
+# In one look: a row that a newer trade is shown in may change its side between two.
+SIGNS = """() => [...document.querySelectorAll(".tape-row:not([hidden])")].map((row) =>
+  [row.dataset.side, getComputedStyle(row.querySelector(".price"), "::before").content])"""
 
 
 def findings(page: Page) -> list[tuple[str, str]]:
@@ -87,9 +92,9 @@ def test_state_is_seen_in_forced_colours(open_page: OpenPage) -> None:
 def test_buys_and_sells_are_told_apart_in_forced_colours(open_page: OpenPage) -> None:
     page = open_page(forced_colors="active")
     part = "(element, name) => getComputedStyle(element, '::before')[name]"
-    for side, sign in (("buy", "▲"), ("sell", "▼")):
-        price = page.locator(f".tape-row[data-side={side}] .price").first
-        assert sign in price.evaluate(part, "content")
+    wait_until(
+        page, lambda: sorted(set(map(tuple, page.evaluate(SIGNS)))) == [("buy", '"▲"'), ("sell", '"▼"')]
+    )
     series = page.locator(".legend li:not([data-series=time])")
     colours = {series.nth(place).evaluate(part, "color") for place in range(series.count())}
     assert len(colours) == 3
