@@ -33,19 +33,20 @@ _UNKNOWN: dict[str, Any] = {
     "name": "",
     "market": "",
     "status": "unknown",
-    "cycle": 0,
+    "cycle": None,
     "phase": None,
-    "safety_orders": 0,
-    "safety_orders_max": 0,
+    "safety_orders": None,
+    "safety_orders_max": None,
     "average_price": None,
     "take_profit_price": None,
-    "position": "0",
+    "position": None,
     "safety_order_delay_ms": None,
     "take_profit_delay_ms": None,
-    "cycles": 0,
-    "profit": "0",
+    "cycles": None,
+    "profit": None,
     "time": None,
 }
+"""What nobody has told is null: a profit of 0 that means this would be taken for one."""
 
 
 class Bots:

@@ -2,7 +2,7 @@
  * The few things done to the document; texts are written only when they differ, so an idle frame costs
  * nothing.
  */
-import { marketText } from "./text.js";
+import { NONE, marketText } from "./text.js";
 
 /** Those heard of so far. */
 const venues = new Set();
@@ -26,8 +26,9 @@ export function makeRow(testid, texts, figures = []) {
   return { element, ...cells };
 }
 
-/** Set the text of an element that holds nothing else. */
+/** Set the text of an element that holds nothing else; what is not known is a dash. */
 export function write(element, text) {
+  text ??= NONE;
   const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
   if (node.data !== text) node.data = text;
 }

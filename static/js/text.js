@@ -9,12 +9,17 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignific
 
 export const NONE = "–";
 
+/** What a payload may have left out, within a text. */
+export const shown = (value) => value ?? NONE;
+
 /** What is no number is not known: a stranger's payload may hold anything. */
 const known = (format) => (value) => (Number.isFinite(value) ? format(value) : NONE);
 
 export const wholeText = known((value) => whole.format(value));
 export const shortText = known((value) => short.format(value));
 export const centsText = known((value) => signed(value, cents.format(Math.abs(value))));
+/** As it came in a payload, where it is text. */
+export const profitText = (text) => centsText(parseFloat(text));
 export const percentText = known((fraction) => signed(fraction, `${(Math.abs(fraction) * 100).toFixed(2)} %`));
 
 function signed(value, text) {
@@ -37,11 +42,10 @@ export function gapText({ sinceMs, untilMs }) {
 }
 
 /** A short duration as it was measured: `0.8 ms`, `42 ms`, `1.3 s`. */
-export function delayText(durationMs) {
-  if (durationMs === null || durationMs === undefined) return NONE;
+export const delayText = known((durationMs) => {
   if (durationMs < 10) return `${Number(durationMs.toFixed(1))} ms`;
   return durationMs < 1_000 ? `${Math.round(durationMs)} ms` : ageText(durationMs);
-}
+});
 
 /** A measurement, `{ms, errorMs}` or null, with its error: `1.2 ms ± 0.4 ms`. */
 export const errorText = (measured) =>

@@ -9,7 +9,7 @@ from tests.page.conftest import OpenPage
 from tests.page.test_page import wait_until, watched
 from tests.process import Process
 from tests.serve.running import sign
-from tests.tui.reports import fill
+from tests.tui.reports import NOON_MS
 
 VIEWS = {
     "overview": {"trades:all", "market:hot", "market:analytics.hour", "open_orders:paper"},
@@ -62,14 +62,25 @@ def test_link_past_the_navigation_leaves_the_view_as_it_is(open_page: OpenPage) 
     assert page.evaluate("location.hash") == "#/bots/bot-2"
 
 
-def test_what_a_bot_bought_before_the_fills_at_hand_is_said(open_page: OpenPage, served: Process) -> None:
+def test_what_nobody_told_of_a_bot_is_a_dash_and_what_it_bought_before_is_said(
+    open_page: OpenPage, served: Process
+) -> None:
     cycle = {"cycle": 3, "phase": "safety_order", "safety_orders": 3, "safety_orders_max": 5, "position": "5"}
     served.publish("bots:gus", {"type": "bot_cycle", "bot": "grid", "market": "my.X", **cycle})
-    bought = fill(market="my.X", order="1", bot="grid")
-    served.publish("orders:gus", {"type": "order_fill", **bought})
+    order = {"market": "my.X", "order": "1", "side": "buy", "price": "5", "size": "1", "time": NOON_MS}
+    served.publish("orders:gus", {"type": "order_fill", "fill": "f1", "bot": "grid", **order})
+    served.publish("orders:gus", {"type": "order_update", "status": "NEW", **order})
     page = open_page(f"/#token={sign(sub='gus')}")
+    expect(page.locator("#orders .filled")).to_have_text("\N{EN DASH}")
+    expect(page.get_by_test_id("fill-row")).to_have_attribute(
+        "title", "order 1: - of -, fee - -".replace("-", "\N{EN DASH}")
+    )
     page.keyboard.press("4")
     expect(page.locator(".levels [data-state=not]")).to_have_text(re.compile("3 earlier.*not at hand"))
+    for part in ("profit", "cycles"):
+        expect(page.locator(f"[data-bot-part={part}]")).to_have_text("\N{EN DASH}")
+    assert "undefined" not in page.content()
+    assert "null" not in page.inner_text("#panels")
 
 
 def test_address_of_nothing_shows_the_overview(page: Page) -> None:

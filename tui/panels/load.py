@@ -37,7 +37,7 @@ def load_facts(health: HealthReport) -> list[Fact]:
         Fact("bytes", f"{bytes_text(rates['bytes'])}/s"),
         Fact("merged", *loss(rates["merged"], totals["merged"], Tone.PLAIN)),
         Fact("dropped", *loss(rates["dropped"], totals["dropped"], Tone.WARNING)),
-        Fact("failed", f"{count_text(totals['failed'])} of {count_text(totals['connections'])} connections"),
+        Fact("failed", f"{count_text(totals['failed'])} of {count_text(totals['connections'])} connects"),
         Fact("loop lag", f"{ms_text(loop['lag_p99_ms'])} ms, at most {ms_text(loop['lag_max_ms'])}"),
         Fact("process", f"{process['cpu_percent']:.0f} % cpu, {bytes_text(process['memory_bytes'])}"),
         Fact("compressed", _ratios(health)),

@@ -6,7 +6,7 @@ import { makeRow, tag, write, writeMarket, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Reach } from "../reach.js";
 import { TABLE_ROW_PX, Rows } from "../rows.js";
-import { NONE, centsText, clockText, delayText, percentText, wordsText } from "../text.js";
+import { clockText, delayText, percentText, profitText, shown, wordsText } from "../text.js";
 import { phaseText, priceText } from "./bots.js";
 
 export class BotPanel extends Panel {
@@ -62,11 +62,11 @@ export class BotPanel extends Panel {
     write(this.element.querySelector("h2"), bot.name);
     writeMarket(this.#part("market"), bot.market);
     this.#part("market").dataset.market = bot.market;
-    write(this.#part("phase"), `cycle #${bot.cycle} · ${phaseText(bot)}`);
-    write(this.#part("safety"), `${bot.safety_orders} of ${bot.safety_orders_max}`);
-    write(this.#part("position"), bot.position ?? NONE);
-    write(this.#part("cycles"), String(bot.cycles));
-    writeSigned(this.#part("profit"), centsText(Number(bot.profit)));
+    write(this.#part("phase"), `cycle #${shown(bot.cycle)} · ${phaseText(bot)}`);
+    write(this.#part("safety"), `${shown(bot.safety_orders)} of ${shown(bot.safety_orders_max)}`);
+    write(this.#part("position"), bot.position);
+    write(this.#part("cycles"), shown(bot.cycles));
+    writeSigned(this.#part("profit"), profitText(bot.profit));
   }
 
   #part(name) {
@@ -128,7 +128,7 @@ function fillEvent(row, event) {
   write(row.average, priceText(event.average_price));
   write(row.target, priceText(event.take_profit_price));
   write(row.delay, delayOf(event));
-  writeSigned(row.profit, event.phase === "completed" ? centsText(Number(event.profit)) : "");
+  writeSigned(row.profit, event.phase === "completed" ? profitText(event.profit) : "");
 }
 
 /** How long the order of this phase took to be placed. */

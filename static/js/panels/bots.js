@@ -2,7 +2,7 @@
 import { make, makeRow, tag, write, writeMarket, writeSigned } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { NONE, centsText, delayText, wordsText } from "../text.js";
+import { NONE, delayText, profitText, shown, wordsText } from "../text.js";
 
 export class BotsPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), makeBotRow, fillBotRow);
@@ -37,21 +37,21 @@ function makeBotRow() {
 
 function fillBotRow(row, [id, bot]) {
   row.element.dataset.bot = id;
-  row.element.title = `${bot.name}: ${bot.status}, ${bot.cycles} cycles completed`;
+  row.element.title = `${bot.name}: ${bot.status}, ${shown(bot.cycles)} cycles completed`;
   tag(row.element, "status", bot.status);
   tag(row.phase, "phase", bot.phase);
-  row.profit.title = bot.profit;
+  row.profit.title = shown(bot.profit);
   write(row.name, bot.name);
   writeMarket(row.market, bot.market);
-  write(row.turns, `#${bot.cycle}`);
+  write(row.turns, `#${shown(bot.cycle)}`);
   write(row.phase, phaseText(bot));
-  write(row.count, `${bot.safety_orders}/${bot.safety_orders_max}`);
+  write(row.count, `${shown(bot.safety_orders)}/${shown(bot.safety_orders_max)}`);
   drawSteps(row.steps, bot.safety_orders, bot.safety_orders_max);
   write(row.average, priceText(bot.average_price));
   write(row.target, priceText(bot.take_profit_price));
   write(row["safety-delay"], delayText(bot.safety_order_delay_ms));
   write(row["target-delay"], delayText(bot.take_profit_delay_ms));
-  writeSigned(row.profit, centsText(Number(bot.profit)));
+  writeSigned(row.profit, profitText(bot.profit));
 }
 
 /** The cycle's phase while the bot is active and has begun one, else its status. */

@@ -3,7 +3,7 @@ import { makeRow, write } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Reach } from "../reach.js";
 import { TABLE_ROW_PX, Rows } from "../rows.js";
-import { clockText, delayText } from "../text.js";
+import { clockText, delayText, shown } from "../text.js";
 import { writeOrder } from "./orders.js";
 
 export class FillsPanel extends Panel {
@@ -28,7 +28,7 @@ export class FillsPanel extends Panel {
 function fillFillRow(row, fill) {
   if (row.element.dataset.fillId === fill.fill) return;
   row.element.dataset.fillId = fill.fill;
-  row.element.title = `order ${fill.order}: ${fill.filled} of ${fill.order_size}, fee ${fill.fee} ${fill.fee_asset}`;
+  row.element.title = `order ${shown(fill.order)}: ${shown(fill.filled)} of ${shown(fill.order_size)}, fee ${shown(fill.fee)} ${shown(fill.fee_asset)}`;
   row.element.classList.toggle("is-live", fill.isLive);
   write(row.time, clockText(fill.time));
   write(row.delay, delayText(fill.delay_ms));

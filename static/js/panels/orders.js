@@ -2,7 +2,7 @@
 import { makeRow, tag, write, writeMarket } from "../dom.js";
 import { Panel } from "../panel.js";
 import { Rows } from "../rows.js";
-import { orderText } from "../text.js";
+import { orderText, shown } from "../text.js";
 
 export class OrdersPanel extends Panel {
   #rows = new Rows(this.element.querySelector("tbody"), () => makeRow("order-row", ["order", "market"], ["price", "size", "filled"]), fillOrderRow);
@@ -22,7 +22,7 @@ export class OrdersPanel extends Panel {
 
 function fillOrderRow(row, order) {
   row.element.dataset.orderId = order.order;
-  row.element.title = `order ${order.order}, ${order.order_type}, ${order.status}`;
+  row.element.title = `order ${order.order}, ${shown(order.order_type)}, ${shown(order.status)}`;
   write(row.filled, order.filled);
   writeOrder(row, order);
 }

@@ -44,10 +44,11 @@ function activeText(bots) {
 }
 
 function countBots(bots) {
-  if (!bots.length) return { cycles: null, profit: null };
   return { cycles: totalOf(bots, "cycles"), profit: totalOf(bots, "profit") };
 }
 
+/** Null if none of them tells it. */
 function totalOf(records, name) {
-  return records.reduce((sum, record) => sum + Number(record[name]), 0);
+  const told = records.map((record) => record[name]).filter((value) => value != null);
+  return told.length ? told.reduce((sum, value) => sum + Number(value), 0) : null;
 }

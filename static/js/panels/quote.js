@@ -44,11 +44,11 @@ export class QuotePanel extends Panel {
   #drawQuote(ticker, history) {
     const points = ticker?.last ? [...history, ticker.last] : history;
     writeMarket(this.element.querySelector("h2"), this.#market);
-    write(this.#part("last"), points.at(-1) ?? NONE);
+    write(this.#part("last"), points.at(-1));
     writeSigned(this.#part("change"), points.length ? percentText(changeOf(points)) : "");
     write(this.#part("bid"), quoteText(ticker?.bid, ticker?.bid_size));
     write(this.#part("ask"), quoteText(ticker?.ask, ticker?.ask_size));
-    write(this.#part("volume"), ticker?.volume ? shortText(Number(ticker.volume)) : NONE);
+    write(this.#part("volume"), shortText(parseFloat(ticker?.volume)));
     drawSparkline(this.#part("sparkline"), points);
   }
 

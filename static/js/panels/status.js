@@ -46,7 +46,7 @@ function readings(link) {
     "event-age": delayText(link.eventAgeMs),
     rate: row ? `${bytesText(link.bytesPerSecond)}/s` : NONE,
     received: row ? `${wholeText(row.sent)} messages, ${bytesText(row.sent_bytes)}` : NONE,
-    encoding: row?.encoding ?? NONE,
+    encoding: row?.encoding,
     lanes: row ? LANES.map((lane, at) => `${lane} ${row.lanes[at]}`).join(" · ") : NONE,
     ladder: ladder ? `step ${ladder.step}: ${ladderText(ladder)}` : "step 0: everything",
     lost: row ? `${wholeText(row.merged)} merged, ${wholeText(row.dropped)} dropped, ${wholeText(row.resent)} offered again` : NONE,
