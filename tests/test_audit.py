@@ -167,7 +167,11 @@ def test_all_that_is_pinned_or_vendored_is_asked_about_in_every_run_of_the_tests
     assert len(read_pins()) > 40
     assert {each.name for each in read_vendored()} == {"centrifuge", "uplot"}
     recipe = subprocess.run(
-        ["make", "--dry-run", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     # Last, so that nobody has to look for what it says.
     assert recipe.stdout.endswith(f"python -m tests.audit || test $? -eq {Outcome.NOT_AUDITED:d}\n")
