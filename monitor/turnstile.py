@@ -46,7 +46,8 @@ class Turnstile(trio.abc.Instrument):
 
     def _wake_up(self) -> None:
         # Not from `after_io_wait`: while somebody waits here the loop must not wait for its sockets.
-        trio.lowlevel.current_trio_token().run_sync_soon(self._let_in)
+        # One that is under way already will do: who waited before may all have been cancelled.
+        trio.lowlevel.current_trio_token().run_sync_soon(self._let_in, idempotent=True)
 
     def _let_in(self) -> None:
         self._coming = len(self._waiting.unpark(count=AT_ONCE))

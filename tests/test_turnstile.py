@@ -64,6 +64,30 @@ async def test_a_pass_lets_in_no_more_than_it_may_however_they_come() -> None:
 
 
 @pytest.mark.trio
+async def test_who_comes_as_another_gives_up_waiting_is_let_in_no_faster() -> None:
+    turnstile, passes = turnstile_of_this_loop(), Passes()
+    trio.lowlevel.add_instrument(passes)
+
+    async def come() -> None:
+        await turnstile.enter()
+        passes.let_in[-1] += 1
+
+    async def give_up() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            for _ in range(AT_ONCE + 1):
+                await turnstile.enter()
+
+    # Trio draws who runs first: often enough it is who gives up.
+    for _ in range(50):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(give_up)
+            for _ in range(AT_ONCE + 1):
+                nursery.start_soon(come)
+    assert max(passes.let_in) == AT_ONCE
+
+
+@pytest.mark.trio
 async def test_who_waits_goes_before_who_comes_later() -> None:
     turnstile, let_in = turnstile_of_this_loop(), list[str]()
 
