@@ -212,7 +212,11 @@ async def _run_feed(
 
 
 def _feeds(settings: Settings) -> dict[str, _Feed]:
-    """By name. A venue's library is imported where its feed is, so that only its users wait for it."""
+    """By name. A venue's library is imported where its feed is, so that only its users wait for it.
+
+    Raises:
+        ConfigError: a private key can't be had.
+    """
     feeds: dict[str, _Feed] = {}
     if settings.feeds.binance is not None:
         from monitor.feeds.binance import run_binance
@@ -227,9 +231,12 @@ def _feeds(settings: Settings) -> dict[str, _Feed]:
         )
     if settings.feeds.kalshi is not None:
         from monitor.feeds.kalshi import run_kalshi
+        from monitor.feeds.kalshi_key import load_signer
 
         kalshi = settings.feeds.kalshi
-        feeds["kalshi"] = _Feed("kalshi", kalshi.account, partial(run_kalshi, kalshi), has_history=True)
+        # Read once: a key file that is gone or changed later must not end what runs.
+        run = partial(run_kalshi, kalshi, load_signer(kalshi.private_key_file))
+        feeds["kalshi"] = _Feed("kalshi", kalshi.account, run, has_history=True)
     simulator = settings.simulator.enabled
     if simulator or (simulator is None and not feeds):
         from monitor.feeds.simulator import run_simulator

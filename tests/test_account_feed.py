@@ -22,11 +22,13 @@ from monitor.keys import load_keys
 from monitor.storage import home, journal, journal_file
 from monitor.venue.server import run_venue
 from tests.captures import write_capture
+from tests.feeds.test_backfill import kalshi_fill
 from tests.feeds.test_binance_account import REPORT
 from tests.serve.running import KEYS, Server
 from tests.serve.wire import PATIENCE_SECONDS
 from tests.storage.journal import running
 from tests.venue.client import standing_in
+from tests.venue.test_kalshi import key_file
 
 pytestmark = pytest.mark.trio
 
@@ -44,6 +46,11 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def account(base: str) -> dict[str, Any]:
     keys = {"account": "me", "api_key": "k", "api_secret": "s", "symbols": ["XUSDT"]}
     return {"binance_account": keys | {"url": base, "rest_url": base.replace("ws", "http", 1)}}
+
+
+def kalshi(base: str, key: Path) -> dict[str, Any]:
+    keys = {"account": "me", "key_id": "k", "private_key_file": key, "markets": ["A"]}
+    return {"kalshi": keys | {"url": base, "rest_url": base.replace("ws", "http", 1)}}
 
 
 async def told_until(server: Server, claim: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
@@ -72,18 +79,31 @@ async def serving(directory: Path, **given: Any) -> AsyncIterator[Server]:
         nursery.cancel_scope.cancel()
 
 
-async def test_what_a_journal_says_late_has_its_account_looked_up_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running(tmp_path) as before:
-        before.engine.ingest(MarketListed("binance", "XUSDT", 8, 8), 0)
-        update = OrderUpdate("binance", "me", "XUSDT", "6", Side.SELL, "LIMIT", "NEW", 1, 1, 0, 1_000)
-        before.engine.ingest(update, 0)
+def locked(directory: Path) -> sqlite3.Connection:
+    """A hand on the journal, which nobody else can write until it is closed."""
+    holder = sqlite3.connect(directory / "journal.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    return holder
+
+
+async def late_journal(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, *before: MarketListed | OrderUpdate
+) -> sqlite3.Connection:
+    """One that has these events, and tells a server of them only when the hand on it is closed."""
+    async with running(directory) as each:
+        for event in before:
+            each.engine.ingest(event, 0)
     monkeypatch.setattr(home, "OPEN_LOOKS", 1)
     monkeypatch.setattr(home, "LOOK_SECONDS", 0)
     monkeypatch.setattr(journal, "READ_SECONDS", 0)
-    holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
+    return locked(directory)
+
+
+async def test_what_a_journal_says_late_has_its_account_looked_up_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = OrderUpdate("binance", "me", "XUSDT", "6", Side.SELL, "LIMIT", "NEW", 1, 1, 0, 1_000)
+    holder = await late_journal(tmp_path, monkeypatch, MarketListed("binance", "XUSDT", 8, 8), update)
     session = write_capture(tmp_path / "session.gz", [REPORT | {"s": "ZUSDT"}, REPORT], every_seconds=3_600)
     async with (
         standing_in(session, speed=1) as base,
@@ -92,12 +112,26 @@ async def test_what_a_journal_says_late_has_its_account_looked_up_anew(
         told = await told_until(server, lambda told: any(each["type"] == "order_fill" for each in told))
         assert {each["missing_since"] for each in told} == {0}
         assert not any("backfilled" in each for each in told)
-        holder.execute("ROLLBACK")
         holder.close()
         await told_until(server, lambda told: any("backfilled" in each for each in told))
         told = await told_until(server, lambda told: any(each.get("status") == "GONE" for each in told))
     (gone,) = [each for each in told if each.get("status") == "GONE"]
     assert gone["order"] == "6"
+
+
+async def test_a_feed_begins_anew_though_its_key_file_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = OrderUpdate("kalshi", "me", "A", "o", Side.BUY, "LIMIT", "NEW", 1, 1, 0, 1_000)
+    holder = await late_journal(tmp_path, monkeypatch, MarketListed("kalshi", "A", 4, 2), update)
+    key = key_file(tmp_path)
+    session = [kalshi_fill("f1", 1_000_000), kalshi_fill("f2", 2_000_000)]
+    capture = write_capture(tmp_path / "session.gz", session, every_seconds=3_600)
+    async with standing_in(capture, speed=1) as base, serving(tmp_path, feeds=kalshi(base, key)) as server:
+        await told_until(server, lambda told: any(each["type"] == "order_fill" for each in told))
+        key.unlink()
+        holder.close()
+        await told_until(server, lambda told: any("backfilled" in each for each in told))
 
 
 async def test_fills_that_find_no_room_are_looked_up_again(
@@ -109,13 +143,11 @@ async def test_fills_that_find_no_room_are_looked_up_again(
     port = await free_port()
     feeds = account(f"ws://127.0.0.1:{port}")
     async with serving(tmp_path, feeds=feeds, journal={"queue_bytes": 65_536}) as server:
-        holder = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
+        holder = locked(tmp_path)
         await nursery.start(partial(run_venue, session, port=port, speed=1))
         with trio.fail_after(PATIENCE_SECONDS):
             while b'refused_total{cause="queue_bytes"}' not in (await server.get("/metrics")).body:  # noqa: ASYNC110
                 await trio.sleep(0.05)
-        holder.execute("ROLLBACK")
         holder.close()
         told = await told_until(server, lambda told: len({each["fill"] for each in fills(told)}) == FILLS)
         assert len(fills(told)) == FILLS

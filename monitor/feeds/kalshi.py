@@ -37,7 +37,7 @@ from monitor.feeds.dialect import (
 )
 from monitor.feeds.feed import Dial, Route, Sink, dial, run_feed
 from monitor.feeds.kalshi_fills import KalshiFills
-from monitor.feeds.kalshi_key import load_signer, sign_upgrade
+from monitor.feeds.kalshi_key import Signer, sign_upgrade
 from monitor.feeds.kalshi_message import (
     PRICE_DECIMALS,
     SIZE_DECIMALS,
@@ -66,6 +66,7 @@ BOOKS, TRADES, TICKERS, FILLS = "orderbook_delta", "trade", "ticker", "fill"
 
 async def run_kalshi(
     settings: KalshiSettings,
+    signer: Signer,
     sink: Sink,
     health: FeedHealth,
     *,
@@ -73,8 +74,7 @@ async def run_kalshi(
     dial: Dial = dial,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Feed the markets and own fills until cancelled; ConfigError when the key can't be had."""
-    signer = load_signer(settings.private_key_file)
+    """Feed the markets and own fills until cancelled; what no channel told since its past is looked up."""
     since_ms = past.since_ms if past else wall_ms()
     dialect = KalshiDialect(settings.markets, settings.account, health, since_ms=since_ms)
     async with open_rest(settings.rest_url) as client:

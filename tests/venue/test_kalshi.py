@@ -22,6 +22,7 @@ from monitor.events import (
     Trade,
 )
 from monitor.feeds.kalshi import run_kalshi
+from monitor.feeds.kalshi_key import load_signer
 from monitor.health.feeds import FeedHealth
 from tests.captures import said, write_capture
 from tests.feeds.test_kalshi import write_key
@@ -270,7 +271,8 @@ async def listen(capture: Path, key: Path, count: int) -> tuple[Listener, FeedHe
         settings = KalshiSettings(
             markets=["A", "B"], key_id="id", private_key_file=key, account="me", url=base, rest_url=rest
         )
-        nursery.start_soon(partial(run_kalshi, settings, listener, health, past=AccountPast(0, frozenset())))
+        feed = partial(run_kalshi, settings, load_signer(key), listener, health)
+        nursery.start_soon(partial(feed, past=AccountPast(0, frozenset())))
         await listener.wait_until(
             lambda: len(listener.of(BookSnapshot)) + len(listener.of(BookIncrement)) >= count
         )

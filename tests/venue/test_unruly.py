@@ -18,6 +18,7 @@ from monitor.feeds.binance import run_binance
 from monitor.feeds.binance_account import run_binance_account
 from monitor.feeds.feed import Sink
 from monitor.feeds.kalshi import run_kalshi
+from monitor.feeds.kalshi_key import load_signer
 from monitor.health.feeds import FeedHealth
 from monitor.market.state import MarketState
 from tests.captures import write_capture
@@ -140,7 +141,7 @@ async def test_kalshi_books_and_fills_end_as_they_are(tmp_path: Path) -> None:
             rest_url=venue.url.replace("ws", "http", 1),
         )
         past = AccountPast(0, frozenset())
-        await run_kalshi(settings, sink, FeedHealth("kalshi", "kalshi"), past=past)
+        await run_kalshi(settings, load_signer(key), sink, FeedHealth("kalshi", "kalshi"), past=past)
 
     bids = {"0.39": "5"} | {f"0.{30 + n}".rstrip("0"): "2" for n in range(8)}
     marks = {
