@@ -144,7 +144,7 @@ async def run_feed(
     chance: random.Random | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Keep the feed alive until it is cancelled, which leaves the socket closed."""
+    """Keep the feed alive until it is cancelled, which leaves the socket closed and nothing shown as live."""
     health = dialect.health
     health.url = route.url
     chance = chance or random.Random()
@@ -153,16 +153,22 @@ async def run_feed(
     try:
         while True:
             began = trio.current_time()
-            conversation = _Conversation(dialect, route, sink, chance)
-            cause = await conversation.hold(dial)
+            cause = await _Conversation(dialect, route, sink, chance).hold(dial)
             failures = 0 if trio.current_time() - began >= SETTLED_SECONDS else failures + 1
             health.retrying(cause)
             if health.may_say(cause, time.monotonic_ns()):
                 logger.warning("%s: %s; connecting again", health.name, cause)
-            conversation.deliver(dialect.disconnect(cause))
+            _deliver(dialect.disconnect(cause), sink)
             await trio.sleep(backoff_seconds(failures, chance))
     finally:
         health.stopped()
+        _deliver(dialect.disconnect("the feed was ended"), sink)
+
+
+def _deliver(events: Iterable[Event], sink: Sink) -> None:
+    now_ns = time.monotonic_ns()
+    for event in events:
+        sink(event, now_ns)
 
 
 def backoff_seconds(failures: int, chance: random.Random) -> float:
@@ -203,17 +209,12 @@ class _Conversation:
             cause = "connection lost"
         return cause
 
-    def deliver(self, events: Iterable[Event]) -> None:
-        now_ns = time.monotonic_ns()
-        for event in events:
-            self._sink(event, now_ns)
-
     async def _talk(self, dial: Dial) -> None:
         lifetime = trio.CancelScope(deadline=trio.current_time() + self._dialect.lifetime_seconds)
         with lifetime:
             async with dial(self._route.url, self._route.headers()) as socket, trio.open_nursery() as nursery:
                 self._health.connected(time.monotonic_ns())
-                self.deliver(self._dialect.connect())
+                _deliver(self._dialect.connect(), self._sink)
                 nursery.start_soon(self._write, socket, nursery)
                 nursery.start_soon(self._keep_alive, socket)
                 nursery.start_soon(self._judge)
@@ -289,7 +290,7 @@ class _Conversation:
         unanswered, since = 0, trio.current_time()
         while True:
             await trio.sleep(JUDGE_SECONDS)
-            self.deliver(self._dialect.judge(time.monotonic_ns()))
+            _deliver(self._dialect.judge(time.monotonic_ns()), self._sink)
             if self._dialect.commands:
                 self._wake.set()
             if self._dialect.unanswered != unanswered:

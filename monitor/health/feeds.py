@@ -134,14 +134,18 @@ class FeedHealth:
         self.alive_ns = now_ns
 
     def retrying(self, error: str) -> None:
-        self._phase = FeedState.RETRYING
+        self._end(FeedState.RETRYING)
         self.error = error
         self.retries += 1
-        for subscription in self.subscriptions.values():
-            subscription.owed_ns = None
 
     def stopped(self) -> None:
-        self._phase = FeedState.STOPPED
+        self._end(FeedState.STOPPED)
+
+    def _end(self, phase: FeedState) -> None:
+        """The connection is over, and what was owed on it."""
+        self._phase = phase
+        for subscription in self.subscriptions.values():
+            subscription.owed_ns = None
 
     def count_garbage(self, cause: str, now_ns: int) -> bool:
         """True when the cause may be logged: not more than once in 5 s each."""

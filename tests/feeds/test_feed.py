@@ -126,10 +126,27 @@ async def listen(
 async def test_lost_connection_is_opened_again(autojump_clock: trio.testing.MockClock) -> None:
     first, second = Line(['"a"'], lasts_seconds=1), Line(['"b"'])
     health, heard = await listen(Exchange(first, second), 5)
-    assert heard == ["a", "gone", "b"]
+    assert heard == ["a", "gone", "b", "gone"]
     assert (first.sent, second.sent) == (["hello"], ["hello"])
     assert (health.retries, health.messages, health.error) == (1, 2, None)
     assert health.state(0) is FeedState.STOPPED
+
+
+@pytest.mark.trio
+async def test_a_feed_that_is_ended_leaves_nothing_shown_as_live_and_nothing_owed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    health, heard = FeedHealth("echo", "echo"), list[Event]()
+    health.subscription("depth").owe(0)
+    with trio.move_on_after(5):
+        await run_feed(
+            Echo(health),
+            Route("ws://echo"),
+            lambda event, received_ns: heard.append(event),
+            dial=Exchange(Line([])).dial,
+        )
+    assert heard == [FAREWELL]
+    assert health.subscription("depth").owed_ns is None
 
 
 @pytest.mark.trio
@@ -163,7 +180,7 @@ async def test_quiet_venue_that_answers_pings_is_kept(autojump_clock: trio.testi
 async def test_silent_venue_without_pongs_is_left(autojump_clock: trio.testing.MockClock) -> None:
     exchange = Exchange(Line([], answers_pings=False), Line(['"b"']))
     health, heard = await listen(exchange, 60)
-    assert heard == ["gone", "b"]
+    assert heard == ["gone", "b", "gone"]
     assert exchange.dialled[1] <= 3 * SILENCE_SECONDS + 1
     assert health.retries == 1
 
@@ -172,7 +189,7 @@ async def test_silent_venue_without_pongs_is_left(autojump_clock: trio.testing.M
 async def test_dialect_may_leave_a_connection(autojump_clock: trio.testing.MockClock) -> None:
     exchange = Exchange(Line(['"!leave"']), Line(['"b"']))
     _, heard = await listen(exchange, 5)
-    assert heard == ["!leave", "gone", "b"]
+    assert heard == ["!leave", "gone", "b", "gone"]
 
 
 @pytest.mark.trio
@@ -236,7 +253,7 @@ async def test_failed_fetch_is_said_and_tried_again_with_pauses(
 
     route = Route("ws://echo", fetch=fetch)
     health, heard = await listen(Exchange(Line(['"!fetch"'])), 60, route)
-    assert heard == ["!fetch", "X fetched"]
+    assert heard == ["!fetch", "X fetched", "gone"]
     assert len(asked) == 4
     assert "echo: look-up failed: X: not yet" in caplog.text
     assert health.error is None
@@ -270,7 +287,8 @@ async def test_messages_are_paced(autojump_clock: trio.testing.MockClock) -> Non
 @pytest.mark.trio
 async def test_what_is_not_the_venues_fault_ends_the_program(autojump_clock: trio.testing.MockClock) -> None:
     def broken(event: Event, received_ns: int) -> None:
-        raise RuntimeError("ours")
+        if event != FAREWELL:
+            raise RuntimeError("ours")
 
     exchange = Exchange(Line(['"a"']))
     with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="ours"), flatten_subgroups=True):

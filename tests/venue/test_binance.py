@@ -151,7 +151,7 @@ async def test_gap_in_the_recording_becomes_gap_resync_synced(tmp_path: Path) ->
         await listener.wait_for(BookSnapshot, 2)
         nursery.cancel_scope.cancel()
     statuses = [event.status for event in listener.of(BookStatusChanged)]
-    assert statuses == [BookStatus.RESYNC, BookStatus.GAP, BookStatus.RESYNC]
+    assert statuses == [BookStatus.RESYNC, BookStatus.GAP, BookStatus.RESYNC, BookStatus.STALE]
     assert listener.of(BookSnapshot)[-1].bids[0] == (130_000_000, 100_000_000)
     assert health.gaps == 1
 

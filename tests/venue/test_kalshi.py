@@ -291,6 +291,13 @@ async def test_feed_hears_books_trades_tickers_and_fills(tmp_path: Path) -> None
 
 
 @pytest.mark.trio
+async def test_books_of_a_feed_that_was_ended_are_stale(tmp_path: Path) -> None:
+    listener, _ = await listen(write_capture(tmp_path / "session.gz", SESSION), key_file(tmp_path), 5)
+    last = {event.market: event.status for event in listener.of(BookStatusChanged)}
+    assert last == {"A": BookStatus.STALE, "B": BookStatus.STALE}
+
+
+@pytest.mark.trio
 async def test_number_missing_in_the_recording_is_a_gap_and_heals(tmp_path: Path) -> None:
     session = [message for message in SESSION if message != SESSION[5]]
     listener, health = await listen(write_capture(tmp_path / "session.gz", session), key_file(tmp_path), 4)
