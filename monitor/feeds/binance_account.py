@@ -94,7 +94,7 @@ class BinanceAccountDialect(Dialect):
         since_ms: int = 0,
     ) -> None:
         super().__init__(health)
-        self._since_ms = since_ms - OVERLAP_MS
+        self._since_ms = max(0, since_ms - OVERLAP_MS)
         """Until then all fills are known, in the venue's time."""
         self._heard_ms = self._since_ms
         self._last_ids: dict[str, int | None] = dict.fromkeys(symbols)

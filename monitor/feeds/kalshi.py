@@ -110,7 +110,7 @@ class KalshiDialect(Dialect):
         self, markets: Sequence[str], account: str | None, health: FeedHealth, *, since_ms: int = 0
     ) -> None:
         super().__init__(health)
-        self.gap_ms = since_ms - OVERLAP_MS
+        self.gap_ms = max(0, since_ms - OVERLAP_MS)
         """Since when there may be fills that we were not told, in the venue's time."""
         self._markets = dict.fromkeys(markets)
         self._account = account or ""

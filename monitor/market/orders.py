@@ -106,13 +106,14 @@ class Orders:
             self._times.keep(market, max(time_ms, self._times.get(market, 0)))
 
     def past(self, venue: str) -> AccountPast | None:
-        """What is known of the account at a venue; None if that is nothing."""
+        """What is known of the account at a venue; None if no time is."""
         times = {
             market.removeprefix(f"{venue}."): time_ms
             for market, time_ms in self._times.items()
             if market.startswith(f"{venue}.")
         }
-        return AccountPast(max(times.values()), frozenset(times)) if times else None
+        since_ms = max(times.values(), default=0)
+        return AccountPast(since_ms, frozenset(times)) if since_ms else None
 
     def sections(self) -> Sections:
         return {"orders": self.open.updates(), "fills": list(self._fills.values())}

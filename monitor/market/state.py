@@ -318,7 +318,7 @@ class MarketState:
         return found.book if found is not None and found.book.version else None
 
     def past(self, account: str, venue: str) -> AccountPast | None:
-        """What is known of an account's orders and fills at a venue; None if that is nothing."""
+        """What is known of an account's orders and fills at a venue; None if no time is."""
         return self._account(account).orders.past(venue)
 
     def read(self, channel: str, payload: bytes) -> Publication | None:

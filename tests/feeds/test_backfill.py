@@ -281,6 +281,12 @@ async def test_kalshi_fills_are_missing_until_they_were_looked_up() -> None:
     assert dialect.backfill([]) == [FillsMissing("kalshi", "ann", None)]
 
 
+async def test_fills_are_missing_since_no_time_before_1970() -> None:
+    dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=1)
+    assert dialect.connect()[-1] == FillsMissing("kalshi", "ann", 0)
+    assert binance(since_ms=1).connect() == [FillsMissing("binance", "me", 0)]
+
+
 async def test_a_history_that_does_not_go_on_is_not_read_for_ever() -> None:
     dialect = binance()
     connect(dialect, SUBSCRIBED)

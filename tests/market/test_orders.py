@@ -136,6 +136,17 @@ def test_what_is_told_behind_a_hole_says_so_and_the_past_ends_before_the_hole() 
     assert restarted.past("paper", "sim") == AccountPast(NOW_MS - 9, frozenset({"BTCUSDT"}))
 
 
+def test_an_account_told_of_before_its_past_is_known_has_none_when_nothing_was_before() -> None:
+    state = market_state("BTCUSDT", "ETHUSDT")
+    state.await_past()
+    tell(state, order_update("o1", "NEW"))
+    assert state.past("paper", "sim") is None
+    assert list(state.recall(market_state())) == [None]
+    assert state.past("paper", "sim") is None
+    tell(state, order_fill("f1", "ETHUSDT"))
+    assert state.past("paper", "sim") == AccountPast(NOW_MS, frozenset({"BTCUSDT", "ETHUSDT"}))
+
+
 def test_an_order_is_as_it_was_told_last_though_fills_were_missing_then() -> None:
     state = market_state("BTCUSDT")
     tell(state, FillsMissing("sim", "paper", NOW_MS - 9))
