@@ -302,6 +302,7 @@ class KalshiDialect(Dialect):
         self._channels[sid] = _Channel(name, sid)
         if name == FILLS:
             self.commands.append(Fetch(FILLS))
+            return self._miss(self.gap_ms)
         markets = self._markets if name == BOOKS else ()
         return [self._status(market, BookStatus.RESYNC, "subscribed") for market in markets]
 

@@ -25,7 +25,7 @@ from monitor.feeds import binance_account, binance_lookups, feed, kalshi_fills
 from monitor.feeds.binance_account import BinanceAccountDialect, run_binance_account
 from monitor.feeds.binance_lookups import OPEN_ORDERS, BinanceLookups
 from monitor.feeds.dialect import OVERLAP_MS, Fetch, Garbage
-from monitor.feeds.kalshi import FILLS, KalshiDialect
+from monitor.feeds.kalshi import ASK_NS, FILLS, KalshiDialect
 from monitor.feeds.kalshi_fills import KalshiFills
 from monitor.feeds.kalshi_key import load_signer
 from monitor.feeds.rest import open_rest
@@ -279,6 +279,16 @@ async def test_kalshi_fills_are_missing_until_they_were_looked_up() -> None:
     dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=1_000 + OVERLAP_MS)
     assert dialect.connect()[-1] == FillsMissing("kalshi", "ann", 1_000)
     assert dialect.backfill([]) == [FillsMissing("kalshi", "ann", None)]
+
+
+async def test_kalshi_fills_are_missing_again_when_their_channel_is_opened_again() -> None:
+    dialect = KalshiDialect(["A"], "ann", FeedHealth("kalshi", "kalshi"), since_ms=1_000 + OVERLAP_MS)
+    connect(dialect, CHANNEL_OPEN)
+    dialect.backfill([])
+    dialect.commands.clear()
+    dialect.receive(b'{"type":"error","msg":{"code":25,"sid":4}}', ASK_NS)
+    assert dialect.receive(CHANNEL_OPEN.replace(b"4", b"5"), ASK_NS) == [FillsMissing("kalshi", "ann", 1_000)]
+    assert fetches(dialect) == [FILLS]
 
 
 async def test_fills_are_missing_since_no_time_before_1970() -> None:
