@@ -200,13 +200,13 @@ async def _run_feed(
         await feed.run(engine.ingest, health, task_status=task_status)
         return
     while True:
-        recheck = engine.recheck.next
+        recheck = engine.rechecks.begin(feed.account, feed.venue)
         past = engine.market.past(feed.account, feed.venue)
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(feed.run, engine.ingest, health, past=past))
             task_status.started()
             task_status = trio.TASK_STATUS_IGNORED
-            await recheck.wait()
+            await recheck.due.wait()
             nursery.cancel_scope.cancel()
         await trio.sleep(RECHECK_SECONDS)
 

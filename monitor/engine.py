@@ -19,11 +19,12 @@ from monitor.broadcast.views import Views
 from monitor.clock import wall_ms
 from monitor.config import Namespaces, Settings
 from monitor.errors import FeedError
-from monitor.events import Event
+from monitor.events import Event, OrderFill, OrdersListed, OrderUpdate
 from monitor.health.health import Health, run_health
 from monitor.health.report import has_document, health_document
 from monitor.keyring import Keyring
 from monitor.market.state import MarketState, Publication
+from monitor.recheck import Rechecks
 from monitor.serve.admission import Admission
 from monitor.serve.census import Census
 from monitor.serve.closes import Closes
@@ -39,16 +40,8 @@ from monitor.turnstile import Turnstile
 _log = logging.getLogger("lanecast")
 
 
-class Recheck:
-    """When the feeds of accounts are to begin anew: more is to be looked up than they know of."""
-
-    def __init__(self) -> None:
-        self.next = trio.Event()
-        """Set the next time."""
-
-    def demand(self) -> None:
-        self.next.set()
-        self.next = trio.Event()
+_LOOKED_UP = (OrderUpdate, OrderFill, OrdersListed)
+"""What a feed that begins anew finds at its venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +50,7 @@ class Engine:
 
     house: House
     views: Views
-    recheck: Recheck = field(default_factory=Recheck)
+    rechecks: Rechecks = field(default_factory=Rechecks)
 
     @property
     def hub(self) -> Hub:
@@ -80,9 +73,9 @@ class Engine:
             _log.debug("an event was not taken: %s", error)
             return
         for publication in publications:
-            self._publish(publication, received_ns)
+            self._publish(event, publication, received_ns)
 
-    def _publish(self, publication: Publication, received_ns: int) -> None:
+    def _publish(self, event: Event, publication: Publication, received_ns: int) -> None:
         try:
             receipt = self.hub.publish(
                 publication.channel,
@@ -93,15 +86,18 @@ class Engine:
                 is_told_once=publication.is_told_once,
             )
         except (TooBusy, TooMany, BadPublication) as error:
-            # Not noted: nobody was told, so a lookup at the venue is to find it new.
-            if isinstance(error, TooBusy) and publication.is_told_once:
-                self.recheck.demand()
-            level = logging.ERROR if publication.is_told_once else logging.DEBUG
-            _log.log(
-                level, "%s: what a feed told finds no room: %s", publication.key or publication.channel, error
-            )
+            self._refuse(event, publication, error)
         else:
             receipt.then_if_new(publication.note)
+
+    def _refuse(self, event: Event, publication: Publication, error: Exception) -> None:
+        """Not noted: nobody was told, so a lookup at the venue is to find it new."""
+        if isinstance(error, TooBusy) and isinstance(event, _LOOKED_UP):
+            self.rechecks.demand(event.account, event.venue)
+        level = logging.ERROR if publication.is_told_once else logging.DEBUG
+        _log.log(
+            level, "%s: what a feed told finds no room: %s", publication.key or publication.channel, error
+        )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, time out, look at the views and sample health until cancelled."""

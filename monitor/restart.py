@@ -83,7 +83,7 @@ async def _recall(engine: Engine, rows: Iterable[Row]) -> None:
         await turn.give_way()
     for _ in engine.market.recall(before):
         await turn.give_way()
-    engine.recheck.demand()
+    engine.rechecks.demand_all()
 
 
 def _note(market: MarketState, row: Row) -> None:
