@@ -37,9 +37,9 @@ async def test_what_finds_no_room_has_its_own_account_looked_up_at_its_venue_alo
 
 
 async def test_no_feed_begins_anew_for_a_bots_events_which_none_can_look_up(tmp_path: Path) -> None:
-    lifecycle = BotLifecycle("sim", "paper", "b", "Bot", "BTCUSDT", "started", NOW_MS)
+    lifecycle = BotLifecycle("sim", "paper", "b", "Bot" * 100, "BTCUSDT", "started", NOW_MS)
     async with running(tmp_path, journal=LITTLE_ROOM) as each:
         recheck = each.engine.rechecks.begin("paper", "sim")
-        tell(each, [lifecycle] * 2 * FILLS)
+        tell(each, [lifecycle] * FILLS)
         assert each.engine.health.totals.refused["queue_bytes"] > 0
         assert not recheck.due.is_set()
