@@ -19,7 +19,7 @@ from monitor.broadcast.views import Views
 from monitor.clock import wall_ms
 from monitor.config import Namespaces, Settings
 from monitor.errors import FeedError
-from monitor.events import Event, OrderFill, OrdersListed, OrderUpdate
+from monitor.events import Event, FillsMissing, OrderFill, OrdersListed, OrderUpdate
 from monitor.health.health import Health, run_health
 from monitor.health.report import has_document, health_document
 from monitor.keyring import Keyring
@@ -66,6 +66,8 @@ class Engine:
 
     def ingest(self, event: Event, received_ns: int) -> None:
         """One event from a feed, all the way to the sockets. Never raises for what a venue sends."""
+        if self._is_premature(event):
+            return
         try:
             publications = self.market.apply(event, self.health.wall_ms())
         except FeedError as error:
@@ -74,6 +76,14 @@ class Engine:
             return
         for publication in publications:
             self._publish(event, publication, received_ns)
+
+    def _is_premature(self, event: Event) -> bool:
+        """That all was looked up, of which some found no room."""
+        return (
+            isinstance(event, FillsMissing)
+            and event.since_ms is None
+            and self.rechecks.is_due(event.account, event.venue)
+        )
 
     def _publish(self, event: Event, publication: Publication, received_ns: int) -> None:
         try:

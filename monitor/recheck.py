@@ -28,6 +28,10 @@ class Rechecks:
         recheck = self._rechecks[account, venue] = Recheck()
         return recheck
 
+    def is_due(self, account: str, venue: str) -> bool:
+        recheck = self._rechecks.get((account, venue))
+        return recheck is not None and recheck.due.is_set()
+
     def demand(self, account: str, venue: str) -> None:
         if (recheck := self._rechecks.get((account, venue))) is not None:
             recheck.due.set()

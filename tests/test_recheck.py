@@ -1,9 +1,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import orjson
 import pytest
 
-from monitor.events import BotLifecycle, Event
+from monitor.events import BotLifecycle, Event, FillsMissing
 from tests.market.events import NOW_MS, listing, order_fill
 from tests.storage.journal import Running, running
 
@@ -43,3 +44,18 @@ async def test_no_feed_begins_anew_for_a_bots_events_which_none_can_look_up(tmp_
         tell(each, [lifecycle] * FILLS)
         assert each.engine.health.totals.refused["queue_bytes"] > 0
         assert not recheck.due.is_set()
+
+
+async def test_fills_stay_missing_though_all_was_looked_up_while_some_found_no_room(tmp_path: Path) -> None:
+    async with running(tmp_path, journal=LITTLE_ROOM) as each:
+        market, rechecks = each.engine.market, each.engine.rechecks
+        rechecks.begin("paper", "sim")
+        each.engine.ingest(FillsMissing("sim", "paper", 5), 0)
+        tell_fills(each)
+        each.engine.ingest(FillsMissing("sim", "paper", None), 0)
+        (told,) = market.apply(order_fill("next"), NOW_MS)
+        assert orjson.loads(told.payload)["missing_since"] == 5
+        rechecks.begin("paper", "sim")
+        each.engine.ingest(FillsMissing("sim", "paper", None), 0)
+        (told,) = market.apply(order_fill("next"), NOW_MS)
+        assert "missing_since" not in orjson.loads(told.payload)
