@@ -98,7 +98,7 @@ def report(model: Model) -> None:
     bot |= {"safety_orders": 2, "safety_orders_max": 6, "average_price": "61837.63", "profit": "-1.25"}
     model.set_map("botstate", "paper", {"bot-1": bot, "bot-2": {"status": "error"}})
     order = {"market": "sim.BTCUSDT", "side": "buy", "price": "61000", "size": "0.5", "time": NOON_MS}
-    model.set_map("open_orders", "paper", {"o1": order})
+    model.set_map("open_orders", "paper", {"sim.BTCUSDT/o1": {**order, "order": "o1"}})
     lines: Any = [
         {"id": number, "time": NOON_MS, "level": level, "logger": "lanecast.feeds", "message": message}
         for number, (level, message) in enumerate((("info", "binance: live"), ("error", "kalshi: stale")), 1)

@@ -20,7 +20,7 @@ from tui.prompt import Prompt
 from tui.question import Question
 from tui.refusal import refusal_text
 from tui.reports import ConnectionPageReport
-from tui.screens.alerts import AlertsTable
+from tui.screens.alerts import AlertsTable, AlertsView
 from tui.screens.channels import ChannelsTable
 from tui.screens.connection import ClosesTable, ConnectionFacts, ConnectionView, LedgersTable
 from tui.screens.connections import ConnectionsTable
@@ -240,6 +240,23 @@ def test_acknowledged_is_the_alert_that_was_seen_whatever_is_raised_meanwhile() 
         await screen.draw()
         await screen.press("a")
         assert screen.link.acts == [Call("ops.alerts.ack", {"id": 1})]
+
+    run(story)
+
+
+def test_nothing_is_acknowledged_or_silenced_while_no_alert_has_the_cursor() -> None:
+    async def story(screen: Screen) -> None:
+        await screen.press("6", "tab")
+        screen.model.set_alerts([alert(), alert(id=2, name="journal", raised=NOON_MS + 1_000)])
+        await screen.draw()
+        await screen.press("a", "z")
+        assert isinstance(screen.app.screen, AlertsView)
+        assert screen.link.acts == []
+        assert {notice.message for notice in screen.app._notifications} == {
+            "no alert is chosen; Tab leads to the alerts"
+        }
+        await screen.press("shift+tab", "a")
+        assert screen.link.acts == [Call("ops.alerts.ack", {"id": 2})]
 
     run(story)
 

@@ -12,10 +12,11 @@ from tui.reading import Reading
 from tui.reports import BookPageReport, BookReport, LineReport
 from tui.screens.alerts import AlertsTable
 from tui.screens.book import BookFacts, LevelsTable
-from tui.screens.bots import BotsTable, OpenOrdersTable, bot_row
+from tui.screens.bots import BotsTable, OpenOrdersTable, bot_row, order_row
 from tui.screens.connection import STEPS
 from tui.screens.feeds import BooksTable
 from tui.screens.logs import LogsTable
+from tui.table import Cell, Tone
 
 FEEDS, BOTS, ALERTS, LOGS = "4", "5", "6", "8"
 
@@ -72,7 +73,8 @@ def test_bots_and_their_orders_are_followed_only_while_they_are_shown(size: tupl
         state = {"name": "Patient", "market": "sim.A", "status": "active", "cycle": 7, "phase": "take_profit"}
         state |= {"safety_orders": 2, "safety_orders_max": 6, "profit": "-1.25", "average_price": None}
         screen.model.set_map("botstate", "paper", {"bot-1": state, "junk": 3})
-        screen.model.set_map("open_orders", "paper", {"o1": {"market": "sim.A", "side": "buy", "price": "9"}})
+        order = {"market": "sim.A", "order": "o1", "side": "buy", "price": "9"}
+        screen.model.set_map("open_orders", "paper", {"sim.A/o1": order})
         await screen.press(BOTS)
         assert set(screen.link.maps) == {"botstate", "open_orders"}
         shown = screen.lines(BotsTable)[1].split()
@@ -193,6 +195,14 @@ def test_price_of_a_bot_that_holds_nothing_is_a_dash() -> None:
     texts = [cell.content for cell in row.cells]
     assert texts[7:10] == ["0/-", "-", "61.50"]
     assert bot_row("paper", "bot-1", {}).cells[7].content == "-"
+
+
+def test_profit_that_nobody_told_is_no_loss() -> None:
+    assert bot_row("paper", "bot-1", {}).cells[-1] == Cell("-", Tone.DIM)
+
+
+def test_order_is_called_as_its_venue_does_without_the_market_in_its_key() -> None:
+    assert order_row("paper", "sim.A/o1", {"order": "o1"}, 0).cells[-1].content == "o1"
 
 
 def test_list_is_not_called_empty_before_the_server_has_said_so() -> None:

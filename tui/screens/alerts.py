@@ -148,7 +148,12 @@ class AlertsView(View):
             self.console.act(call, f"silence {name} for {answer}")
 
     def _under_cursor(self) -> AlertReport | None:
-        key = self.query_one(AlertsTable).cursor_key
+        """Only while its cursor is seen: it stays with its alert no longer than that."""
+        table = self.query_one(AlertsTable)
+        if not table.has_focus:
+            self.notify("no alert is chosen; Tab leads to the alerts", severity="warning")
+            return None
+        key = table.cursor_key
         return next((alert for alert in self.console.model.alerts if str(alert["id"]) == key), None)
 
 

@@ -50,7 +50,6 @@ def bot_row(account: str, bot: str, state: Mapping[str, Any]) -> Row:
     """One line of the table; what any publisher left out is a dash."""
     status = _text(state, "status")
     sign, tone = _STATUSES.get(status, ("?", Tone.PLAIN))
-    profit = _text(state, "profit")
     levels = "/".join(_text(state, name) for name in ("safety_orders", "safety_orders_max"))
     return Row(
         f"{account}\n{bot}",
@@ -67,7 +66,7 @@ def bot_row(account: str, bot: str, state: Mapping[str, Any]) -> Row:
             Cell(_price(state, "take_profit_price")),
             Cell(_text(state, "position"), Tone.DIM),
             Cell(_text(state, "cycles"), Tone.DIM),
-            Cell(amount_text(profit), Tone.SELL if profit.startswith("-") else Tone.BUY, profit),
+            _profit_cell(state),
         ),
     )
 
@@ -114,9 +113,17 @@ def order_row(account: str, order: str, state: Mapping[str, Any], now: float) ->
             Cell(_text(state, "role").replace("_", " "), Tone.DIM),
             Cell(_text(state, "bot"), Tone.DIM),
             Cell(account, Tone.DIM),
-            Cell(order, Tone.DIM),
+            Cell(_text(state, "order"), Tone.DIM),
         ),
     )
+
+
+def _profit_cell(state: Mapping[str, Any]) -> Cell:
+    """What nobody told is neither a gain nor a loss: the dash is no sign."""
+    profit = _text(state, "profit")
+    if profit == UNKNOWN:
+        return Cell(UNKNOWN, Tone.DIM)
+    return Cell(amount_text(profit), Tone.SELL if profit.startswith("-") else Tone.BUY, profit)
 
 
 def _price(state: Mapping[str, Any], name: str) -> str:
