@@ -223,7 +223,7 @@ class Client:
             if self.status.state is LinkState.CONNECTED:
                 failures, pauses = 0, retry_pauses()
             failures += 1
-            if lost.reason != self.status.reason:
+            if failures == 1:
                 _log.warning("%s: %s; trying again", self.url, lost.reason)
             self._set(Status(LinkState.CONNECTING, lost.reason, lost.code, failures))
             await trio.sleep(next(pauses))
@@ -359,7 +359,7 @@ async def open_client(
 ) -> AsyncIterator[Client]:
     """Keep a connection to a server while the block runs; entering does not wait for it.
 
-    Whatever needs it waits until it is there; why it is not is in `status`, and logged once as a warning.
+    Whatever needs it waits until it is there; why it is not is in `status`, and a warning once an outage.
     Without `reconnect` the first failure is final; without `zstd` only text is spoken. With the file of
     a certificate (PEM) the server must have that one, whatever names are in it.
     Raises ConfigError when `url` is none.

@@ -285,6 +285,23 @@ async def test_server_that_is_not_there_is_told_of_once_while_the_client_tries(
 
 
 @pytest.mark.trio
+async def test_outage_is_told_of_once_whatever_its_reasons_and_the_next_one_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refusals = ["busy", "busier"]
+
+    def script(command: Command) -> Answer:
+        return refusal(command, 100, refusals.pop(0), temporary=True) if refusals else obliging(command)
+
+    async with serving(script) as server, open_client(server.url) as client:
+        await state(client, LinkState.CONNECTED)
+        await server.sockets[-1].aclose(3001, "shutdown")
+        await until(lambda: len(caplog.messages) > 1)
+        await state(client, LinkState.CONNECTED)
+    assert caplog.messages == [f"{client.url}: {why}; trying again" for why in ("busy", "shutdown")]
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize("code", [3500, 3999, 4500, 1009])
 async def test_terminal_close_codes_stop_the_client(code: int) -> None:
     async with serving() as server, open_client(server.url) as client:
