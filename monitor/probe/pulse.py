@@ -20,6 +20,8 @@ from monitor.probe.routes import Route
 ROUND_SECONDS = 0.25
 BULK_BYTES, BULK_PER_SECOND = 16_000, 20
 """What villains are sent, or leave unread."""
+ANSWER_SECONDS = 5.0
+"""For a call at most: so long the end of a step waits beside a server that stands still."""
 UNDER_WAY = 8
 """Calls: who waits for more of them is answered too slowly to be asked for more."""
 
@@ -61,5 +63,5 @@ class Pulse:
 
     async def _publish(self, channel: str, data: dict[str, Any], kind: str) -> None:
         # A call that is under way is finished: cut off, it would take the connection with it.
-        with trio.CancelScope(shield=True), suppress(PeerError):
+        with trio.move_on_after(ANSWER_SECONDS, shield=True), suppress(PeerError):
             await self._backend.publish(channel, data, kind)
