@@ -1,5 +1,6 @@
 """`lanecast` as a person types it: within this process, or in one of its own where that is what is tested."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -26,6 +27,8 @@ def lanecast(surroundings: Mapping[str, str], *arguments: str, stdin: str = "", 
         CliRunner().isolation(stdin) as (out, err, _),
     ):
         patch.setattr(os, "environ", {**surroundings, **variables})
+        # Without pytest's handlers a warning goes where a process of its own has it: to stderr.
+        patch.setattr(logging.getLogger(), "handlers", [])
         patch.setattr(sys, "argv", ["lanecast", *arguments])
         try:
             with pytest.raises(SystemExit) as ended:

@@ -39,6 +39,7 @@ hypothesis.settings.load_profile("lanecast")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have what takes long begin first."""
     long = tuple(HERE / name for name in LONG)
+    assert all(path.exists() for path in long), f"LONG names what isn't there: {LONG}"
     items.sort(key=lambda item: not any(item.path.is_relative_to(path) for path in long))
 
 

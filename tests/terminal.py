@@ -18,6 +18,8 @@ import pyte
 from pyte.modes import DECAWM, DECTCEM
 
 PATIENCE_SECONDS = 30
+LOOK_SECONDS = 0.05
+"""Between two looks at what needs not show in what is written."""
 ON_TERMINAL = """
 import os, sys
 os.login_tty(os.open(sys.argv[1], os.O_RDWR))
@@ -113,7 +115,8 @@ class Terminal:
         """Read on until this holds."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not holds():
-            assert self._read(deadline - time.monotonic()), f"it never held of\n{self.shown}"
+            assert time.monotonic() < deadline, f"it never held of\n{self.shown}"
+            self._read(LOOK_SECONDS)
 
     def wait_until_shown(self, *texts: str) -> None:
         """Read on until all of these stand on the screen at once."""
@@ -125,7 +128,7 @@ class Terminal:
     def wait_for_end(self) -> int:
         """Read on until the process ends; returns its exit status."""
         while self.process.poll() is None:
-            self._read(0.05)
+            self._read(LOOK_SECONDS)
         while self._read(0):
             pass
         return self.process.returncode

@@ -37,9 +37,8 @@ def laboratory(browser: Browser, served: Process) -> Iterator[Page]:
 
 
 @contextmanager
-def opening(browser: Browser, server: Process) -> Iterator[OpenPage]:
+def opening(browser: Browser, server: Process, complaints: list[str]) -> Iterator[OpenPage]:
     """A way to open the page; whatever the browser has to complain about by the end fails the test."""
-    complaints: list[str] = []
     contexts = []
 
     def open_page(path: str = "/", width: int = 1440, height: int = 900, **options: Any) -> Page:
@@ -61,7 +60,7 @@ def opening(browser: Browser, server: Process) -> Iterator[OpenPage]:
 
 @pytest.fixture
 def open_page(browser: Browser, served: Process) -> Iterator[OpenPage]:
-    with opening(browser, served) as open_page:
+    with opening(browser, served, []) as open_page:
         yield open_page
 
 
@@ -71,7 +70,13 @@ def page(open_page: OpenPage) -> Page:
 
 
 @pytest.fixture(scope="module")
-def desk(browser: Browser, served: Process) -> Iterator[Page]:
+def complaints() -> list[str]:
+    """The browser's, of the page for all tests of a module."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def desk(browser: Browser, served: Process, complaints: list[str]) -> Iterator[Page]:
     """A page for all tests of a module, which leave it as it is."""
-    with opening(browser, served) as open_page:
+    with opening(browser, served, complaints) as open_page:
         yield open_page()

@@ -1,11 +1,22 @@
 """What the overview shows at a desk: nothing here changes the page, so that one is enough for all."""
 
 import re
+from collections.abc import Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.test_page import fill, newest_row, tape_of, wait_until
 from tests.process import Process
+
+
+@pytest.fixture(autouse=True)
+def answer_for_complaints(complaints: list[str]) -> Iterator[None]:
+    """Each test for those that came with it."""
+    yield
+    told = [*complaints]
+    complaints.clear()
+    assert told == []
 
 
 def test_trades_flow_on_top_of_the_history(desk: Page) -> None:

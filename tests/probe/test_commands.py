@@ -15,7 +15,7 @@ from monitor.options import certificate_of
 from monitor.probe.diagnosis import analyze_report
 from monitor.probe.observation import TOKEN_CURE
 from monitor.probe.report import read_report
-from tests.command import lanecast, serving
+from tests.command import lanecast, serving, started
 from tests.probe.reports import report
 from tests.process import ROOT
 from tests.serve.certificates import make_certificate
@@ -117,7 +117,7 @@ def test_long_test_that_fails_leaves_an_earlier_report_and_no_empty_one(home: di
     directory = Path(home["LANECAST_DATA_DIR"]).parent
     earlier, other = directory / "found.json", directory / "found.html"
     earlier.write_text("earlier")
-    failed = lanecast(home, "probe", "http://127.0.0.1:9", "--full", "--report", "found")
+    failed = started(home, "probe", "http://127.0.0.1:9", "--full", "--report", "found")  # it forks
     assert failed.returncode == 1
     assert earlier.read_text() == "earlier"
     assert not other.exists()

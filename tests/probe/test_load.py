@@ -193,6 +193,7 @@ def test_every_villain_does_his_worst_and_ends_in_time(process: Process, name: s
     assert process.publish(CHANNEL, 1) is not None
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it forks, and tests have threads
 def test_worker_does_what_it_is_asked_and_raises_what_it_raises(process: Process) -> None:
     async def ask() -> None:
         assert (await worker.call(Crowd.join, 5)).clients == 5

@@ -12,7 +12,7 @@ from monitor.broadcast import ladder
 from monitor.broadcast.ladder import Step
 from monitor.broadcast.watch import JUDGE_SECONDS
 from tests.serve.running import KEYS, Server, running, sign
-from tests.serve.wire import CLOSE, Client
+from tests.serve.wire import CLOSE, PATIENCE_SECONDS, Client
 from tests.tui.reports import fill
 
 BOOK, FILLS, TRADES = "book:sim.BTCUSDT", "orders:paper", "trades:all"
@@ -237,7 +237,8 @@ async def test_log_names_one_of_a_peers_clients_that_were_cut_within_a_minute(
     async with running(limits=limits, namespaces={"noise": {}}) as server:
         ids = [(await server.subscriber("noise:x")).id for _ in range(3)]
         noise = {"publish": {"channel": "noise:x", "data": CHUNK}}
-        while (await server.api("channels"))["result"]["channels"]:
-            await server.api("batch", commands=[noise] * 20)
+        with trio.fail_after(PATIENCE_SECONDS):
+            while (await server.api("channels"))["result"]["channels"]:
+                await server.api("batch", commands=[noise] * 20)
     [cut] = [line for line in caplog.messages if "read too slowly" in line]
     assert re.match(rf"client ({'|'.join(ids)}) '' at 127\.0\.0\.1:\d+ read too slowly", cut)

@@ -229,7 +229,7 @@ async def test_a_pause_while_the_mark_of_a_loss_is_made_lets_nothing_out_before_
     async with running(tmp_path) as each:
         with files_of_at_most(1 << 20):
             nursery.start_soon(fill, each)
-            await trio.to_thread.run_sync(begun.wait)
+            assert await trio.to_thread.run_sync(begun.wait, PATIENCE_SECONDS)
             time.sleep(journal_module.MARK_SECONDS + 0.2)  # noqa: ASYNC251 - the pause
             await trio.testing.wait_all_tasks_blocked()
             assert is_durable(each.engine.health.journal)

@@ -111,7 +111,8 @@ def test_console_that_was_stopped_fills_its_screen_again(server: Process) -> Non
     with console(server.address) as screen:
         screen.wait_until_shown(CONNECTED, "1 overview", "? Help")
         screen.process.send_signal(signal.SIGTSTP)
-        os.waitid(os.P_PID, screen.process.pid, os.WSTOPPED | os.WNOWAIT)
+        stopped = os.WSTOPPED | os.WNOWAIT | os.WNOHANG
+        screen.wait_until(lambda: os.waitid(os.P_PID, screen.process.pid, stopped))
         screen.wait_for(b"\x1b[?1049l")
         screen.screen.reset()  # as the shell's screen stands there now
         screen.process.send_signal(signal.SIGCONT)
