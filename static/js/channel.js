@@ -38,10 +38,8 @@ function stateFor(name) {
 }
 
 export class Channel {
-  /** Why the server refused the channel, or null. */
+  /** Why the server refused the channel: `{code, reason}`, or null. */
   refusal = null;
-  /** Whether it would give it to who holds a token for it. */
-  needsToken = false;
   /**
    * Since when the state is not what the server says, and until when if that can't be made good: `{sinceMs,
    * untilMs}`; null while nothing is missing.
@@ -63,9 +61,9 @@ export class Channel {
       this.#fallBehind();
       this.#notify();
     });
-    this.#subscription.on("unsubscribed", ({ code, reason }) => {
+    this.#subscription.on("unsubscribed", (refusal) => {
       this.#fallBehind();
-      if (code !== 0) this.#refuse(code, reason);
+      if (refusal.code) this.#refuse(refusal);
       this.#notify();
     });
   }
@@ -97,6 +95,11 @@ export class Channel {
   /** Whether the state is what the server says now; a lost connection or a pause leaves it behind. */
   get isLive() {
     return this.#subscription.state === "subscribed";
+  }
+
+  /** Whether the server would give it to who holds a token for it. */
+  get needsToken() {
+    return this.refusal?.code === PERMISSION_DENIED;
   }
 
   get isWatched() {
@@ -132,9 +135,8 @@ export class Channel {
   }
 
   /** What was shown before is not ours to see any more: another server may be answering. */
-  #refuse(code, reason) {
-    this.refusal = reason;
-    this.needsToken = code === PERMISSION_DENIED;
+  #refuse(refusal) {
+    this.refusal = refusal;
     this.state = stateFor(this.name);
     this.#hasBegun = false;
     this.gap = null;

@@ -28,7 +28,7 @@ const at = (id) => document.getElementById(id);
 const frame = new Frame();
 const router = new Router(at("panels"), () => panels.forEach((panel) => panel.follow()));
 const link = new Link(url, token, () => [bar, banner].forEach((part) => frame.mark(part)), takeOffice);
-const page = { link, frame, router, screen: new Screen(), account: accountOf(token) };
+const page = { link, frame, router, screen: new Screen(), account: accountOf(token), hasToken: !!token };
 const bar = new ConnectionBar(page);
 
 const banner = new BannerPanel(at("banner"), page);

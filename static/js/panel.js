@@ -80,9 +80,9 @@ export class Panel {
     const channels = [...this.watched.values()].filter(({ name, refusal }) => name !== FEEDS || refusal === null);
     const refused = channels.find((channel) => channel.refusal !== null);
     const isKnown = channels.every((channel) => channel.isLive);
-    const why = refused?.needsToken ? NEEDS_TOKEN : `${refused?.name}: ${refused?.refusal}`;
+    const why = refused?.needsToken ? NEEDS_TOKEN : `${refused?.name}: ${refused?.refusal.reason}`;
     write(this.#notice, refused ? why : isKnown ? text : "");
-    this.element.classList.toggle("needs-token", !!refused?.needsToken);
+    this.element.classList.toggle("needs-token", why === NEEDS_TOKEN);
     const torn = channels.find((channel) => channel.gap !== null);
     write(this.#gap, torn ? gapText(torn.gap) : "");
   }

@@ -23,23 +23,17 @@ export const profitText = (text) => centsText(parseFloat(text));
 export const percentText = known((fraction) => signed(fraction, `${(Math.abs(fraction) * 100).toFixed(2)} %`));
 
 function signed(value, text) {
-  if (/^[0.,]+( %)?$/.test(text)) return text;
-  return value < 0 ? `−${text}` : `+${text}`;
+  return /^[0.,]+( %)?$/.test(text) ? text : (value < 0 ? "−" : "+") + text;
 }
 
 /** `21:04:09`, the viewer's clock. */
-export function clockText(timeMs) {
-  const date = new Date(timeMs);
-  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
-const two = (value) => (value < 10 ? `0${value}` : String(value));
+export const clockText = (timeMs) => new Date(timeMs).toTimeString().slice(0, 8);
 
 /** What is missing: `behind since 21:04:09`, or once that is final `21:04:09 to 21:04:31 not received`. */
-export function gapText({ sinceMs, untilMs }) {
-  if (untilMs === null) return `behind since ${clockText(sinceMs)}`;
-  return `${clockText(sinceMs)} to ${clockText(untilMs)} not received`;
-}
+export const gapText = ({ sinceMs, untilMs }) =>
+  untilMs === null
+    ? `behind since ${clockText(sinceMs)}`
+    : `${clockText(sinceMs)} to ${clockText(untilMs)} not received`;
 
 /** A short duration as it was measured: `0.8 ms`, `42 ms`, `1.3 s`. */
 export const delayText = known((durationMs) => {

@@ -376,6 +376,14 @@ def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> N
     page.close()
 
 
+def test_who_has_signed_in_is_not_asked_to_for_what_is_anothers(browser: Browser, process: Process) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{process.address}/?account=bob#token={sign(sub='ann')}")
+    expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
+    expect(page.locator("#account")).to_have_text("bob")
+    page.close()
+
+
 def test_operator_sees_the_account_told_of_last_and_chooses_another(
     browser: Browser, process: Process
 ) -> None:

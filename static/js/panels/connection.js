@@ -17,6 +17,7 @@ export class ConnectionBar {
   beatMs = 100;
   #page;
   #button = document.getElementById("connection");
+  #account = document.getElementById("account");
   #roundTrip = document.getElementById("round-trip");
   #delivery = document.getElementById("delivery");
   #eventAge = document.getElementById("event-age");
@@ -32,12 +33,13 @@ export class ConnectionBar {
   }
 
   draw() {
-    const { account, link } = this.#page;
-    const { state, needsToken, roundTripMs, delivery, eventAgeMs, ladder } = link;
+    const { account, hasToken, link } = this.#page;
+    const { state, roundTripMs, delivery, eventAgeMs, ladder } = link;
     tag(document.body, "connection", state);
     tag(this.#button, "state", state);
     write(this.#button, this.#stateText());
-    write(document.getElementById("account"), needsToken || link.watched.some((channel) => channel.needsToken) ? "sign in" : account);
+    const isStranger = link.needsToken || (!hasToken && link.watched.some((channel) => channel.needsToken));
+    write(this.#account, isStranger ? "sign in" : account);
     write(this.#roundTrip, delayText(roundTripMs));
     write(this.#delivery, errorText(delivery));
     write(this.#eventAge, delayText(eventAgeMs));
@@ -48,7 +50,7 @@ export class ConnectionBar {
   #retry() {
     const { link } = this.#page;
     if (link.state !== "disconnected") return;
-    if (link.needsToken) document.getElementById("account").click();
+    if (link.needsToken) this.#account.click();
     else link.connect();
   }
 

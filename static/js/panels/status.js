@@ -55,7 +55,7 @@ function readings(link) {
 
 function fillChannel(row, channel) {
   write(row.name, channel.name);
-  write(row.state, channel.refusal ?? (channel.gap ? gapText(channel.gap) : channel.isLive ? "live" : "waiting"));
+  write(row.state, channel.refusal?.reason ?? (channel.gap ? gapText(channel.gap) : channel.isLive ? "live" : "waiting"));
 }
 
 function fillCut(row, { sinceMs, untilMs, reason }) {
