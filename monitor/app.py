@@ -208,6 +208,8 @@ async def _run_feed(
             task_status = trio.TASK_STATUS_IGNORED
             await recheck.due.wait()
             nursery.cancel_scope.cancel()
+        if recheck.refused:
+            _log.warning("%s: begins anew: %d of what it told found no room", health.name, recheck.refused)
         await trio.sleep(RECHECK_SECONDS)
 
 

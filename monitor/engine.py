@@ -102,9 +102,11 @@ class Engine:
 
     def _refuse(self, event: Event, publication: Publication, error: Exception) -> None:
         """Not noted: nobody was told, so a lookup at the venue is to find it new."""
+        is_error = publication.is_told_once
         if isinstance(error, TooBusy) and isinstance(event, _LOOKED_UP):
-            self.rechecks.demand(event.account, event.venue)
-        level = logging.ERROR if publication.is_told_once else logging.DEBUG
+            # A look-up may bring 100,000 that find none: the others are counted.
+            is_error = self.rechecks.refuse(event.account, event.venue)
+        level = logging.ERROR if is_error else logging.DEBUG
         _log.log(
             level, "%s: what a feed told finds no room: %s", publication.key or publication.channel, error
         )

@@ -14,6 +14,8 @@ class Recheck:
     """Of one account at one venue, since its feed began."""
 
     due: trio.Event = field(default_factory=trio.Event)
+    refused: int = 0
+    """Orders and fills that found no room."""
 
 
 class Rechecks:
@@ -32,9 +34,14 @@ class Rechecks:
         recheck = self._rechecks.get((account, venue))
         return recheck is not None and recheck.due.is_set()
 
-    def demand(self, account: str, venue: str) -> None:
-        if (recheck := self._rechecks.get((account, venue))) is not None:
-            recheck.due.set()
+    def refuse(self, account: str, venue: str) -> bool:
+        """One more has found no room; whether it is the first of which that is known."""
+        recheck = self._rechecks.get((account, venue))
+        if recheck is None:
+            return True
+        recheck.due.set()
+        recheck.refused += 1
+        return recheck.refused == 1
 
     def demand_all(self) -> None:
         for recheck in self._rechecks.values():

@@ -135,7 +135,10 @@ async def test_a_feed_begins_anew_though_its_key_file_is_gone(
 
 
 async def test_fills_that_find_no_room_are_looked_up_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 60)
     reports = [REPORT | {"t": number, "I": number, "T": wall_ms()} for number in range(FILLS)]
@@ -151,6 +154,7 @@ async def test_fills_that_find_no_room_are_looked_up_again(
         holder.close()
         told = await told_until(server, lambda told: len({each["fill"] for each in fills(told)}) == FILLS)
         assert len(fills(told)) == FILLS
+    assert "binance_account: begins anew: " in caplog.text
 
 
 def fills(told: list[dict[str, Any]]) -> list[dict[str, Any]]:

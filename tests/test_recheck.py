@@ -59,3 +59,13 @@ async def test_fills_stay_missing_though_all_was_looked_up_while_some_found_no_r
         each.engine.ingest(FillsMissing("sim", "paper", None), 0)
         (told,) = market.apply(order_fill("next"), NOW_MS)
         assert "missing_since" not in orjson.loads(told.payload)
+
+
+async def test_of_many_fills_that_find_no_room_the_first_is_logged_and_the_others_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path, journal=LITTLE_ROOM) as each:
+        recheck = each.engine.rechecks.begin("paper", "sim")
+        tell_fills(each)
+        assert recheck.refused == each.engine.health.totals.refused["queue_bytes"] > 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
