@@ -141,11 +141,13 @@ async def test_fills_that_find_no_room_are_looked_up_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 60)
+    monkeypatch.setattr(journal, "STALL_SECONDS", 60)
     reports = [REPORT | {"t": number, "I": number, "T": wall_ms()} for number in range(FILLS)]
     session = write_capture(tmp_path / "session.gz", reports, every_seconds=3_600)
-    port = await free_port()
-    feeds = account(f"ws://127.0.0.1:{port}")
-    async with serving(tmp_path, feeds=feeds, journal={"queue_bytes": 65_536}) as server:
+    async with (
+        kept_port() as port,
+        serving(tmp_path, feeds=account(f"ws://127.0.0.1:{port}"), journal={"queue_bytes": 65_536}) as server,
+    ):
         holder = locked(tmp_path)
         await nursery.start(partial(run_venue, session, port=port, speed=1))
         with trio.fail_after(PATIENCE_SECONDS):
@@ -161,8 +163,11 @@ def fills(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in told if each["type"] == "order_fill"]
 
 
-async def free_port() -> int:
-    with trio.socket.socket() as probing:
-        await probing.bind(("127.0.0.1", 0))
-        port: int = probing.getsockname()[1]
-        return port
+@asynccontextmanager
+async def kept_port() -> AsyncIterator[int]:
+    """A port that refuses everybody and is given to nobody, until who asks for it by number listens on it."""
+    with trio.socket.socket() as keeper:
+        # As Trio's listeners have it: two that share a port may both be bound to it while neither listens.
+        keeper.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
+        await keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
