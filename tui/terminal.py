@@ -2,7 +2,8 @@
 
 When a terminal closes, the kernel sends SIGHUP and SIGCONT, and each write fails from then on.
 Textual takes the SIGCONT for a resume, and its writer dies of the first failure; then the
-program waits for that writer for ever, as a process nobody sees.
+program waits for that writer for ever, as a process nobody sees. Stopped (SIGTSTP) amid a write, it
+waits for itself.
 """
 
 import os
@@ -20,6 +21,11 @@ class Terminal(LinuxDriver):
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         self._file: Any = _Forgiving(self._file)
+
+    def _sigtstp_application(self, *signal: Any) -> None:
+        # Not here, in the midst of whatever runs: to hand over the screen takes the lock of what is
+        # written, and where that is being written now its holder would wait for itself for ever.
+        self._loop.call_soon_threadsafe(super()._sigtstp_application)
 
     def _sigcont_application(self, *signal: Any) -> None:
         if self._must_signal_resume:
