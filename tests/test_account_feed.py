@@ -151,7 +151,7 @@ async def test_fills_that_find_no_room_are_looked_up_again(
         holder = locked(tmp_path)
         await nursery.start(partial(run_venue, session, port=port, speed=1))
         with trio.fail_after(PATIENCE_SECONDS):
-            while b'refused_total{cause="queue_bytes"}' not in (await server.get("/metrics")).body:  # noqa: ASYNC110
+            while b'refused_total{cause="queue_bytes"}' not in (await server.get("/metrics")).body:  # noqa: ASYNC110 - no event
                 await trio.sleep(0.05)
         holder.close()
         told = await told_until(server, lambda told: len({each["fill"] for each in fills(told)}) == FILLS)

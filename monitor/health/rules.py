@@ -27,8 +27,8 @@ DEPTH_LIMIT = 100
 """Messages waiting in one lane, all clients together; critical at ten times that."""
 FAILED_LIMIT = 0.05
 """Share of the connections of the last minute; critical at four times that."""
-FAILED_AT_LEAST = 10
-"""In the last minute: a handful that stumble are no share of anything, and no operator's business."""
+CONNECTIONS_AT_LEAST = 20
+"""In the last minute, or half as many that failed: of a handful that stumble no share can be told."""
 FAST_BURN = 10.0
 """Over the last minute and the last 10 s: at this pace an hour's budget is gone in six minutes."""
 SLOW_BURN = 2.0
@@ -216,8 +216,8 @@ def find_failures(
 
     `seconds` is in how many of that minute some failed.
     """
-    is_much = failed >= FAILED_AT_LEAST and failed > FAILED_LIMIT * connections
-    if is_much and seconds >= BAD_SECONDS_AT_LEAST:
+    is_enough = connections >= CONNECTIONS_AT_LEAST or failed >= CONNECTIONS_AT_LEAST // 2
+    if is_enough and failed > FAILED_LIMIT * connections and seconds >= BAD_SECONDS_AT_LEAST:
         known = list(failures)
         share = failed / connections
         yield Finding(

@@ -276,8 +276,10 @@ def test_a_loop_that_stood_once_calls_for_as_long_as_it_stood() -> None:
     ("connections", "failed", "severity"),
     [
         (100, 5, None),
-        (100, 6, None),
+        (100, 6, Severity.WARNING),
         (11, 6, None),
+        (19, 9, None),
+        (20, 3, Severity.WARNING),
         (200, 10, None),
         (200, 11, Severity.WARNING),
         (100, 21, Severity.CRITICAL),

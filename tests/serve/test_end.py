@@ -1,11 +1,14 @@
 import re
+from collections import Counter
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from monitor.config import Settings
-from tests.serve.running import Server, running
+from monitor.serve.session import Session
+from monitor.turnstile import AT_ONCE
+from tests.serve.running import Server, running, sign
 from tests.serve.wire import CLOSE, Client, frame, request
 
 HOST = {"Host": "lanecast"}
@@ -80,3 +83,32 @@ async def test_codes_that_a_peer_makes_up_are_counted_as_one(server: Server) -> 
     metrics = (await server.get("/metrics")).body.decode()
     counts = dict(re.findall(r'lanecast_closed_total{code="(\w+)"} ([\d.]+)', metrics))
     assert counts == {"1001": "1.0", "3001": "1.0", "other": "3.0"}
+
+
+class Passes(trio.abc.Instrument):
+    """Which pass of the loop it is."""
+
+    number = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.number += 1
+
+
+@pytest.mark.trio
+async def test_crowd_that_is_sent_away_at_once_goes_a_few_a_pass(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes, ended, stop = Passes(), Counter[int](), Session._stop
+
+    def stop_and_count(session: Session) -> None:
+        ended[passes.number] += 1
+        stop(session)
+
+    monkeypatch.setattr(Session, "_stop", stop_and_count)
+    clients = [await server.client(sign(sub="ann")) for _ in range(12)]
+    trio.lowlevel.add_instrument(passes)
+    await server.api("disconnect", user="ann")
+    for client in clients:
+        await client.closing()
+    assert ended.total() == len(clients)
+    assert max(ended.values()) <= AT_ONCE
