@@ -103,8 +103,10 @@ class SendGroup:
         return sum(item.held_bytes for item in self._queue if isinstance(item, Item))
 
     def push(self, item: Item) -> None:
-        self._queue.append(item)
-        self._pushed += 1
+        # Forms of a part are made of it alone.
+        parts = item.parts if self.key.is_chain or self.key.only is not None else (item,)
+        self._queue.extend(parts)
+        self._pushed += len(parts)
 
     # Members
 

@@ -5,7 +5,7 @@ channel it is about and never overtakes, nor is overtaken by, that channel's pub
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -180,6 +180,11 @@ class Item:
         """What says the same to a client that has not got what came before."""
         return self
 
+    @property
+    def parts(self) -> "Sequence[Item]":
+        """The messages it is sent as."""
+        return (self,)
+
     def wanted_by(self, only: TagsFilter) -> "Item":
         """What is left of it for those with a filter, an empty one if nothing is; judged once."""
         form = self._wanted.get(only)
@@ -229,8 +234,11 @@ class Item:
             return self.payload
         frame = self._frames.get(encoding)
         if frame is None:
-            frame = self._frames[encoding] = encoding.frame(self.payload)
+            frame = self._frames[encoding] = self._make_frame(encoding)
         return frame
+
+    def _make_frame(self, encoding: Encoding) -> bytes:
+        return encoding.frame(self.payload)
 
     def has_frame(self, encoding: Encoding) -> bool:
         return self.is_control or encoding in self._frames

@@ -11,6 +11,7 @@ from functools import partial
 
 import trio
 
+from monitor.broadcast.bundle import bundle
 from monitor.broadcast.channel import Channel, Progress
 from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
@@ -85,9 +86,10 @@ class Outflow:
     ) -> None:
         """Send to those who get the channel in this form, None is every form, after what is under way."""
         marked = self.volunteers.sample(channel.name, publications, variant, self._clock_ns())
-        for item in channel.items(
+        items = channel.items(
             marked, frame_bytes=self._frame_bytes, frame_messages=self.cadence.tick_messages
-        ):
+        )
+        for item in bundle(items):
             channel.push(item, variant)
         if not self.is_busy(channel):
             self._go_on(channel)

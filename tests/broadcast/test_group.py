@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from monitor.broadcast.bundle import bundle
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
@@ -96,6 +97,9 @@ class Member:
         self.theirs.close()
 
 
+SIZES = st.sampled_from([0, 3_000, 40_000])
+
+
 def clock(step: int) -> Callable[[], int]:
     return count(0, step).__next__
 
@@ -125,17 +129,20 @@ class FanOutMachine(RuleBasedStateMachine):
         else:
             member.client.join(channel, self.groups[channel])
 
-    @rule(channel=st.sampled_from(sorted(CHANNELS)), size=st.sampled_from([0, 3_000, 40_000]))
-    def push(self, channel: str, size: int) -> None:
-        self.number += 1
-        self.groups[channel].push(make_item(channel, self.number, size))
+    @rule(channel=st.sampled_from(sorted(CHANNELS)), sizes=st.lists(SIZES, min_size=1, max_size=3))
+    def push(self, channel: str, sizes: list[int]) -> None:
+        numbers = [self.number + place for place in range(1, len(sizes) + 1)]
+        self.number = numbers[-1]
+        for item in bundle(make_item(channel, *each) for each in zip(numbers, sizes, strict=True)):
+            self.groups[channel].push(item)
         for member in self.members:
             if channel in member.client.groups:
-                self._expect(member, channel)
+                self._expect(member, channel, numbers)
 
-    def _expect(self, member: Member, channel: str) -> None:
-        if self.key.only is None or self.key.only.accepts(tags_of(self.number)):
-            member.expected.setdefault(channel, []).append(self.number)
+    def _expect(self, member: Member, channel: str, numbers: list[int]) -> None:
+        for number in numbers:
+            if self.key.only is None or self.key.only.accepts(tags_of(number)):
+                member.expected.setdefault(channel, []).append(number)
 
     @rule(channel=st.sampled_from(sorted(CHANNELS)))
     def advance_a_slice(self, channel: str) -> None:

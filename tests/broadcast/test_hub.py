@@ -264,6 +264,40 @@ async def test_gathered_frames_are_short_and_a_longer_document_goes_alone(
     assert [length > 2_000 for length in lengths] == [False, False, True, False]
 
 
+async def test_the_frames_of_a_tick_leave_in_one_send_of_at_most_64_kib(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery)
+    _, wire = stage.join("tape:x")
+    sends: list[int] = []
+    wire.on_send = lambda data: sends.append(len(data))
+    for _ in range(70):
+        stage.hub.publish("tape:x", b'"%s"' % (b"x" * 1_000))
+    stage.hub.publish("tape:x", b'"%s"' % (b"x" * 70_000))
+    await trio.sleep(1)
+    assert [len(payload) for payload in payloads(wire)] == [1_000] * 70 + [70_000]
+    assert [len(message) > 16_384 for message in wire.messages()] == [False] * 5 + [True]
+    assert [length > 65_536 + 100 for length in sends] == [False, False, True]
+
+
+async def test_who_gets_changes_or_a_part_gets_frames_as_short(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    tape = {"gather": True, "delta": True}
+    stage = await start(nursery, namespaces={"tape": tape}, limits={"frame_bytes": 2_000})
+    wires = []
+    for wish in (Wish(wants_chain=True), Wish(only=parse_filter(b'{"key":"x","cmp":"nex"}'))):
+        client, wire = stage.join()
+        stage.hub.subscribe("tape:x", client, b"{}", wish)
+        wires.append(wire)
+    for number in range(60):
+        stage.hub.publish("tape:x", b'"%s"' % (b"%d" % number * 150))
+    await trio.sleep(1)
+    for wire in wires:
+        assert len(wire.documents()) == 60
+        assert max(len(message) for message in wire.messages()) <= 2_000
+
+
 async def test_frames_are_short_whatever_comes_with_the_payloads(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -1,0 +1,55 @@
+"""Items of one tick that leave in one send: each is still a message of its own.
+
+A send costs the kernel the same for 100 bytes as for several thousand, so one send for each frame
+of a full tick costs each client as many times what it needs to.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from monitor.broadcast.frames import Encoding
+from monitor.broadcast.item import Item
+
+BUNDLE_BYTES = 65_536
+"""As much as a client that is behind is sent at once."""
+
+
+class Bundle(Item):
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: list[Item]) -> None:
+        """`parts` are of one channel, in their order."""
+        first = parts[0]
+        super().__init__(
+            b"\n".join([part.payload for part in parts]),
+            first.lane,
+            channel=first.channel,
+            prefix=first.prefix,
+            delivery=first.delivery,
+            publications=tuple(publication for part in parts for publication in part.publications),
+        )
+        self._parts = parts
+
+    @property
+    def parts(self) -> list[Item]:
+        return self._parts
+
+    def _make_frame(self, encoding: Encoding) -> bytes:
+        return b"".join([part.frame(encoding) for part in self._parts])
+
+
+def bundle(items: Iterable[Item]) -> Iterator[Item]:
+    """Put together what follows each other, up to the bound; what is longer by itself stays alone."""
+    parts: list[Item] = []
+    room = BUNDLE_BYTES
+    for item in items:
+        if parts and len(item.payload) > room:
+            yield _one_of(parts)
+            parts, room = [], BUNDLE_BYTES
+        parts.append(item)
+        room -= len(item.payload)
+    if parts:
+        yield _one_of(parts)
+
+
+def _one_of(parts: list[Item]) -> Item:
+    return parts[0] if len(parts) == 1 else Bundle(parts)
