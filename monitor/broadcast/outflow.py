@@ -11,7 +11,7 @@ from functools import partial
 
 import trio
 
-from monitor.broadcast.bundle import bundle
+from monitor.broadcast.batch import batch
 from monitor.broadcast.channel import Channel, Progress
 from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
@@ -89,7 +89,7 @@ class Outflow:
         items = channel.items(
             marked, frame_bytes=self._frame_bytes, frame_messages=self.cadence.tick_messages
         )
-        for item in bundle(items):
+        for item in batch(items):
             channel.push(item, variant)
         if not self.is_busy(channel):
             self._go_on(channel)

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from monitor.broadcast.bundle import bundle
+from monitor.broadcast.batch import batch
 from monitor.broadcast.client import Client
 from monitor.broadcast.frames import Plain
 from monitor.broadcast.group import GroupKey, SendGroup
@@ -133,7 +133,7 @@ class FanOutMachine(RuleBasedStateMachine):
     def push(self, channel: str, sizes: list[int]) -> None:
         numbers = [self.number + place for place in range(1, len(sizes) + 1)]
         self.number = numbers[-1]
-        for item in bundle(make_item(channel, *each) for each in zip(numbers, sizes, strict=True)):
+        for item in batch(make_item(channel, *each) for each in zip(numbers, sizes, strict=True)):
             self.groups[channel].push(item)
         for member in self.members:
             if channel in member.client.groups:

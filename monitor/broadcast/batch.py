@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
 
-BUNDLE_BYTES = 65_536
+BATCH_BYTES = 65_536
 """As much as a client that is behind is sent at once."""
 
 
-class Bundle(Item):
+class Batch(Item):
     __slots__ = ("_parts",)
 
     def __init__(self, parts: list[Item]) -> None:
@@ -37,14 +37,14 @@ class Bundle(Item):
         return b"".join([part.frame(encoding) for part in self._parts])
 
 
-def bundle(items: Iterable[Item]) -> Iterator[Item]:
+def batch(items: Iterable[Item]) -> Iterator[Item]:
     """Put together what follows each other, up to the bound; what is longer by itself stays alone."""
     parts: list[Item] = []
-    room = BUNDLE_BYTES
+    room = BATCH_BYTES
     for item in items:
         if parts and len(item.payload) > room:
             yield _one_of(parts)
-            parts, room = [], BUNDLE_BYTES
+            parts, room = [], BATCH_BYTES
         parts.append(item)
         room -= len(item.payload)
     if parts:
@@ -52,4 +52,4 @@ def bundle(items: Iterable[Item]) -> Iterator[Item]:
 
 
 def _one_of(parts: list[Item]) -> Item:
-    return parts[0] if len(parts) == 1 else Bundle(parts)
+    return parts[0] if len(parts) == 1 else Batch(parts)
