@@ -19,20 +19,30 @@ class Turnstile(trio.abc.Instrument):
     """Lets a few tasks through in each pass of the loop; added to the loop, it sees a pass begin."""
 
     def __init__(self) -> None:
-        self._waiting = trio.lowlevel.ParkingLot()
-        self._left = AT_ONCE
-        self._left_for_backends = AT_ONCE
-        self._coming = 0
-        """Waited, and go on in the next pass: they take the room of who comes then."""
+        self._clients, self._backends = _Line(), _Line()
 
     async def enter(self, *, is_backend: bool = False) -> None:
         """Go on at once if this pass has room, else in a later one; not always a checkpoint.
 
-        A backend passes those who wait already: a fill of its own is not to stand behind a crowd of clients.
+        Backends stand in a line of their own: a fill of theirs is not to stand behind a crowd of clients.
         """
-        if is_backend and self._left_for_backends:
-            self._left_for_backends -= 1
-            return
+        await (self._backends if is_backend else self._clients).enter()
+
+    def after_io_wait(self, timeout: float) -> None:
+        self._clients.begin_pass()
+        self._backends.begin_pass()
+
+
+class _Line:
+    __slots__ = ("_coming", "_left", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._left = AT_ONCE
+        self._coming = 0
+        """Waited, and go on in the next pass: they take the room of who comes then."""
+
+    async def enter(self) -> None:
         if self._left and not self._waiting:
             self._left -= 1
             return
@@ -40,12 +50,11 @@ class Turnstile(trio.abc.Instrument):
             self._wake_up()
         await self._waiting.park()
 
-    def after_io_wait(self, timeout: float) -> None:
+    def begin_pass(self) -> None:
         self._left, self._coming = AT_ONCE - self._coming, 0
-        self._left_for_backends = AT_ONCE
 
     def _wake_up(self) -> None:
-        # Not from `after_io_wait`: while somebody waits here the loop must not wait for its sockets.
+        # Not from `begin_pass`: while somebody waits here the loop must not wait for its sockets.
         # One that is under way already will do: who waited before may all have been cancelled.
         trio.lowlevel.current_trio_token().run_sync_soon(self._let_in, idempotent=True)
 

@@ -105,8 +105,8 @@ async def test_who_waits_goes_before_who_comes_later() -> None:
 
 
 @pytest.mark.trio
-async def test_backend_passes_a_crowd_of_clients() -> None:
-    turnstile, let_in = turnstile_of_this_loop(), list[str]()
+async def test_backends_pass_a_crowd_of_clients_however_many_they_are() -> None:
+    turnstile, let_in, backends = turnstile_of_this_loop(), list[str](), 3 * AT_ONCE
 
     async def come(name: str, *, is_backend: bool) -> None:
         await turnstile.enter(is_backend=is_backend)
@@ -117,8 +117,10 @@ async def test_backend_passes_a_crowd_of_clients() -> None:
             nursery.start_soon(partial(come, "client", is_backend=False))
         while not let_in:
             await trio.lowlevel.checkpoint()
-        nursery.start_soon(partial(come, "backend", is_backend=True))
-    assert let_in.index("backend") <= 4 * AT_ONCE < let_in.count("client")
+        for _ in range(backends):
+            nursery.start_soon(partial(come, "backend", is_backend=True))
+    last = len(let_in) - let_in[::-1].index("backend")
+    assert last <= 4 * AT_ONCE + 2 * backends < let_in.count("client")
 
 
 @pytest.mark.trio
