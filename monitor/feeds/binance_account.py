@@ -188,17 +188,10 @@ class BinanceAccountDialect(Dialect):
         orders = sorted(map(self._read_order, rows), key=attrgetter("time_ms"))
         named = {(order.market, order.order_id) for order in orders}
         self._gaps.pop(OPEN_ORDERS, None)
-        self._look_up(sorted({order.market for order in orders} - self._last_ids.keys()))
         news = [order for order in orders if (order.market, order.order_id) not in self._heard]
-        shown = news[-LISTED_ORDERS_LIMIT:]
-        told = [event for order in shown for event in (*self._list(order.market), order)]
         listed = OrdersListed(VENUE, self._account, frozenset(named | self._heard.keys()))
-        return [*told, listed, *self._certainty()]
-
-    def _look_up(self, symbols: Iterable[str]) -> None:
-        """Ask for the fills of symbols of which nothing was heard before."""
-        self._gaps |= dict.fromkeys(symbols)
-        self.commands += map(Fetch, symbols)
+        told = [event for market in sorted({market for market, _ in named}) for event in self._list(market)]
+        return [*told, *news[-LISTED_ORDERS_LIMIT:], listed, *self._certainty()]
 
     def _narrow_gap(self, symbol: str, last_id: int) -> None:
         before = self._gaps.get(symbol)
@@ -218,11 +211,16 @@ class BinanceAccountDialect(Dialect):
         return self._fills.add((fill.market, fill.fill_id))
 
     def _list(self, market: str) -> list[Event]:
+        """What is told before anything of a market; one that is new may have had fills that nobody told."""
         if market in self._listed:
             return []
         self._listed.add(market)
-        self._last_ids.setdefault(market, None)
-        return [MarketListed(VENUE, market, DECIMALS, DECIMALS, market)]
+        listed = MarketListed(VENUE, market, DECIMALS, DECIMALS, market)
+        if market in self._last_ids:
+            return [listed]
+        self._last_ids[market] = self._gaps[market] = None
+        self.commands.append(Fetch(market))
+        return [listed, FillsMissing(VENUE, self._account, self._since_ms)]
 
     def _answer(self, message: Any) -> None:
         if message["status"] == 200:

@@ -115,7 +115,7 @@ async def look_up(base: str, dialect: BinanceAccountDialect) -> list[tuple[str, 
 
 async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_path: Path) -> None:
     capture = write_capture(tmp_path / "session.gz", [report(number) for number in range(1, 7)])
-    dialect = binance(())
+    dialect = binance()
     dialect.receive(orjson.dumps(report(2)), 1)
     assert connect(dialect, SUBSCRIBED) == ["XUSDT", OPEN_ORDERS]
     dialect.receive(orjson.dumps(report(5)), 1)
@@ -215,6 +215,23 @@ async def test_fills_are_looked_up_of_all_symbols_that_have_orders() -> None:
     dialect.commands.clear()
     dialect.list_open([open_order(7), open_order(7, symbol="YUSDT")])
     assert fetches(dialect) == ["YUSDT"]
+
+
+async def test_fills_of_a_symbol_that_the_stream_tells_of_first_are_looked_up_too() -> None:
+    dialect = binance(since_ms=1_000 + OVERLAP_MS)
+    connect(dialect, SUBSCRIBED)
+    dialect.backfill("XUSDT", [], is_last=True)
+    dialect.commands.clear()
+    (_, missing, *live) = dialect.receive(orjson.dumps(report(9, symbol="YUSDT")), 1)
+    assert missing == FillsMissing("binance", "me", 1_000)
+    assert told(live) == [("9", False)]
+    dialect.list_open([open_order(7, symbol="YUSDT")])
+    assert fetches(dialect) == ["YUSDT"]
+    (*found, known) = dialect.backfill(
+        "YUSDT", [row(number) | {"symbol": "YUSDT"} for number in (8, 9)], is_last=True
+    )
+    assert told(found) == [("8", True)]
+    assert known == FillsMissing("binance", "me", None)
 
 
 async def test_what_ended_while_we_were_away_is_gone_and_what_was_placed_is_shown(tmp_path: Path) -> None:

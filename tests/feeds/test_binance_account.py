@@ -23,7 +23,8 @@ REPORT = {
 
 
 def dialect() -> BinanceAccountDialect:
-    return BinanceAccountDialect("me", "key", "secret", FeedHealth("binance_account", "binance"))
+    health = FeedHealth("binance_account", "binance")
+    return BinanceAccountDialect("me", "key", "secret", health, symbols=["XUSDT"])
 
 
 def report(**changes: Any) -> bytes:
