@@ -125,12 +125,12 @@ export class Channel {
     if (this.#hasBegun && this.gap?.untilMs !== null) this.gap = { sinceMs: Date.now(), untilMs: null };
   }
 
-  #begin({ data, recovered, wasRecovering }) {
+  #begin({ data, recovered, wasRecovering, streamPosition }) {
     this.refusal = null;
     this.#hasBegun = true;
     this.gap = this.gap && wasRecovering && !recovered ? { ...this.gap, untilMs: Date.now() } : null;
     if (data !== undefined) this.state.whole(data);
-    if (this.state.historySize && !recovered) this.#fill();
+    if (this.state.historySize && !recovered) this.#fill(streamPosition?.epoch);
     this.#notify();
   }
 
@@ -142,14 +142,14 @@ export class Channel {
     this.gap = null;
   }
 
-  #fill() {
+  #fill(epoch) {
     const { state } = this;
-    state.hold();
+    state.hold(epoch);
     this.#subscription
-      .history({ limit: this.state.historySize, reverse: true })
-      .catch(() => ({ publications: [], epoch: null }))
-      .then(({ publications, epoch }) => {
-        state.fill(publications, epoch);
+      .history({ limit: state.historySize, reverse: true })
+      .catch(() => ({ publications: [] }))
+      .then(({ publications }) => {
+        state.fill(publications);
         this.#notify();
       });
   }

@@ -9,6 +9,8 @@
 const BUDGET_MS = 4;
 /** How many times as long as a frame took, layout and paint included, what may wait then rests. */
 const REST = 5;
+/** At most: a frame in which the machine slept took hours. */
+const LONGEST_REST_MS = 2_000;
 
 export class Frame {
   /** What waits, longest first, and whether it is urgent: then it waits for no beat and no rest. */
@@ -49,7 +51,7 @@ export class Frame {
   }
 
   #rest(tookMs) {
-    this.#restedMs = performance.now() + tookMs * REST;
+    this.#restedMs = performance.now() + Math.min(tookMs * REST, LONGEST_REST_MS);
   }
 
   #draw(panel, nowMs) {

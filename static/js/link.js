@@ -177,7 +177,7 @@ export class Link {
       const { data } = await this.#centrifuge.rpc("me", {});
       this.#noteRow(data, asked);
     } catch (error) {
-      if (error.code === NO_ANSWER) this.#reconnect();
+      if (error.code === NO_ANSWER) this.#giveUp();
       if (error.code < 100) return;
     }
     this.roundTripMs = performance.now() - asked;
@@ -198,7 +198,9 @@ export class Link {
     if (this.deliveries.length > DELIVERIES_KEPT) this.deliveries.shift();
   }
 
-  #reconnect() {
+  /** The line is cut for its silence, not because somebody called for it. */
+  #giveUp() {
+    this.#become("connecting", "no answer");
     this.#centrifuge.disconnect();
     this.#centrifuge.connect();
   }

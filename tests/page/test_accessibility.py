@@ -7,7 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.test_page import wait_until
+from tests.page.test_page import fill, wait_until, watched
+from tests.process import Process
 
 # By view: a panel in it, and what that shows once its channel has spoken.
 PLACES = {
@@ -76,10 +77,15 @@ def test_fill_that_lights_up_can_be_read(open_page: OpenPage, scheme: Literal["d
     assert findings(page) == []
 
 
-def test_nothing_moves_for_who_asked_for_it(open_page: OpenPage) -> None:
-    page = open_page(reduced_motion="reduce")
-    expect(page.get_by_test_id("fill-row").first).to_be_visible()
-    assert page.evaluate("document.getAnimations().length") == 0
+@pytest.mark.parametrize(("motion", "moves"), [("reduce", "none"), ("no-preference", "arrive")])
+def test_fill_lights_up_but_not_for_who_asked_that_nothing_moves(
+    open_page: OpenPage, served: Process, motion: Literal["reduce", "no-preference"], moves: str
+) -> None:
+    page = open_page("/#/fills", reduced_motion=motion)
+    wait_until(page, lambda: "orders:paper" in watched(served))
+    served.publish("orders:paper", fill(f"moving-{motion}"))
+    row = page.locator(f"[data-fill-id=moving-{motion}]")
+    assert row.evaluate("(row) => getComputedStyle(row).animationName") == moves
 
 
 def test_state_is_seen_in_forced_colours(open_page: OpenPage) -> None:

@@ -130,6 +130,11 @@ def test_late_deliveries_are_said_and_a_single_late_one_is_not(
     assert laboratory.evaluate(DRAW_BANNER, [link, [0, 2_000]]) == ["", said]
 
 
+def test_lateness_from_before_a_cut_is_no_trouble_of_the_line_that_followed(laboratory: Page) -> None:
+    link = {**WELL, "delivery": None, "deliveries": ["1500", "1500", "1500"]}
+    assert laboratory.evaluate(DRAW_BANNER, [link, [0, 2_000]]) == ["", ""]
+
+
 def test_many_troubles_are_counted_beyond_four(laboratory: Page) -> None:
     books = [
         {"name": f"book:sim.M{at}", "isLive": True, "state": {"status": "STALE", "since": 0}}

@@ -69,6 +69,24 @@ SPEND = """async () => {
   return drawn;
 }"""
 
+# A panel that is drawn twice; while it is drawn first, the machine sleeps for an hour.
+SLEEP = """async () => {
+  const { Frame } = await import("/static/js/frame.js");
+  const now = performance.now.bind(performance);
+  const frame = new Frame();
+  let drawn = 0;
+  const panel = { beatMs: 1, isShown: true, draw: () => {
+    if (!drawn++) performance.now = () => now() + 3_600_000;
+  } };
+  const endMs = now() + 10_000;
+  for (const count of [1, 2]) {
+    frame.mark(panel);
+    while (drawn < count && now() < endMs) await new Promise(requestAnimationFrame);
+  }
+  performance.now = now;
+  return drawn;
+}"""
+
 REMOVE_FIRST = """async () => {
   const { Rows } = await import("/static/js/rows.js");
   const body = document.createElement("tbody");
@@ -128,6 +146,10 @@ def test_what_a_frame_has_no_time_for_waits_longer_than_that_took_but_for_the_ur
     first, urgent, second = laboratory.evaluate(SPEND)
     assert [first[0], urgent[0], second[0]] == ["first", "urgent", "second"]
     assert second[1] - urgent[2] > urgent[2] - first[1]
+
+
+def test_page_that_slept_while_it_drew_rests_no_longer_for_it(laboratory: Page) -> None:
+    assert laboratory.evaluate(SLEEP) == 2
 
 
 def test_row_that_goes_moves_no_other(laboratory: Page) -> None:

@@ -85,6 +85,11 @@ def publications(*offsets: int) -> list[dict[str, object]]:
     return [{"data": trade(str(offset)), "offset": offset} for offset in sorted(offsets, reverse=True)]
 
 
+def filled(epoch: str, *offsets: int) -> list[list[object]]:
+    """What becomes of a tape that asks for its history; none is what it is told where that is refused."""
+    return [["hold", epoch], ["fill", publications(*offsets)]]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_patched_book_is_the_sorted_book_of_a_plain_model(laboratory: Page, seed: int) -> None:
     chance = random.Random(seed)
@@ -161,10 +166,10 @@ def test_book_that_was_silent_for_long_says_so_from_the_start(laboratory: Page) 
 
 def test_history_and_live_trades_join_without_repeating(laboratory: Page) -> None:
     steps = [
-        ["hold"],
+        ["hold", "e"],
         ["change", trade("4"), 4],
         ["change", trade("5"), 5],
-        ["fill", publications(1, 2, 3, 4), "e"],
+        ["fill", publications(1, 2, 3, 4)],
         ["change", trade("6"), 6],
     ]
     assert laboratory.evaluate(APPLY_TO_TAPE, [10, steps]) == ["1", "2", "3", "4", "5", "6"]
@@ -172,21 +177,26 @@ def test_history_and_live_trades_join_without_repeating(laboratory: Page) -> Non
 
 def test_trades_that_never_arrived_are_a_row_of_their_own(laboratory: Page) -> None:
     steps = [
-        ["fill", publications(1, 2), "e"],
-        ["hold"],
+        *filled("e", 1, 2),
+        ["hold", "e"],
         ["change", trade("9"), 9],
-        ["fill", publications(7, 8, 9), "e"],
+        ["fill", publications(7, 8, 9)],
     ]
     assert laboratory.evaluate(APPLY_TO_TAPE, [10, steps]) == ["1", "2", "gap 4", "7", "8", "9"]
 
 
 def test_restarted_server_counts_anew(laboratory: Page) -> None:
-    steps = [["fill", publications(100, 101), "e"], ["hold"], ["fill", publications(1, 2), "f"]]
+    steps = [*filled("e", 100, 101), *filled("f", 1, 2)]
     assert laboratory.evaluate(APPLY_TO_TAPE, [10, steps]) == ["100", "101", "1", "2"]
 
 
+def test_history_that_was_refused_once_is_not_shown_twice_later(laboratory: Page) -> None:
+    steps = [*filled("e", 1, 2), *filled("e"), ["change", trade("3"), 3], *filled("e", 1, 2, 3, 4)]
+    assert laboratory.evaluate(APPLY_TO_TAPE, [10, steps]) == ["1", "2", "3", "4"]
+
+
 def test_tape_keeps_the_newest_of_its_capacity(laboratory: Page) -> None:
-    steps = [["fill", publications(*range(1, 8)), "e"]]
+    steps = filled("e", *range(1, 8))
     assert laboratory.evaluate(APPLY_TO_TAPE, [3, steps]) == ["5", "6", "7"]
 
 

@@ -183,6 +183,7 @@ def test_line_that_died_without_a_word_is_given_up(browser: Browser, tmp_path: P
         with stopped(server.pid):
             expect(connection).to_have_text(re.compile("^connecting"))
         expect(connection).to_have_text("connected")
+        expect(page.get_by_test_id("cut-row").locator(".reason")).to_have_text("no answer")
     page.close()
 
 

@@ -83,6 +83,25 @@ def test_what_nobody_told_of_a_bot_is_a_dash_and_what_it_bought_before_is_said(
     assert "null" not in page.inner_text("#panels")
 
 
+def test_part_of_a_take_profit_ends_no_cycle(open_page: OpenPage, served: Process) -> None:
+    cycle = {"cycle": 3, "phase": "take_profit", "safety_orders": 0, "safety_orders_max": 5, "position": "1"}
+    served.publish("bots:hal", {"type": "bot_cycle", "bot": "grid", "market": "my.X", **cycle})
+    order = {"type": "order_fill", "market": "my.X", "bot": "grid", "price": "5", "time": NOON_MS}
+    for side, size, status in (
+        ("sell", "9", "FILLED"),
+        ("buy", "2", "FILLED"),
+        ("sell", "1", "PARTIALLY_FILLED"),
+    ):
+        name = f"{side}-{size}"
+        served.publish(
+            "orders:hal", {**order, "fill": name, "order": name, "side": side, "size": size, "status": status}
+        )
+    page = open_page(f"/#token={sign(sub='hal')}")
+    page.keyboard.press("4")
+    expect(page.locator(".levels [data-state=filled] .size")).to_have_text("2")
+    expect(page.locator(".levels [data-state=not]")).to_have_count(0)
+
+
 def test_address_of_nothing_shows_the_overview(page: Page) -> None:
     for address in ("#/nowhere", "#/market", "#/market/%E0%A4%A", '#/"]'):
         page.keyboard.press("6")

@@ -38,7 +38,7 @@ export class BannerPanel extends Panel {
 function ownTroubles({ state, cuts: [cut], ladder, delivery, deliveries }) {
   const isCut = state !== "connected" && cut;
   const newest = deliveries.slice(-LATE_SAMPLES);
-  const isLate = newest.length === LATE_SAMPLES && newest.every((ms) => ms > LATE_MS);
+  const isLate = delivery && newest.length === LATE_SAMPLES && newest.every((ms) => ms > LATE_MS);
   return [
     isCut && ["cut", `not connected since ${clockText(cut.sinceMs)}, ${cut.reason}: what you see is from before`],
     ladder && ["ladder", `this page reads too slowly and is given less: ${ladderText(ladder)}`],

@@ -75,22 +75,18 @@ export class BotPanel extends Panel {
 }
 
 const waiting = (order) => ({
+  ...order,
   key: `${order.market}/${order.order}`,
   label: order.role,
-  price: order.price,
-  size: order.size,
   state: "waiting",
 });
 
-/** The purchases of the running cycle; the fills are the newest first, and a sale ended the cycle before. */
+/** The purchases of the running cycle; the fills are the newest first, and a whole sale ended the cycle before. */
 function boughtIn(fills) {
-  const sold = fills.findIndex((fill) => fill.side === "sell");
-  return fills.slice(0, sold < 0 ? fills.length : sold).map((fill) => ({
-    key: fill.key,
-    order: fill.order,
+  const sold = fills.findIndex((fill) => fill.side === "sell" && fill.status !== "PARTIALLY_FILLED");
+  return fills.slice(0, sold < 0 ? fills.length : sold).filter(({ side }) => side === "buy").map((fill) => ({
+    ...fill,
     label: fill.role,
-    price: fill.price,
-    size: fill.size,
     state: `filled ${clockText(fill.time)}`,
   }));
 }

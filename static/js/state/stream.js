@@ -10,20 +10,18 @@ export class Stream {
   /** A stream has no whole; its history comes through `fill`. */
   whole() {}
 
-  /** Keep what arrives until the history is there. */
-  hold() {
+  /** Keep what arrives until the history is there, of this epoch. */
+  hold(epoch) {
+    if (epoch !== this.#epoch) this.#offset = 0;
+    this.#epoch = epoch;
     this.#held = [];
   }
 
-  /** Add the history (newest first, `epoch` null when there was none to be had) and what was held. */
-  fill(publications, epoch) {
-    if (epoch !== this.#epoch) this.#offset = 0;
-    this.#epoch = epoch;
+  /** Add the history (newest first, empty when there was none to be had) and what was held. */
+  fill(publications) {
     const held = this.#held ?? [];
     this.#held = null;
-    for (let at = publications.length - 1; at >= 0; at--)
-      this.change(publications[at].data, publications[at].offset);
-    for (const { data, offset } of held) this.change(data, offset);
+    for (const { data, offset } of [...publications.toReversed(), ...held]) this.change(data, offset);
   }
 
   change(data, offset) {

@@ -71,16 +71,11 @@ export class Ladder {
 
   draw({ bids, asks, status }) {
     tag(this.#element, "status", status);
-    const sides = [bids, asks];
+    const mostDecimals = (column) =>
+      Math.max(0, ...[bids, asks].flatMap((side) => side[column].slice(0, this.#levels).map(decimalsOf)));
     const shared = {
-      priceDecimals: mostDecimals(
-        sides.map((side) => side.texts),
-        this.#levels,
-      ),
-      sizeDecimals: mostDecimals(
-        sides.map((side) => side.sizes),
-        this.#levels,
-      ),
+      priceDecimals: mostDecimals("texts"),
+      sizeDecimals: mostDecimals("sizes"),
       // The bars are drawn to the depth that fits without scrolling.
       deepest:
         Math.max(
@@ -105,13 +100,6 @@ export function drawBadge(badge, book, isLive) {
   tag(badge, "status", status);
   write(statusText, status ?? "");
   write(age, sinceMs ? ageText(Date.now() - sinceMs) : "");
-}
-
-function mostDecimals(columns, levels) {
-  let most = 0;
-  for (const column of columns)
-    for (const text of column.slice(0, levels)) most = Math.max(most, decimalsOf(text));
-  return most;
 }
 
 function sumOf(sizes, levels) {
