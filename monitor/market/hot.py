@@ -56,11 +56,12 @@ class HotMarkets:
         What changes with every trade stands apart from what changes with every point, or never.
         """
         ranked = nlargest(SHOWN, self._totals.items(), key=itemgetter(1))
+        since = self._steps[-1][0] - POINTS if self._steps else 0
         return {
             "time": self._time_ms or None,
             "markets": {market.key: _figures(market, activity) for market, activity in ranked},
             "titles": {market.key: market.title for market, _ in ranked},
-            "points": {market.key: market.sparkline.past_texts() for market, _ in ranked},
+            "points": {market.key: market.sparkline.past_texts(since) for market, _ in ranked},
         }
 
     def _slide(self, step: int) -> None:

@@ -1,8 +1,9 @@
 """The last 20 price points of each market, shown again only when the eye would notice.
 
 A point is the last price of a quarter of a minute in which there was a trade, so 20 of them
-span the five minutes that hot markets look back on. Sending them with every trade was most of
-an older program's traffic; every new point of a young line was a tenth of ours.
+span five minutes or more: hot markets, who look back on as many, ask for the points since then.
+Sending them with every trade was most of an older program's traffic; every new point of a young
+line was a tenth of ours.
 """
 
 from collections import deque
@@ -24,14 +25,15 @@ class Sparkline:
     def __init__(self, price_decimals: int) -> None:
         self._decimals = price_decimals
         self._points: deque[int] = deque(maxlen=POINTS)
+        self._slots: deque[int] = deque(maxlen=POINTS)
+        """When each of them was, in quarters of a minute."""
         self._published: list[int] = []
-        self._slot = -1
 
     def add(self, price: int, time_ms: int) -> bool:
         """Take a trade's price; True when the line has to be published again."""
         slot = time_ms // POINT_MS
-        if slot > self._slot:
-            self._slot = slot
+        if not self._slots or slot > self._slots[-1]:
+            self._slots.append(slot)
             self._points.append(price)
             is_changed = self._has_grown() or any(map(_is_far, self._points, self._published))
         else:
@@ -44,9 +46,10 @@ class Sparkline:
     def texts(self) -> list[str]:
         return [decimal_text(price, self._decimals) for price in self._points]
 
-    def past_texts(self) -> list[str]:
-        """All points but the newest, which moves with every trade."""
-        return self.texts()[:-1]
+    def past_texts(self, since: int) -> list[str]:
+        """The price at the end of slot `since`, and the points after it but the newest, which trades move."""
+        later = sum(slot > since for slot in self._slots)
+        return self.texts()[-later - 1 : -1]
 
     def last_text(self) -> str:
         return decimal_text(self._points[-1], self._decimals)

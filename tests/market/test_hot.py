@@ -41,6 +41,17 @@ def test_row_holds_price_turnover_and_the_points_before_the_price() -> None:
     }
 
 
+def test_line_of_a_market_that_seldom_trades_begins_with_the_price_of_five_minutes_ago() -> None:
+    state = market_state("A", "B")
+    for number, (step, price) in enumerate([(0, 10_000), (100, 20_000), (200, 30_000), (215, 31_000)]):
+        time_ms = START_MS + step * STEP_MS
+        state.apply(trade(number, price, market="A", time_ms=time_ms), time_ms)
+    assert Watcher(state.view(CHANNEL)).state["points"] == {"sim.A": ["200", "300"]}
+    later_ms = START_MS + 221 * STEP_MS
+    state.apply(trade(9, market="B", time_ms=later_ms), later_ms)
+    assert Watcher(state.view(CHANNEL)).state["points"]["sim.A"] == ["300"]
+
+
 def test_trade_in_the_same_quarter_of_a_minute_changes_its_own_row_and_nothing_else() -> None:
     state = market_state("A", "B")
     for market in "AB":
