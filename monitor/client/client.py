@@ -89,6 +89,8 @@ class Client:
         self.status = Status(LinkState.CONNECTING)
         self.id = ""
         """What the server calls this connection; a new one after each reconnect."""
+        self.strays = 0
+        """Publications of channels to which it is not subscribed: it left them, or never asked."""
         self._hello: dict[str, Any] = {"name": name, "data": {"latency": True}}
         if token:
             self._hello["token"] = token
@@ -307,7 +309,8 @@ class Client:
     def _receive(self, connection: Connection, push: dict[str, Any]) -> None:
         subscription = self._subscriptions.get(push.get("channel", ""))
         if subscription is None or not subscription.is_entered:
-            return  # it is meant for one that was left
+            self.strays += "pub" in push
+            return
         if (body := push.get("pub")) is not None:
             self._answer(connection, body)
             subscription.receive(body)

@@ -109,6 +109,8 @@ class Trial:
         self._nursery = nursery
         self._ears: dict[str, Ear] = {}
         self._sent: dict[str, Sent] = {}
+        self._others: list[Client] = []
+        """Who leaves no channel, and so is sent nothing of any that it has not asked for."""
 
     async def run(self, run: str, seconds: int, on_second: OnSecond) -> Report:
         kinds = await self._kinds()
@@ -126,12 +128,15 @@ class Trial:
             )
             await backend.call("info")  # else a key that is not taken would be told as refused events
             async with trio.open_nursery() as publishing:
-                publishing.start_soon(self._publish, backend, routes)
+                for at, route in enumerate(routes):
+                    publishing.start_soon(self._publish, backend, route, at / len(routes))
                 seen = await observe(self._operator, seconds, on_second)
                 publishing.cancel_scope.cancel()
             await trio.sleep(SETTLE_SECONDS)
             await tidy(backend, routes)
         strayed = [f"a channel beside it received {kind} {number}" for kind, number in stranger.heard]
+        if strays := sum(client.strays for client in self._others):
+            strayed.append(f"{strays} publications came to clients that are not subscribed to their channels")
         expected = set(self._ears[shared.channel].heard) if shared else set()
         missed = sum(len(expected - set(ear.heard)) for ear in crowd)
         last = {kind["kind"]: kind for kind in seen.health[-1]["kinds"]}
@@ -174,6 +179,7 @@ class Trial:
             )
         except PeerError:
             return ear, []  # nobody gets in without a token
+        self._others.append(stranger)
         for channel, route in {route.channel: route for route in routes}.items():
             if route.is_public:
                 await self._follow(stranger, route, f"{channel}-beside", ear)
@@ -187,6 +193,7 @@ class Trial:
         for _ in range(CLIENTS):
             try:
                 client = await stack.enter_async_context(self._target.open())
+                self._others.append(client)
                 if route is not None:
                     await self._follow(client, route, route.channel, ear := Ear())
                     ears.append(ear)
@@ -202,16 +209,16 @@ class Trial:
             times_ms.append((time.perf_counter() - started) * 1_000)
         return round(median(times_ms), 3)
 
-    async def _publish(self, backend: Backend, routes: list[Route]) -> Never:
-        """Every kind once a round, until cancelled."""
+    async def _publish(self, backend: Backend, route: Route, part: float) -> Never:
+        """A kind once a round, from that part of it on, until cancelled: one that waits for its answers
+        keeps no other from being tested."""
+        await trio.sleep(part * ROUND_SECONDS)
         number = 0
         while True:
             number += 1
-            for route in routes:
-                # A call that is under way is finished: what it published must not be unknown to us.
-                with trio.CancelScope(shield=True):
-                    await self._publish_one(backend, route, number)
-                await trio.lowlevel.checkpoint_if_cancelled()
+            # A call that is under way is finished: what it published must not be unknown to us.
+            with trio.CancelScope(shield=True):
+                await self._publish_one(backend, route, number)
             await trio.sleep(ROUND_SECONDS)
 
     async def _publish_one(self, backend: Backend, route: Route, number: int) -> None:

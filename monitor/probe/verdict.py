@@ -30,6 +30,8 @@ def troubles_of(report: Report) -> Iterator[str]:
     yield from report.leaks
     for kind in report.kinds:
         yield from _kind_troubles(kind)
+    repeated = {kind.channel: kind.repeated for kind in report.kinds if kind.repeated}
+    yield from (f"{channel}: {count} arrived twice" for channel, count in repeated.items())
     yield from _deep_lanes(report)
     yield from (one.sentence for one in analyze(report.observation) if one.weight >= FEED_WEIGHT)
 
@@ -39,8 +41,6 @@ def _kind_troubles(kind: Delivered) -> Iterator[str]:
         yield f"{kind.kind}: {kind.refused} of {kind.published + kind.refused} publications were refused"
     if kind.lost:
         yield f"{kind.kind}: {kind.lost} of {kind.published} did not arrive"
-    if kind.repeated:
-        yield f"{kind.channel}: {kind.repeated} arrived twice"
     if is_late(kind):
         yield late_words(kind)
 

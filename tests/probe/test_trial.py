@@ -1,6 +1,9 @@
 """The short test against real servers: a healthy one passes, and each broken promise is told."""
 
-from typing import Any
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -53,14 +56,54 @@ async def test_a_test_that_is_cut_off_says_so_and_nothing_else() -> None:
 
 
 async def cut_off_once_it_publishes(server: Server) -> None:
+    await channel_under_test(server, "orders")
+    await server.api("disconnect", user="probe")
+
+
+async def channel_under_test(server: Server, namespace: str) -> str:
+    """The channel in which a test has begun to publish."""
     while True:
-        names = (await server.api("channels", pattern="orders:probe-*"))["result"]["channels"]
+        names = (await server.api("channels", pattern=f"{namespace}:probe-*"))["result"]["channels"]
         for name in names:
             kept = await server.api("history", channel=name, limit=1)
             if kept["result"]["publications"]:
-                await server.api("disconnect", user="probe")
-                return
+                return str(name)
         await trio.sleep(0.01)
+
+
+@pytest.mark.trio
+async def test_what_comes_to_clients_that_have_not_asked_for_it_is_told() -> None:
+    async with running(kinds=PATIENT) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(give_trades_to_all, server)
+        report = await probed(server)
+        nursery.cancel_scope.cancel()
+    (leak,) = report.leaks
+    assert leak.endswith(" publications came to clients that are not subscribed to their channels")
+    assert report.troubles == [leak]
+
+
+async def give_trades_to_all(server: Server) -> None:
+    await server.api("subscribe", user="probe", channel=await channel_under_test(server, "trades"))
+
+
+@pytest.mark.trio
+async def test_kind_that_waits_for_the_disk_keeps_no_other_from_being_tested(tmp_path: Path) -> None:
+    async with running(kinds=PATIENT, data_dir=tmp_path) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(occupy, tmp_path / "journal.db")
+        report = await probed(server)
+        nursery.cancel_scope.cancel()
+    published = {kind.kind: kind.published for kind in report.kinds}
+    assert published["trade"] > published["order_fill"]
+
+
+async def occupy(journal: Path) -> NoReturn:
+    """Let it be written to for a fifth of the time."""
+    with closing(sqlite3.connect(journal, isolation_level=None)) as holder:
+        while True:
+            holder.execute("BEGIN IMMEDIATE")
+            await trio.sleep(0.8)
+            holder.execute("ROLLBACK")
+            await trio.sleep(0.2)
 
 
 @pytest.mark.trio

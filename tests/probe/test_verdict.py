@@ -30,6 +30,14 @@ def test_lateness_of_few_events_is_not_judged_and_that_is_said() -> None:
     assert "Fewer than" not in report_text(enough)
 
 
+def test_what_a_channel_repeats_is_told_once_however_many_kinds_it_carries() -> None:
+    kinds = [
+        Delivered(name, "immediate", "orders:probe-x", 30, 0, 0, 3, 0, 10.0, 1.0, 2.0, 1.0)
+        for name in ("order_fill", "order_update")
+    ]
+    assert list(troubles_of(report(kinds=kinds))) == ["orders:probe-x: 3 arrived twice"]
+
+
 def test_figures_of_another_window_say_which() -> None:
     text = report_text(report())
     assert "server p99/10s" in text.splitlines()[0]
