@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from monitor.backend import open_backend
 from monitor.client import Disconnected, open_client
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, PeerError
 from monitor.trust import trusting
 from tests.serve.certificates import make_certificate
-from tests.serve.running import running
+from tests.serve.running import KEYS, running
 
 
 @pytest.mark.trio
@@ -30,6 +31,25 @@ async def test_another_certificate_of_the_same_name_is_not(tmp_path: Path) -> No
             async with open_client(url, reconnect=False, certificate_file=trusted) as client:
                 with pytest.raises(Disconnected, match="shows a certificate not trusted here"):
                     await client.subscribe("chat:a")
+
+
+@pytest.mark.trio
+async def test_what_the_certificate_at_hand_vouches_for_is_not_the_servers_own(tmp_path: Path) -> None:
+    for name in ("authority", "server"):
+        (tmp_path / name).mkdir()
+    authority = make_certificate(tmp_path / "authority", "authority")
+    tls = make_certificate(tmp_path / "server", authority=authority)
+    async with running(tls=tls) as server:
+        url = f"https://localhost:{server.port}"
+        refused = "shows a certificate not trusted here: it is another one"
+        async with open_client(url, reconnect=False, certificate_file=authority.certificate_file) as client:
+            with pytest.raises(Disconnected, match=refused):
+                await client.rpc("me")
+        async with open_backend(url, KEYS.api, authority.certificate_file) as backend:
+            with pytest.raises(PeerError, match=refused):
+                await backend.call("info")
+        async with open_backend(url, KEYS.api, tls.certificate_file) as backend:
+            await backend.call("info")
 
 
 def test_what_stands_behind_the_first_certificate_vouches_for_nobody(tmp_path: Path) -> None:
