@@ -211,8 +211,8 @@ class Model:
         self.changed.add(Part.HEALTH)
 
     def set_alerts(self, alerts: list[AlertReport]) -> None:
-        """Those still active first, each group newest first."""
-        self.alerts = sorted(alerts, key=lambda alert: (alert["cleared"] is not None, -alert["raised"]))
+        """In the server's order."""
+        self.alerts = alerts
         self.changed.add(Part.ALERTS)
 
     def set_feeds(self, feeds: list[FeedReport]) -> None:
@@ -290,15 +290,11 @@ class Model:
         self.changed.add(Part.MAPS)
 
     def add_logs(self, report: LogsReport) -> None:
-        """What was logged since; a server that counts anew has been restarted, and its log begins there."""
-        lines = report["lines"]
-        if not lines:
-            return
-        if self.logs and lines[0]["id"] <= self.logs[-1]["id"]:
-            self.logs.clear()
-        self.logs.extend(lines)
-        self.places["ops.logs"] = {"after": lines[-1]["id"]}
-        self.changed.add(Part.LOGS)
+        """What was logged since, by a restarted server too."""
+        if lines := report["lines"]:
+            self.logs.extend(lines)
+            self.places["ops.logs"] = {"after": lines[-1]["id"]}
+            self.changed.add(Part.LOGS)
 
     def tell(self, notice: str, *, is_bad: bool = False) -> None:
         """Leave the operator a word about what he had done."""

@@ -2,13 +2,16 @@
 
 Two windows decide: bad for half of the last 10 s, or for a tenth of the last 5 min. So one bad second
 at night calls nobody, and what is bad a little but again and again does. An alert that hangs at the
-edge of its limit doesn't flicker, and while it lasts it keeps the worst that was seen.
+edge of its limit doesn't flicker. While it lasts it says how things are, and then how bad they were: what
+was worst an hour ago, told as now, names a client that has long gone.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from monitor.errors import LanecastError
 from monitor.health.latency import ROTATIONS_PER_SECOND
@@ -18,6 +21,8 @@ SLOW_MS, SLOW_SAMPLES = 300_000, 30 * ROTATIONS_PER_SECOND
 """Of the samples in so much time, how many must be bad."""
 CLEAR_MS = 30_000
 """Without a bad sample."""
+SAID_MS = 10_000
+"""So long an alert's words stand, while it gets no worse: nobody reads them four times a second."""
 KEPT = 100
 SILENCE_SECONDS_MAX = 7 * 24 * 3_600
 
@@ -46,6 +51,7 @@ class Alert:
     name: str
     severity: Severity
     message: str
+    """As it was found last, and `value` and `limit` with it; once it is cleared, as it was at its worst."""
     value: float | None
     limit: float | None
     since: int
@@ -111,19 +117,39 @@ class _Claim:
         return not self.is_on and not self._bad_ms
 
 
+class _Seen(NamedTuple):
+    """What was found, and when, in ms since 1970."""
+
+    finding: Finding
+    at_ms: int
+
+    @property
+    def badness(self) -> tuple[bool, float]:
+        return self.finding.severity is Severity.CRITICAL, self.finding.value or 0
+
+
 class _Watch:
     """One name that was found bad lately, and its alert once it is raised."""
 
-    __slots__ = ("alert", "bad", "critical")
+    __slots__ = ("alert", "bad", "critical", "said_ms", "worst")
 
     def __init__(self) -> None:
         self.bad = _Claim()
         self.critical = _Claim()
         self.alert: Alert | None = None
+        self.said_ms = 0
+        """Since when it has its words, by the clock of the samples."""
+        self.worst: _Seen | None = None
+        """Since it was raised."""
 
     def follow(self, finding: Finding | None, now_ms: int) -> None:
         self.bad.follow(finding is not None, now_ms)
         self.critical.follow(finding is not None and finding.severity is Severity.CRITICAL, now_ms)
+
+    def note(self, seen: _Seen) -> None:
+        """Keep it, if nothing since the alert was raised was worse."""
+        if self.worst is None or seen.badness >= self.worst.badness:
+            self.worst = seen
 
     @property
     def severity(self) -> Severity:
@@ -158,12 +184,13 @@ class Alerts:
         return changed
 
     def active(self) -> list[Alert]:
-        """Those raised and not cleared, newest first."""
-        return _newest_first(watch.alert for watch in self._watches.values() if watch.alert)
+        """Those raised and not cleared, the critical ones first: of many only the first few may be shown."""
+        active = (watch.alert for watch in self._watches.values() if watch.alert)
+        return sorted(active, key=lambda alert: (alert.severity is not Severity.CRITICAL, -alert.id))
 
     def all(self) -> list[Alert]:
-        """The active ones and the last hundred cleared ones, newest first."""
-        return _newest_first([*self.active(), *self._cleared])
+        """The active ones, then the last hundred cleared ones, newest first."""
+        return [*self.active(), *reversed(self._cleared)]
 
     def silenced_until(self, name: str) -> int | None:
         """In ms since 1970; None if it is not silenced."""
@@ -205,40 +232,34 @@ class Alerts:
         watch = self._watches[name]
         watch.follow(finding, now_ms)
         if watch.bad.is_on:
-            self._keep(watch, finding, wall_ms - now_ms + watch.bad.since_ms(now_ms), wall_ms)
+            before = watch.alert or self._new(name, wall_ms - now_ms + watch.bad.since_ms(now_ms), wall_ms)
+            self._keep(watch, before, finding, now_ms, wall_ms)
         elif watch.alert is not None:
             self._clear(watch, watch.alert, wall_ms)
         if watch.bad.is_idle:
             del self._watches[name]
 
-    def _keep(self, watch: _Watch, finding: Finding | None, since: int, wall_ms: int) -> None:
-        before = watch.alert
-        if finding is not None:
-            watch.alert = self._raised(finding, since, wall_ms) if before is None else _worst(before, finding)
-        assert watch.alert is not None
-        watch.alert = replace(watch.alert, severity=watch.severity)
-        if before is None:
-            self._tell(Turn.RAISED, watch.alert)
-        elif before.severity is Severity.WARNING and watch.severity is Severity.CRITICAL:
-            watch.alert = replace(watch.alert, acknowledged=False)  # of what was less
-            self._tell(Turn.WORSENED, watch.alert)
-        self._is_changed |= watch.alert != before
-
-    def _raised(self, finding: Finding, since: int, wall_ms: int) -> Alert:
+    def _new(self, name: str, since: int, wall_ms: int) -> Alert:
+        """One that has yet to be told what was found."""
         self._last_id += 1
-        return Alert(
-            id=self._last_id,
-            name=finding.name,
-            severity=finding.severity,
-            message=finding.message,
-            value=finding.value,
-            limit=finding.limit,
-            since=since,
-            raised=wall_ms,
-        )
+        return Alert(self._last_id, name, Severity.WARNING, "", None, None, since, raised=wall_ms)
+
+    def _keep(self, watch: _Watch, before: Alert, finding: Finding | None, now_ms: int, wall_ms: int) -> None:
+        alert, turn = before, Turn.RAISED if watch.alert is None else None
+        if turn is None and before.severity is Severity.WARNING and watch.severity is Severity.CRITICAL:
+            alert, turn = replace(before, acknowledged=False), Turn.WORSENED  # what was seen was less
+        if finding is not None:
+            watch.note(_Seen(finding, wall_ms))
+            if turn is not None or now_ms - watch.said_ms >= SAID_MS:
+                alert, watch.said_ms = _worded(alert, finding), now_ms
+        watch.alert = replace(alert, severity=watch.severity)
+        self._is_changed |= watch.alert != before
+        if turn is not None:
+            self._tell(turn, watch.alert)
 
     def _clear(self, watch: _Watch, alert: Alert, wall_ms: int) -> None:
-        cleared = replace(alert, cleared=wall_ms)
+        assert watch.worst is not None  # what raised it
+        cleared = replace(_at_worst(alert, watch.worst), cleared=wall_ms)
         self._cleared.append(cleared)
         watch.alert = None
         self._is_changed = True
@@ -249,11 +270,11 @@ class Alerts:
             listener(turn, alert)
 
 
-def _worst(alert: Alert, finding: Finding) -> Alert:
-    if finding.value is not None and alert.value is not None and finding.value <= alert.value:
-        return alert
+def _worded(alert: Alert, finding: Finding) -> Alert:
     return replace(alert, message=finding.message, value=finding.value, limit=finding.limit)
 
 
-def _newest_first(alerts: Iterable[Alert]) -> list[Alert]:
-    return sorted(alerts, key=lambda alert: alert.id, reverse=True)
+def _at_worst(alert: Alert, worst: _Seen) -> Alert:
+    at = datetime.fromtimestamp(worst.at_ms / 1_000, UTC)
+    message = f"{worst.finding.message} (at its worst, {at:%Y-%m-%d %H:%M:%SZ})"
+    return _worded(alert, replace(worst.finding, message=message))

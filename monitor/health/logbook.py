@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import dropwhile
 
+from monitor.clock import wall_ms
+
 LINES_KEPT = 1_000
 LINE_LENGTH_MAX = 2_000
 """Characters; of what is longer, as a traceback, the end says most."""
@@ -19,7 +21,7 @@ LINE_LENGTH_MAX = 2_000
 @dataclass(frozen=True, slots=True)
 class Line:
     id: int
-    """Counts up from 1 at the server's start."""
+    """Counts up from the time of the start, so that a reader of before a restart is told all of it."""
     time: int
     """Ms since 1970."""
     level: str
@@ -34,7 +36,7 @@ class Logbook(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._lines: deque[Line] = deque(maxlen=LINES_KEPT)
-        self._last_id = 0
+        self._last_id = wall_ms()
 
     @contextmanager
     def listening(self, logger: logging.Logger) -> Iterator[None]:

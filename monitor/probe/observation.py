@@ -109,13 +109,13 @@ async def _newest(subscription: Subscription) -> Row:
 async def _active_alerts(operator: Client) -> list[str]:
     alerts = await _follow(operator, "ops:alerts")
     await _leave(operator, alerts)
-    return [_worst(alert) for alert in alerts.data["alerts"] if alert["cleared"] is None]
+    return [_told(alert) for alert in alerts.data["alerts"] if alert["cleared"] is None]
 
 
-def _worst(alert: Row) -> str:
-    """An alert keeps the worst that was seen since it began, which may be long before this look."""
+def _told(alert: Row) -> str:
+    """It may have begun long before this look."""
     since = datetime.fromtimestamp(alert["since"] / 1_000, UTC)
-    return f"since {since:%Y-%m-%d %H:%M:%S} UTC, at its worst: {alert['message']}"
+    return f"since {since:%Y-%m-%d %H:%M:%S} UTC: {alert['message']}"
 
 
 async def _deepest(operator: Client) -> list[Row]:

@@ -10,6 +10,7 @@ from monitor.health.alerts import (
     FAST_MS,
     FAST_SAMPLES,
     KEPT,
+    SAID_MS,
     SLOW_MS,
     SLOW_SAMPLES,
     Alert,
@@ -129,19 +130,42 @@ def test_a_bad_sample_while_it_is_fine_starts_the_wait_again() -> None:
     assert len(shift.alerts.all()) == 1
 
 
-def test_an_alert_keeps_the_worst_that_was_seen() -> None:
+def test_an_alert_says_how_things_are_and_once_it_is_over_how_bad_they_were() -> None:
     shift = Shift()
     shift.raise_one(deep(200))
     shift.sample(deep(900))
-    shift.sample(deep(150))
-    assert shift.alerts.active()[0].message == "900 messages wait"
-    assert shift.alerts.active()[0].value == 900
+    shift.sample(deep(150), milliseconds=SAID_MS)
+    (alert,) = shift.alerts.active()
+    assert (alert.message, alert.value) == ("150 messages wait", 150)
+    shift.sample(milliseconds=CLEAR_MS)
+    (alert,) = shift.alerts.all()
+    assert alert.message == "900 messages wait (at its worst, 2023-11-14 22:13:25Z)"
+    assert alert.value == 900
+
+
+def test_words_of_an_alert_stand_for_a_while_however_often_they_would_change() -> None:
+    shift = Shift()
+    shift.raise_one(deep(200))
+    for depth in range(201, 201 + 4 * SAID_MS // SAMPLE_MS):
+        shift.sample(deep(depth))
+    assert shift.changes == 1 + 4
+
+
+def test_an_alert_that_worsens_says_at_once_what_is_critical_though_it_was_deeper_before() -> None:
+    shift = Shift()
+    shift.raise_one(deep(900))
+    critical = Finding("depth:normal", Severity.CRITICAL, "for a whole minute", 300, 100)
+    shift.sample(critical, milliseconds=RAISE_MS)
+    assert shift.told() == [Turn.RAISED, Turn.WORSENED]
+    assert shift.alerts.active()[0].message == "for a whole minute"
+    shift.sample(milliseconds=CLEAR_MS)
+    assert shift.alerts.all()[0].message.startswith("for a whole minute (at its worst, ")
 
 
 def test_an_alert_without_a_value_says_what_was_found_last() -> None:
     shift = Shift()
     shift.raise_one(Finding("feed:binance", Severity.WARNING, "binance is stale"))
-    shift.sample(Finding("feed:binance", Severity.WARNING, "binance is retrying"))
+    shift.sample(Finding("feed:binance", Severity.WARNING, "binance is retrying"), milliseconds=SAID_MS)
     assert shift.alerts.active()[0].message == "binance is retrying"
 
 
@@ -176,6 +200,18 @@ def test_names_are_raised_and_cleared_each_for_itself_newest_first() -> None:
     shift.sample(deep(name="loop_lag"), milliseconds=CLEAR_MS)
     assert [alert.name for alert in shift.alerts.active()] == ["loop_lag"]
     assert [alert.name for alert in shift.alerts.all()] == ["loop_lag", "depth:low"]
+
+
+def test_critical_ones_come_before_newer_warnings_and_what_is_over_last() -> None:
+    shift = Shift()
+    shift.raise_one(deep(name="depth:low"))
+    critical = deep(2_000, Severity.CRITICAL, "depth:high")
+    shift.sample(critical, milliseconds=CLEAR_MS)
+    shift.sample(critical, deep(name="depth:normal"), deep(name="loop_lag"), milliseconds=RAISE_MS)
+    names = [alert.name for alert in shift.alerts.all()]
+    assert names[0] == "depth:high"
+    assert set(names[1:3]) == {"depth:normal", "loop_lag"}
+    assert names[3:] == ["depth:low"]
 
 
 def test_only_the_last_hundred_cleared_ones_are_kept() -> None:

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from monitor.health import logbook
 from monitor.health.logbook import LINE_LENGTH_MAX, LINES_KEPT, Logbook
 
 
@@ -18,7 +19,8 @@ def test_flood_of_lines_keeps_the_last_ones(logger: logging.Logger) -> None:
         for number in range(LINES_KEPT + 7):
             logger.info("line %d", number)
     lines = book.after(0)
-    assert (len(lines), lines[0].message, lines[-1].id) == (LINES_KEPT, "line 7", LINES_KEPT + 7)
+    assert (len(lines), lines[0].message, lines[-1].message) == (LINES_KEPT, "line 7", "line 1006")
+    assert lines[-1].id - lines[0].id == LINES_KEPT - 1
 
 
 def test_long_line_keeps_its_end(logger: logging.Logger) -> None:
@@ -30,12 +32,19 @@ def test_long_line_keeps_its_end(logger: logging.Logger) -> None:
     assert len(line.message) == LINE_LENGTH_MAX + 1
 
 
-def test_reader_of_a_server_before_a_restart_gets_all(logger: logging.Logger) -> None:
-    book = Logbook()
-    with book.listening(logger):
-        logger.info("first")
-    assert [line.id for line in book.after(500)] == [1]
-    assert book.after(1) == []
+def test_reader_goes_on_behind_the_line_that_he_had_and_after_a_restart_gets_all(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts_ms = iter((1_700_000_000_000, 1_700_000_000_100, 1_600_000_000_000))
+    monkeypatch.setattr(logbook, "wall_ms", lambda: next(starts_ms))
+    last = 0
+    for message in ("first start", "second start", "a clock that was set back"):
+        book = Logbook()
+        with book.listening(logger):
+            logger.info(message)
+        assert [line.message for line in book.after(last)] == [message]
+        last = book.after(0)[-1].id
+        assert book.after(last) == []
 
 
 def test_nothing_is_kept_before_and_after_it_listens(logger: logging.Logger) -> None:

@@ -72,17 +72,13 @@ def test_number_of_clients_is_told_with_the_part_of_the_machine() -> None:
     assert fault_of(broken) == (Limit.THRESHOLD, words)
     seen = observation(loop={"lag_p99_ms": 150.0}, process={"memory_bytes": 1, "cpu_percent": 30.0})
     under = replace(
-        seen,
-        alerts=["since then, at its worst: the loop lags: other programs had the CPU for 20 % of the minute"],
+        seen, alerts=["since then: the loop lags: other programs had the CPU for 20 % of the minute"]
     )
     text = report_text(
         report(load=load([broken], knee=Knee(0, 50, Limit.THRESHOLD, words), observation=under))
     )
     assert f"The server bears 0 clients, not 50: {words}.\n" in text
-    assert (
-        "The server's alert since then, at its worst: the loop lags: other programs had the CPU for 20 %"
-        in text
-    )
+    assert "The server's alert since then: the loop lags: other programs had the CPU for 20 %" in text
 
 
 def test_what_limits_a_server_stands_below_the_number_of_clients_it_bears() -> None:

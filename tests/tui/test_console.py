@@ -10,7 +10,7 @@ from tests.tui.reports import NOON_MS, alert, channel, close, connection, fill, 
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
 from tui.confirm import ConfirmScreen
-from tui.figures import clock_text
+from tui.figures import moment_text
 from tui.help import HelpScreen
 from tui.model import Call, Query
 from tui.panels.header import Banner, Header, ViewBar
@@ -222,10 +222,8 @@ def test_enter_on_an_alert_reads_it_whole_and_enter_again_opens_the_client_that_
         await screen.press(*keys)
         assert "depth: 843 for client ccfd6e7f\n" in screen.text()
         await screen.press("enter")
-        assert all(
-            text in screen.text()
-            for text in (CLIENT, clock_text(NOON_MS - 4_000), "Enter opens client ccfd6e7f")
-        )
+        raised = moment_text(NOON_MS - 4_000, screen.app.now())
+        assert all(text in screen.text() for text in (CLIENT, raised, "Enter opens client ccfd6e7f"))
         await screen.press("enter")
         assert isinstance(screen.app.screen, ConnectionView)
         assert screen.link.asked[-1] == (Call("ops.connection", {"client": CLIENT}),)
@@ -236,7 +234,7 @@ def test_enter_on_an_alert_reads_it_whole_and_enter_again_opens_the_client_that_
 def test_acknowledged_is_the_alert_that_was_seen_whatever_is_raised_meanwhile() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("6")
-        screen.model.set_alerts([alert(), alert(id=2, name="journal", raised=NOON_MS + 1_000)])
+        screen.model.set_alerts([alert(id=2, name="journal", raised=NOON_MS + 1_000), alert()])
         await screen.draw()
         await screen.press("a")
         assert screen.link.acts == [Call("ops.alerts.ack", {"id": 1})]
@@ -247,7 +245,7 @@ def test_acknowledged_is_the_alert_that_was_seen_whatever_is_raised_meanwhile() 
 def test_nothing_is_acknowledged_or_silenced_while_no_alert_has_the_cursor() -> None:
     async def story(screen: Screen) -> None:
         await screen.press("6", "tab")
-        screen.model.set_alerts([alert(), alert(id=2, name="journal", raised=NOON_MS + 1_000)])
+        screen.model.set_alerts([alert(id=2, name="journal", raised=NOON_MS + 1_000), alert()])
         await screen.draw()
         await screen.press("a", "z")
         assert isinstance(screen.app.screen, AlertsView)
@@ -335,10 +333,10 @@ def test_ledger_is_shown_by_channel_and_by_client() -> None:
     run(story)
 
 
-@pytest.mark.parametrize("way", ["4", "shift+tab"], ids=["its own view", "the overview"])
-def test_enter_unfolds_a_feed(way: str) -> None:
+@pytest.mark.parametrize("way", [("4",), ("shift+tab",) * 2], ids=["its own view", "the overview"])
+def test_enter_unfolds_a_feed(way: tuple[str, ...]) -> None:
     async def story(screen: Screen) -> None:
-        await screen.press(way, "enter")
+        await screen.press(*way, "enter")
         assert "btcusdt@trade" in screen.lines(FeedsTable)[2]
         await screen.press("enter")
         assert not any("btcusdt@trade" in line for line in screen.lines(FeedsTable))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.client import LinkState, Status
-from tests.tui.reports import NOON_MS, alert, fill, health
+from tests.tui.reports import fill, health
 from tui.model import FILLS_KEPT, HEALTH_LATE_SECONDS, Model, Part, Query
 from tui.reports import fill_of, fills_of
 
@@ -73,20 +73,6 @@ def test_fill_without_a_bot_is_a_fill() -> None:
     assert (read["bot"], read["role"]) == ("", "")
 
 
-def test_active_alerts_come_first_and_the_newest_before_older_ones() -> None:
-    console = model()
-    console.set_alerts(
-        [
-            alert(id=4, raised=NOON_MS + 9, cleared=NOON_MS + 10),
-            alert(id=3, raised=NOON_MS + 5),
-            alert(id=2, raised=NOON_MS + 4, cleared=NOON_MS + 8),
-            alert(id=1, raised=NOON_MS + 6),
-        ]
-    )
-    assert [entry["id"] for entry in console.alerts] == [1, 3, 4, 2]
-    assert [entry["id"] for entry in console.active_alerts] == [1, 3]
-
-
 def test_since_when_the_link_is_down_does_not_move_with_each_attempt() -> None:
     console = model()
     console.set_link(CONNECTED, 10.0)
@@ -128,11 +114,9 @@ def test_feed_opens_and_closes() -> None:
     assert console.expanded_feeds == set()
 
 
-def test_log_of_a_restarted_server_begins_anew() -> None:
+def test_log_goes_on_behind_its_last_line() -> None:
     model = Model("http://127.0.0.1:8000")
     line: Any = {"time": 0, "level": "info", "logger": "lanecast", "message": "x"}
     model.add_logs({"lines": [line | {"id": 1}, line | {"id": 2}]})
     model.add_logs({"lines": [line | {"id": 3}]})
     assert ([entry["id"] for entry in model.logs], model.places["ops.logs"]) == ([1, 2, 3], {"after": 3})
-    model.add_logs({"lines": [line | {"id": 1}]})
-    assert ([entry["id"] for entry in model.logs], model.places["ops.logs"]) == ([1], {"after": 1})
