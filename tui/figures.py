@@ -76,6 +76,13 @@ def clock_text(time_ms: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(time_ms / _KILO))
 
 
+def moment_text(time_ms: int, now: float) -> str:
+    """Local time of day, `14:02:11`; of another day with its date, `11-20 14:02`."""
+    then = time.localtime(time_ms / _KILO)
+    is_today = then[:3] == time.localtime(now)[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%m-%d %H:%M", then)
+
+
 def utc_text(time_ms: int) -> str:
     """Time of day of a log's line, as in its file, and as what it says of times."""
     return time.strftime("%H:%M:%SZ", time.gmtime(time_ms / _KILO))

@@ -20,6 +20,7 @@ _SIGNS = {
     "● ▲ ✖": "well; near its limit or in trouble; over or down",
     "○ ◌": "a quiet feed; one that waits or connects",
     "lanes": "depth waits now, peak is the most of a minute",
+    "kinds": "p50 to worst of a minute; late, count of all time",
     "dim": "old; the line at the top says since when",
 }
 

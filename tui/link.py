@@ -85,8 +85,13 @@ class Link:
         self._maps_turned.set()
 
     def act(self, call: Call, words: str) -> None:
-        """Have the server do something, once; the operator is told what became of it, in these words."""
-        if self._client is not None and self._nursery is not None:
+        """Have the server do something, once and now; the operator is told what became of it, in these words.
+
+        What waited for the connection would be done long after he wanted it.
+        """
+        if self._client is None or self._nursery is None or not self._model.is_connected:
+            self._model.tell(f"{words}: not done, as there is no connection", is_bad=True)
+        else:
             self._nursery.start_soon(self._act, self._client, call, words)
 
     def _follow_all(self, client: Client, nursery: trio.Nursery) -> None:

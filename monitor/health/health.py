@@ -76,14 +76,14 @@ class Totals:
     """Of those offered, what was offered again to clients that had missed it."""
     bytes: int = 0
     """Bytes sent."""
-    connections: int = 0
-    """Accepted in all."""
+    accepted: int = 0
+    """Sockets, also those that were no client's."""
     failed: int = 0
     """Handshakes and connections that ended by an error, or by us for cause."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Messages by reason."""
     closed: Counter[str] = field(default_factory=Counter)
-    """Connections by close code."""
+    """Clients' connections by close code."""
     refused: Counter[str] = field(default_factory=Counter)
     """Bad requests by cause."""
     refused_ms: dict[str, int] = field(default_factory=dict)

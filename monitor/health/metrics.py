@@ -137,7 +137,7 @@ def _connection_metrics(health: Health) -> Iterator[Metric]:
         "voice",
         health.channel_counts().items(),
     )
-    yield CounterMetricFamily("lanecast_connections", "Connections accepted.", totals.connections)
+    yield CounterMetricFamily("lanecast_connections", "Sockets accepted.", totals.accepted)
     yield CounterMetricFamily("lanecast_connections_failed", "Connections that failed.", totals.failed)
     yield _counters(
         "lanecast_closed",

@@ -129,7 +129,7 @@ def _totals(health: "Health") -> dict[str, Any]:
         "resent": totals.resent,
         "late": health.late(),
         "bytes": totals.bytes,
-        "connections": totals.connections,
+        "connections": health.clients + totals.closed.total(),
         "failed": totals.failed,
         "drops": dict(totals.dropped),
         "refused": dict(totals.refused),

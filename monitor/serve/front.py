@@ -100,7 +100,7 @@ class FrontDoor:
             serving.cancel_scope.deadline = trio.current_time() + LAST_ANSWER_SECONDS
 
     def _admit(self, serving: trio.Nursery, accepted: socket.socket, address: str) -> None:
-        self._totals.connections += 1
+        self._totals.accepted += 1
         try:
             connection = self._connect(accepted, address, self._house.turnstile)
         except OSError:

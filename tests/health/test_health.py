@@ -164,6 +164,12 @@ def test_a_kind_tells_where_its_time_went_and_who_waited_longest(health: Health,
     assert row["since_start"]["worst_client"] == row["worst_client"]
 
 
+def test_connections_are_the_clients_whatever_other_sockets_there_were(health: Health) -> None:
+    health.totals.accepted, health.clients = 50, 2
+    health.totals.closed.update({"3000": 2, "3008": 1})
+    assert health_report(health)["totals"]["connections"] == 5
+
+
 def test_every_configured_kind_has_a_meter_with_the_lane_of_its_namespace() -> None:
     settings = Settings(
         namespaces={"news": Namespace(lane=Lane.LOW, kind="headline")},

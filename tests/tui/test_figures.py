@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from tui.figures import (
     amount_text,
     bytes_text,
     count_text,
+    moment_text,
     ms_text,
     printable,
     rate_text,
@@ -59,6 +62,12 @@ def test_unknown_latency_is_a_dash_and_never_zero(duration_ms: float | None, tex
 )
 def test_spans_have_two_units(seconds: float, text: str) -> None:
     assert span_text(seconds) == text
+
+
+def test_time_of_another_day_has_its_date() -> None:
+    noon = time.mktime((2026, 11, 20, 12, 0, 0, 0, 0, -1))
+    assert moment_text(int(noon * 1_000), noon + 3_600) == "12:00:00"
+    assert moment_text(int(noon * 1_000), noon + 13 * 3_600) == "11-20 12:00"
 
 
 def test_ages_below_ten_seconds_have_a_tenth() -> None:

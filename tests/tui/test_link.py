@@ -112,6 +112,24 @@ async def test_operator_can_disconnect_a_client(server: Server) -> None:
 
 
 @pytest.mark.trio
+async def test_what_is_wanted_without_a_connection_is_refused_and_never_done_later(server: Server) -> None:
+    async with linked(server) as (link, model):
+        await until(lambda: model.health)
+        await server.api("disconnect", **CUT)
+        await until(lambda: not model.is_connected)
+        link.act(Call("ops.tuning", {"action": "on"}), "tuning on")
+        assert model.notices.pop() == ("tuning on: not done, as there is no connection", True)
+        await until(lambda: model.is_connected)
+        link.act(Call("ops.tuning", {"action": "show"}), "look")
+        await until(lambda: model.notices)
+        assert model.notices.pop() == ("look: done", False)
+        assert model.health is not None
+        seen = model.health["time"]
+        await until(lambda: model.health and model.health["time"] > seen)
+        assert not model.health["tuning"]["on"]
+
+
+@pytest.mark.trio
 async def test_stranger_is_told_what_he_may_not_see(server: Server) -> None:
     async with linked(server, token="") as (link, model):
         link.ask((Call("ops.books", {}),))

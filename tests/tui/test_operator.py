@@ -64,7 +64,7 @@ def open_fills(desk: Terminal) -> None:
 
 def markets(desk: Terminal) -> list[str]:
     """Of the fills on the screen, from above."""
-    return re.findall(r"^ \d\d:\d\d:\d\d sim\.(\w+)", desk.shown, re.MULTILINE)
+    return re.findall(r"^ [-:\d ]+ sim\.(\w+)", desk.shown, re.MULTILINE)
 
 
 def type_filter(desk: Terminal, text: str, found: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ FILLS = ("5", "tab", "tab")
 
 
 def markets(screen: Screen) -> list[str]:
-    return [line.split()[1] for line in screen.lines(FillsTable)[1:] if line]
+    return re.findall(r"\bsim\.\w+", "\n".join(screen.lines(FillsTable)))
 
 
 def title(screen: Screen) -> str:
@@ -179,6 +180,19 @@ def test_export_asks_for_a_name_and_writes_what_is_on_show(
         assert name.startswith("lanecast-fills-")
         (line,) = records(tmp_path / name)
         assert (line["market"], line["price"], line["time"]) == ("sim.ETHUSDT", "100", "2000")
+
+    run(story, (80, 24))
+
+
+def test_lanes_are_a_list_like_others_though_the_kinds_have_the_keys_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def story(screen: Screen) -> None:
+        assert isinstance(screen.app.screen.focused, KindsTable)
+        await screen.press("shift+tab", "e", "enter")
+        assert [record["lane"] for record in records(tmp_path / os.listdir()[0])][-1] == "low"
 
     run(story, (80, 24))
 

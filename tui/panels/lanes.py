@@ -12,7 +12,7 @@ HISTORY_TOP_MIN = 10
 """Messages; below it a full bar would make noise look like trouble."""
 
 
-class LanesTable(Table, can_focus=False):
+class LanesTable(Table):
     TITLE = "Lanes"
     SHOWS = frozenset({Part.HEALTH})
     COLUMNS: ClassVar[tuple[Column, ...]] = (

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 
 from monitor.errors import ConfigError
 from tui.duration import seconds_of
-from tui.figures import clock_text, span_text
+from tui.figures import moment_text, span_text
 from tui.model import Call, Model, Part
 from tui.panels.kinds import ID_CELLS
 from tui.panels.refusals import RefusalsTable
@@ -30,10 +30,10 @@ class AlertsTable(Table):
     HOLDS_CURSOR = True
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("sign", "", 1),
-        Column("raised", "raised", 8),
-        Column("cleared", "cleared", 8),
+        Column("raised", "raised", 11),
+        Column("cleared", "cleared", 11),
         Column("lasted", "lasted", 7, is_number=True, from_width=70),
-        Column("since", "since", 8, from_width=200),
+        Column("since", "since", 11, from_width=200),
         Column("name", "alert", 22, from_width=200),
         Column("message", "what", 0),
     )
@@ -74,10 +74,10 @@ def alert_row(alert: AlertReport, now: float) -> Row:
         str(alert["id"]),
         (
             Cell(sign, tone, alert["severity"]),
-            Cell(clock_text(alert["raised"]), value=alert["raised"]),
-            Cell("active", tone) if cleared is None else Cell(clock_text(cleared), Tone.DIM, cleared),
+            Cell(moment_text(alert["raised"], now), value=alert["raised"]),
+            Cell("active", tone) if cleared is None else Cell(moment_text(cleared, now), Tone.DIM, cleared),
             Cell(span_text(lasted / 1_000), Tone.DIM, round(lasted)),
-            Cell(clock_text(alert["since"]), Tone.DIM, alert["since"]),
+            Cell(moment_text(alert["since"], now), Tone.DIM, alert["since"]),
             Cell(alert["name"], tone),
             Cell(_brief(said), Tone.PLAIN if cleared is None else Tone.DIM, said),
         ),

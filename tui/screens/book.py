@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import ClassVar
 
-from tui.figures import UNKNOWN, clock_text, count_text, span_text
+from tui.figures import UNKNOWN, count_text, moment_text, span_text
 from tui.model import Call, Model, Part
 from tui.panels.facts import Fact, Facts
 from tui.reports import BookPageReport
@@ -39,7 +39,7 @@ def book_facts(book: BookPageReport, now: float) -> list[Fact]:
     return [
         Fact("market", book["market"], Tone.STRONG),
         Fact("state", f"{sign} {book['status']}, for {age}", tone),
-        Fact("changed", clock_text(book["time"]) if book["time"] else UNKNOWN),
+        Fact("changed", moment_text(book["time"], now) if book["time"] else UNKNOWN),
         Fact("spread", spread),
     ]
 

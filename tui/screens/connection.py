@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from tui.confirm import ConfirmScreen
-from tui.figures import UNKNOWN, bytes_text, clock_text, count_text, ms_text, span_text
+from tui.figures import UNKNOWN, bytes_text, count_text, moment_text, ms_text, span_text
 from tui.model import Call, ConnectionPage, Model, Part
 from tui.panels.facts import Fact, Facts
 from tui.panels.kinds import ID_CELLS
@@ -44,7 +44,10 @@ def connection_facts(page: ConnectionPage, now: float) -> list[Fact]:
         Fact("address", entry["address"]),
         Fact("client", entry["name"] or UNKNOWN),
         Fact("state", "gone", Tone.WARNING) if page.is_gone else Fact("state", entry["state"], state),
-        Fact("connected", f"{clock_text(entry['connected'])}, {span_text(now - entry['connected'] / 1_000)}"),
+        Fact(
+            "connected",
+            f"{moment_text(entry['connected'], now)}, {span_text(now - entry['connected'] / 1_000)}",
+        ),
         Fact("encoding", entry["encoding"]),
         Fact("channels", count_text(len(entry["channels"]))),
         Fact("round trip", UNKNOWN if entry["rtt_ms"] is None else f"{ms_text(entry['rtt_ms'])} ms"),
@@ -150,12 +153,12 @@ def _counted(count: int, tone: Tone) -> Cell:
     return Cell(count_text(count), tone if count else Tone.DIM, count)
 
 
-class ClosesTable(Table, can_focus=False):
+class ClosesTable(Table):
     TITLE = "Connections before"
     SHOWS = frozenset({Part.CONNECTION})
     EMPTY = "none that the server remembers"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("closed", "closed", 8),
+        Column("closed", "closed", 11),
         Column("code", "code", 5, is_number=True),
         Column("reason", "reason", 0, most=64),
         Column("lasted", "lasted", 8, is_number=True),
@@ -163,18 +166,19 @@ class ClosesTable(Table, can_focus=False):
     )
 
     def rows(self, model: Model, now: float) -> list[Row]:
-        return [close_row(close) for close in model.connection.closes] if model.connection else []
+        return [close_row(close, now) for close in model.connection.closes] if model.connection else []
 
 
-def close_row(close: CloseReport) -> Row:
+def close_row(close: CloseReport, now: float) -> Row:
     """One line of the table."""
+    lasted_ms = close["closed"] - close["connected"]
     return Row(
         close["client"],
         (
-            Cell(clock_text(close["closed"])),
+            Cell(moment_text(close["closed"], now), value=close["closed"]),
             Cell(str(close["code"])),
             Cell(close["reason"]),
-            Cell(span_text((close["closed"] - close["connected"]) / 1_000)),
+            Cell(span_text(lasted_ms / 1_000), value=lasted_ms),
             Cell(close["address"], Tone.DIM),
         ),
     )

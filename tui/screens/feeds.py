@@ -36,10 +36,10 @@ class FeedsTable(Table):
         Column("state", "state", 10),
         Column("rate", "rate/s", 7, is_number=True),
         Column("age", "age", 6, is_number=True),
-        Column("messages", "messages", 11, is_number=True, from_width=72),
+        Column("messages", "messages", 11, is_number=True, from_width=104),
         Column("gaps", "gaps", 5, is_number=True),
         Column("retries", "retries", 7, is_number=True),
-        Column("garbage", "garbage", 7, is_number=True, from_width=88),
+        Column("garbage", "garbage", 7, is_number=True, from_width=112),
         Column("error", "where, or what is wrong", 0),
     )
 

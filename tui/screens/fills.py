@@ -3,7 +3,7 @@
 from operator import itemgetter
 from typing import ClassVar
 
-from tui.figures import clock_text
+from tui.figures import moment_text
 from tui.model import Gap, Model, Part
 from tui.panels.header import gap_text
 from tui.reports import FillReport
@@ -18,7 +18,7 @@ class FillsTable(Table):
     SHOWS = frozenset({Part.FILLS, Part.ACCOUNTS})
     EMPTY = "no fill yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", "time", 8),
+        Column("time", "time", 11),
         Column("market", "market", 0, most=48),
         Column("side", "side", 6),
         Column("size", "size", 12, is_number=True),
@@ -34,26 +34,27 @@ class FillsTable(Table):
         return account_title(self.TITLE, model)
 
     def rows(self, model: Model, now: float) -> list[Row]:
-        rows = [(fill["time"], fill_row(account, fill)) for (account, _, _), fill in model.fills.items()]
-        rows += [(int(gap.until * 1_000), gap_row(gap)) for gap in model.gaps]
+        rows = [(fill["time"], fill_row(account, fill, now)) for (account, _, _), fill in model.fills.items()]
+        rows += [(int(gap.until * 1_000), gap_row(gap, now)) for gap in model.gaps]
         by_time = sorted(rows, key=itemgetter(0))
         return [row for _, row in reversed(by_time)]
 
 
-def gap_row(gap: Gap) -> Row:
+def gap_row(gap: Gap, now: float) -> Row:
     """A line where fills may be missing."""
     told = Cell(f"{gap.channel}: {gap_text(gap)}", Tone.WARNING)
-    time = Cell(clock_text(int(gap.until * 1_000)), Tone.DIM)
+    until_ms = int(gap.until * 1_000)
+    time = Cell(moment_text(until_ms, now), Tone.DIM, until_ms)
     return Row(f"gap {gap.channel} {gap.until}", (time, told, *[Cell("")] * 8))
 
 
-def fill_row(account: str, fill: FillReport) -> Row:
+def fill_row(account: str, fill: FillReport, now: float) -> Row:
     """One line of the table."""
     side, tone = SIDES[fill["side"]]
     return Row(
         f"{account}\n{fill['market']} {fill['fill']}",
         (
-            Cell(clock_text(fill["time"]), Tone.DIM, fill["time"]),
+            Cell(moment_text(fill["time"], now), Tone.DIM, fill["time"]),
             Cell(fill["market"], Tone.STRONG),
             Cell(side, tone, fill["side"]),
             Cell(fill["size"]),

@@ -27,6 +27,7 @@ from tui.table import Table
 class OverviewView(AccountView):
     NAME = "overview"
     ALIASES = ("ov", "home")
+    AUTO_FOCUS = "KindsTable"
     PANELS = (LanesTable, LoadFacts, KindsTable, AlertsTable, FillsTable, FeedsTable)
     ACTS = frozenset({"tune"})
     BINDINGS: ClassVar[list[BindingType]] = [
