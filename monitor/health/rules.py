@@ -216,6 +216,7 @@ def find_failures(
 
     `seconds` is in how many of that minute some failed.
     """
+    connections = max(connections, failed)  # some fail before they are a client's
     is_enough = connections >= CONNECTIONS_AT_LEAST or failed >= CONNECTIONS_AT_LEAST // 2
     if is_enough and failed > FAILED_LIMIT * connections and seconds >= BAD_SECONDS_AT_LEAST:
         known = list(failures)

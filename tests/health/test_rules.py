@@ -284,6 +284,7 @@ def test_a_loop_that_stood_once_calls_for_as_long_as_it_stood() -> None:
         (200, 11, Severity.WARNING),
         (100, 21, Severity.CRITICAL),
         (10, 10, Severity.CRITICAL),
+        (0, 10, Severity.CRITICAL),
         (0, 0, None),
     ],
 )
