@@ -139,15 +139,15 @@ class Maps:
     # Subscribers
 
     @contextmanager
-    def reading(self, channel: str) -> Iterator[Keyed]:
-        """What a channel holds now, and on its way to all subscribers.
+    def reading(self, channel: str, place: str = "") -> Iterator[Keyed]:
+        """What a channel holds now, and on its way to all subscribers; `place` is where who asks comes from.
 
         Of the market that is what they have been told; its newest where there are none.
 
         Raises:
             UnknownChannel, TooMany, BadPublication.
         """
-        with self._using(channel, Voice.NOBODY) as (found, keyed):
+        with self._using(channel, Voice.NOBODY, place) as (found, keyed):
             self._hub.source.whole(channel, Variant.FULL)
             if not found.subscribers:
                 self._hub.source.close(channel, Variant.FULL)
@@ -157,11 +157,11 @@ class Maps:
     # What all of it needs
 
     @contextmanager
-    def _using(self, name: str, voice: Voice) -> Iterator[tuple[Channel, Keyed]]:
+    def _using(self, name: str, voice: Voice, place: str = "") -> Iterator[tuple[Channel, Keyed]]:
         """A channel, which is let go afterwards if it turns out to hold nothing."""
         if self._hub.namespace(name).delivery is not Delivery.MAP:
             raise BadPublication(f"channel {name!r} is no map: it has no keys")
-        with self._hub.using(name, voice) as channel:
+        with self._hub.using(name, voice, place=place) as channel:
             yield channel, _keyed(channel)
 
     def _announce(self, channel: Channel, publications: list[Publication]) -> None:

@@ -87,7 +87,8 @@ class Loading:
         """
         self._read_bytes = 0
         try:
-            with self._session.house.maps.reading(self._channel) as keyed:
+            place = self._session.client.place
+            with self._session.house.maps.reading(self._channel, place) as keyed:
                 if request.phase == Phase.STATE:
                     return self._send_state(keyed, request)
                 if request.phase == Phase.STREAM and self._is_positioned:

@@ -5,17 +5,18 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from monitor.broadcast.hub import BadPublication
+from monitor.broadcast.hub import BadPublication, TooMany
 from monitor.broadcast.maps import Maps, Placed
+from monitor.broadcast.rooms import PLACE_SHARE
 from monitor.config import Limits, Namespace, Settings
 from tests.broadcast.test_hub import Stage
 
 CHANNEL = "bag:a"
 
 
-def open_stage(**changes: object) -> Stage:
+def open_stage(channels: int = 1, **changes: object) -> Stage:
     bag = Namespace.model_validate({"delivery": "map", "history_size": 50} | changes)
-    return Stage(Settings(namespaces={"bag": bag, "chat": Namespace()}, limits=Limits(channels=1)))
+    return Stage(Settings(namespaces={"bag": bag, "chat": Namespace()}, limits=Limits(channels=channels)))
 
 
 def open_maps() -> Maps:
@@ -55,6 +56,18 @@ def test_keys_of_outside_publishers_stay_when_the_market_shows_others() -> None:
     maps.adopt(CHANNEL, b'{"a":1}')
     maps.adopt(CHANNEL, b"{}")
     assert state(maps) == {"own": "mine"}
+
+
+def test_maps_that_clients_of_one_place_take_up_are_a_part_of_those_that_all_may() -> None:
+    stage = open_stage(PLACE_SHARE)
+    maps, (client, _) = Maps(stage.hub), stage.join()
+    client.place = "203.0.113.9"
+    with maps.reading("bag:a", client.place):
+        stage.hub.subscribe("bag:a", client, b"{}")
+    with pytest.raises(TooMany), maps.reading("bag:b", client.place):
+        pass
+    with maps.reading("bag:b", "203.0.113.10"):
+        pass
 
 
 def test_key_of_the_market_that_finds_no_room_is_counted_and_the_rest_goes_on() -> None:
