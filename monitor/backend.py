@@ -64,12 +64,13 @@ class Backend:
             answer = orjson.loads(response.content)
         except orjson.JSONDecodeError:
             answer = None
-        if not isinstance(answer, dict):
-            shown = _shown(response.text.strip())
-            raise PeerError(f"{self._address} answered with status {response.status_code}: {shown}")
-        if "error" in answer:
-            raise PeerError(f"{self._address} did not {method}: {_described(answer['error'])}")
-        return answer.get("result")
+        match answer:
+            case {"error": error}:
+                raise PeerError(f"{self._address} did not {method}: {_described(error)}")
+            case {"result": result}:
+                return result
+        shown = _shown(response.text.strip())
+        raise PeerError(f"{self._address} answered with status {response.status_code}: {shown}")
 
 
 def _described(error: Any) -> str:

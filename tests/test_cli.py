@@ -333,6 +333,7 @@ def test_publish_sends_the_payload_byte_for_byte(surroundings: dict[str, str]) -
         ),
         (401, "", "refused the API key; set LANECAST_API_KEY or --data-dir to the server's"),
         (404, "<html>", "answered with status 404: '<html>'"),
+        (502, '{"message":"no upstream"}', 'answered with status 502: \'{"message":"no upstream"}\''),
     ],
 )
 def test_refused_publish_is_one_sentence_and_exit_1(
