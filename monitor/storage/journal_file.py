@@ -19,7 +19,18 @@ from monitor.broadcast.epochs import new_epoch
 from monitor.broadcast.history import Position
 from monitor.broadcast.journaled import Standing
 from monitor.broadcast.receipt import Kept
-from monitor.storage.journal_form import VERSION, Damaged, bring_up, pragma, read_row, read_text, recognise
+from monitor.storage.journal_form import (
+    VERSION,
+    Damaged,
+    bring_up,
+    check_log,
+    pragma,
+    read_about,
+    read_row,
+    read_streams,
+    read_text,
+    recognise,
+)
 
 TRIM_ROWS = 500
 """Deleted at a time, about 3 ms: a commit may have to wait for it."""
@@ -55,11 +66,6 @@ WHERE seq > (SELECT max(seq) FROM publications) - ? ORDER BY seq
 """
 _FIRST = """
 SELECT offset, epoch FROM publications JOIN streams ON streams.id = stream WHERE key = ?
-"""
-_TOPS = """
-SELECT id, channel, epoch,
-    max(base, coalesce((SELECT max(offset) FROM publications WHERE stream = streams.id), 0))
-FROM streams
 """
 _MOVE_ON = """
 INSERT INTO streams (channel, epoch, base) VALUES (?, ?, ?)
@@ -137,6 +143,7 @@ class JournalFile:
     """One open file; one thread at a time may use it. All methods raise sqlite3.Error."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
+        check_log(path)
         # SQLite gives its log the file's mode, so the file must have it from the start.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._database = sqlite3.connect(
@@ -174,8 +181,8 @@ class JournalFile:
                 self._database.execute("UPDATE journal SET epoch = ?", (new_epoch(),))
 
     def _find_streams(self) -> None:
-        tops = self._database.execute(_TOPS)
-        self._streams = {(channel, epoch): _Stream(stream, top) for stream, channel, epoch, top in tops}
+        found = read_streams(self._database)
+        self._streams = {(stream.channel, stream.epoch): _Stream(stream.id, stream.top) for stream in found}
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -284,19 +291,17 @@ class JournalFile:
         """Where each channel stands: on the stream that was begun last."""
         in_order = sorted(self._streams.items(), key=lambda stream: stream[1].id)
         positions = {channel: Position(stream.top, epoch) for (channel, epoch), stream in in_order}
-        (epoch,) = self._database.execute("SELECT epoch FROM journal").fetchone()
-        return Standing(epoch, positions)
+        return Standing(read_about(self._database).epoch, positions)
 
     @property
     def date_ms(self) -> int | None:
         """What date it was told last; None if it never was."""
-        date_ms: int | None = self._database.execute("SELECT date_ms FROM journal").fetchone()[0]
-        return date_ms
+        return read_about(self._database).date_ms
 
     def was_kept(self, namespaces: str, boot: str) -> bool:
         """Whether it holds all that these had until now: nothing went past it, or was lost with the power."""
-        last, unsynced_in = self._database.execute("SELECT namespaces, boot FROM journal").fetchone()
-        return last == namespaces and unsynced_in in ("", boot)
+        about = read_about(self._database)
+        return about.namespaces == namespaces and about.boot in ("", boot)
 
     def size(self) -> tuple[int, int]:
         """(rows, bytes): rows are only ever deleted from the oldest on."""

@@ -7,6 +7,7 @@ takes what stands in whole ones as it is: that a row can have been written is lo
 
 import sqlite3
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -55,6 +56,12 @@ ALTER TABLE journal ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 """`boot`: in which the machine may have commits in its memory that are not on the disk; empty for none."""
 _STEPS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
+_STREAMS = """
+SELECT id, channel, epoch,
+    max(base, coalesce((SELECT max(offset) FROM publications WHERE stream = streams.id), 0))
+FROM streams
+"""
+
 
 class NotAJournal(sqlite3.DatabaseError):
     """A SQLite file that another program, or a newer Lanecast, has made."""
@@ -64,6 +71,24 @@ class Damaged(sqlite3.DatabaseError):
     """The file holds what was never written into it."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+class About(msgspec.Struct, array_like=True):
+    """What the file says of itself."""
+
+    epoch: str
+    date_ms: int | None
+    namespaces: str
+    boot: str
+
+
+class Stream(msgspec.Struct, array_like=True):
+    """A channel under one of its epochs, and the offset where it stands."""
+
+    id: int
+    channel: str
+    epoch: str
+    top: int
 
 
 class Stored(msgspec.Struct, array_like=True):
@@ -81,7 +106,28 @@ class Stored(msgspec.Struct, array_like=True):
 
 
 read_text = partial(str, encoding="utf-8", errors="surrogateescape")
-"""A text of the file as far as it is one: `read_row` refuses what is not."""
+"""A text of the file as far as it is one; what is not is refused where it is read."""
+
+
+def read_about(database: sqlite3.Connection) -> About:
+    """Raises Damaged."""
+    row = database.execute("SELECT epoch, date_ms, namespaces, boot FROM journal").fetchone()
+    try:
+        about = msgspec.convert(row, About)
+        f"{about.epoch}{about.namespaces}{about.boot}".encode()
+    except ValueError as error:
+        raise Damaged(f"what it says of itself: {error}") from None
+    return about
+
+
+def read_streams(database: sqlite3.Connection) -> list[Stream]:
+    """Raises Damaged."""
+    try:
+        streams = [msgspec.convert(row, Stream) for row in database.execute(_STREAMS)]
+        "".join(f"{stream.channel}{stream.epoch}" for stream in streams).encode()
+    except ValueError as error:
+        raise Damaged(f"where its channels stand: {error}") from None
+    return streams
 
 
 def read_row(row: tuple[Any, ...]) -> Stored:
@@ -92,9 +138,20 @@ def read_row(row: tuple[Any, ...]) -> Stored:
         for payload in (stored.data, stored.info, stored.tags):
             if payload:
                 msgspec.json.decode(payload.encode(), type=msgspec.Raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"{row[0]!a}, epoch {row[1]!a}, offset {row[2]!a}: {error}") from None
     return stored
+
+
+def check_log(path: Path) -> None:
+    """SQLite deletes the log of an empty file, and with it what was committed last. Raises Damaged."""
+    log = path.with_name(f"{path.name}-wal")
+    if _is_empty(path) and not _is_empty(log):
+        raise Damaged("the file is empty, and its log is not")
+
+
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or not path.stat().st_size
 
 
 def recognise(database: sqlite3.Connection) -> int:

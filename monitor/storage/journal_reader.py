@@ -16,7 +16,19 @@ import orjson
 
 from monitor.errors import ConfigError
 from monitor.storage.journal_file import Row, read_tail
-from monitor.storage.journal_form import Damaged, NotAJournal, Stored, read_row, read_text, recognise
+from monitor.storage.journal_form import (
+    VERSION,
+    Damaged,
+    NotAJournal,
+    Stored,
+    check_log,
+    pragma,
+    read_about,
+    read_row,
+    read_streams,
+    read_text,
+    recognise,
+)
 
 OnWork = Callable[[], None]
 """Called now and then while a journal is read."""
@@ -97,6 +109,12 @@ def _find_disorder(database: sqlite3.Connection) -> Iterator[str]:
 
 
 def _find_unreadable(database: sqlite3.Connection) -> Iterator[str]:
+    if pragma(database, "user_version") == VERSION:
+        for read in (read_about, read_streams):
+            try:
+                read(database)
+            except Damaged as error:
+                yield str(error)
     for row in database.execute(_ROWS):
         try:
             read_row(row)
@@ -171,6 +189,7 @@ def _opened(path: Path, on_work: OnWork = lambda: None) -> Iterator[sqlite3.Conn
 
 def _open(path: Path) -> sqlite3.Connection:
     """As it is, log and all; on a disk that takes nothing without the log, if that holds nothing."""
+    check_log(path)
     try:
         return _connect(path, "mode=ro")
     except sqlite3.OperationalError as error:

@@ -1,6 +1,7 @@
 """A journal that holds what was never written: found, kept as it is, and another one begun."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.errors import ConfigError
+from monitor.storage.journal_reader import check
 from tests.storage.journal import (
     damage,
     finding,
@@ -15,6 +18,7 @@ from tests.storage.journal import (
     is_durable,
     kept,
     lose_a_cell,
+    opened,
     record,
     running,
 )
@@ -23,6 +27,7 @@ pytestmark = [pytest.mark.trio, pytest.mark.usefixtures("attentive")]
 
 CHANNEL = "orders:ann"
 BIG = b'"%s"' % (b"x" * 100_000)
+DEEP = "[" * 10_000 + "]" * 10_000
 
 
 def set_aside(directory: Path) -> Path:
@@ -65,10 +70,18 @@ async def test_a_file_whose_pages_are_torn_is_set_aside_when_that_is_found(tmp_p
         partial(damage, statement="UPDATE publications SET kind = x'00' WHERE offset = 2"),
         partial(damage, statement="DELETE FROM publications WHERE offset = 2"),
         partial(damage, statement="DELETE FROM streams"),
+        partial(damage, statement="UPDATE streams SET base = 'x'"),
+        partial(damage, statement="INSERT INTO streams VALUES (9, CAST(x'ff' AS TEXT), 'e', 0)"),
+        partial(damage, statement="DELETE FROM journal"),
+        partial(damage, statement="UPDATE journal SET epoch = x'00'"),
+        partial(damage, statement=f"UPDATE publications SET data = '{DEEP}' WHERE offset = 2"),
         partial(lose_a_cell, name="sqlite_autoindex_publications_1"),
         garble_schema,
     ],
-    ids=["no JSON", "no text", "another type", "a hole", "no channel", "an index", "its schema"],
+    ids=[
+        *("no JSON", "no text", "another type", "a hole", "no channel", "an offset", "a channel's name"),
+        *("nothing of itself", "its epoch", "too deep", "an index", "its schema"),
+    ],
 )
 async def test_a_file_that_holds_what_was_never_written_is_set_aside(
     tmp_path: Path, spoil: Callable[[Path], None]
@@ -81,6 +94,28 @@ async def test_a_file_that_holds_what_was_never_written_is_set_aside(
         assert set_aside(tmp_path)
         assert await each.publish(b"2") == each.engine.hub.stream(CHANNEL).position
         assert is_durable(each.engine.health.journal)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "gone"])
+async def test_a_log_whose_file_is_empty_or_gone_is_kept_as_it_is(tmp_path: Path, is_there: bool) -> None:
+    """SQLite would delete it."""
+    directory = tmp_path / "now"
+    kept(tmp_path, [record(1)])
+    writer = opened(tmp_path)
+    writer.append([record(2)])
+    directory.mkdir()
+    shutil.copy(tmp_path / "journal.db-wal", directory)
+    writer.close()
+    if is_there:
+        (directory / "journal.db").touch()
+    log = (directory / "journal.db-wal").read_bytes()
+    with pytest.raises(ConfigError, match="journal"):
+        check(directory / "journal.db")
+    async with running(directory) as each:
+        assert await each.publish(b"1")
+        assert "was corrupt" in finding(each).message
+        (aside,) = directory.glob("journal.db.corrupt-*-wal")
+        assert aside.read_bytes() == log != b""
 
 
 async def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_a_journal_that_holds_together_has_no_troubles(path: Path) -> None:
         (f"UPDATE publications SET data = CAST(x'22ff22' AS TEXT) {LAST}", "offset 2: 'utf-8' codec"),
         (f"UPDATE publications SET kind = CAST(x'ff' AS TEXT) {LAST}", "offset 2: 'utf-8' codec"),
         (f"UPDATE publications SET tags = x'00' {LAST}", "offset 2: Expected `str`"),
+        ("DELETE FROM journal", "what it says of itself: Expected `array`"),
+        ("UPDATE streams SET base = 'x'", "where its channels stand: Expected `int`"),
         (
             "UPDATE streams SET channel = CAST(x'6fff' AS TEXT) WHERE id = 1",
             "'o\\udcff', epoch 'e', offset 1",
