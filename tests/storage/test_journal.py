@@ -11,6 +11,7 @@ import pytest
 
 from monitor.broadcast.history import Position
 from monitor.broadcast.hub import BadPublication, TooBusy
+from monitor.broadcast.item import Publication
 from monitor.clock import wall_ms
 from monitor.events import Event
 from monitor.restart import take_over
@@ -43,10 +44,13 @@ def in_file(directory: Path) -> list[tuple[int, bytes]]:
     return rows
 
 
-def in_history(each: Running, channel: str = CHANNEL) -> list[tuple[int, bytes]]:
+def kept_of(each: Running, channel: str = CHANNEL) -> list[Publication]:
     hub = each.engine.hub
-    publications = hub.stream(channel).read(hub.health.clock_ns(), since=None, limit=None, reverse=False)
-    return [(publication.offset, publication.data) for publication in publications]
+    return hub.stream(channel).read(hub.health.clock_ns(), since=None, limit=None, reverse=False)
+
+
+def in_history(each: Running, channel: str = CHANNEL) -> list[tuple[int, bytes]]:
+    return [(publication.offset, publication.data) for publication in kept_of(each, channel)]
 
 
 async def test_nobody_sees_a_publication_before_the_journal_has_it(tmp_path: Path) -> None:
@@ -157,6 +161,15 @@ async def test_a_new_server_goes_on_where_the_last_one_was(tmp_path: Path) -> No
         assert each.engine.hub.stream(CHANNEL).position == before
         assert in_history(each) == [(1, b"0"), (2, b"1"), (3, b"2")]
         assert await each.publish(b"3") == Position(4, before.epoch)
+
+
+async def test_what_came_with_a_publication_is_there_again(tmp_path: Path) -> None:
+    info, tags = b'{"user":"ann","client":"c"}', b'{"side":"buy"}'
+    async with running(tmp_path) as each:
+        await each.engine.hub.publish(CHANNEL, b"1", kind="order_update", info=info, tags=tags).wait()
+    async with running(tmp_path) as each:
+        (again,) = kept_of(each)
+        assert (again.data, again.kind, again.info, again.tags) == (b"1", "order_update", info, tags)
 
 
 async def test_who_waits_at_an_empty_channel_waits_at_the_same_one_after_a_restart(tmp_path: Path) -> None:

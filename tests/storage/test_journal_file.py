@@ -13,7 +13,7 @@ from monitor.broadcast.journaled import Standing
 from monitor.broadcast.receipt import Kept
 from monitor.storage import journal_file
 from monitor.storage.journal_file import JournalFile
-from monitor.storage.journal_form import VERSION, NotAJournal
+from monitor.storage.journal_form import VERSION, NotAJournal, pragma
 from tests.storage.journal import NOW_MS, opened, record
 
 HUGE = 2**40
@@ -35,6 +35,15 @@ def test_offsets_go_on_where_they_were_after_the_file_is_opened_again(tmp_path: 
     assert again.append([record(3)]) == [Kept(Position(3, "e"))]
     assert offsets(again) == [1, 2, 3]
     again.close()
+
+
+@pytest.mark.parametrize(("synchronous", "level"), [("normal", 1), ("full", 2)])
+def test_commits_reach_the_disk_as_the_settings_say(tmp_path: Path, synchronous: str, level: int) -> None:
+    file = JournalFile(tmp_path / "journal.db", synchronous)
+    file.note_start("orders", boot="now")
+    file.move_on(Standing("e", {}))
+    assert pragma(file._database, "synchronous") == level
+    file.close()
 
 
 def test_a_stream_that_is_new_to_the_journal_goes_on_from_where_its_channel_stood(tmp_path: Path) -> None:
