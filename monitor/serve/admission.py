@@ -95,7 +95,7 @@ class Admission:
     def check_answers(self, address: str) -> None:
         """Raises CommandError 111 as long as an address has been answered more than it may be."""
         where, setting = neighbourhood(address), "answer_bytes_per_second"
-        if self._is_counted(where, setting) and not self._answers.take(where, 0):
+        if self._is_counted(where, setting) and not self._answers.add(where, 0):
             self._totals.refused[setting] += 1
             raise CommandError(protocol.TOO_MANY_REQUESTS)
 
@@ -103,7 +103,7 @@ class Admission:
         """So much was read to answer an address, or said to it."""
         where = neighbourhood(address)
         if self._is_counted(where, "answer_bytes_per_second"):
-            self._answers.take(where, size_bytes)
+            self._answers.add(where, size_bytes)
 
     def _is_counted(self, where: str, setting: str) -> bool:
         return where != LOOPBACK or setting in self._limits.model_fields_set

@@ -39,8 +39,15 @@ class Rates:
     def __len__(self) -> int:
         return len(self._windows)
 
-    def take(self, name: str, count: int = 1) -> bool:
-        """Count so many more of a name; False if that is too many."""
+    def take(self, name: str) -> bool:
+        """Count one more of a name, unless that is too many: who goes on too fast gets so many still."""
+        is_taken = self.add(name, 1)
+        if not is_taken:
+            self.add(name, -1)
+        return is_taken
+
+    def add(self, name: str, count: int) -> bool:
+        """Count so many more of a name, whether that is too many or not; False if it is."""
         window = self._windows.get(name) or Window()
         self._windows.keep(name, window)
         return window.add(count) <= self._per_second
