@@ -142,6 +142,7 @@ class FrontDoor:
 
     async def _open(self, connection: Connection) -> Session | None:
         """The session of a client that asks for one; others are served until they leave."""
+        accepted = trio.current_time()
         deadline = self._house.timers.after(self._limits.handshake_seconds, connection.close)
         try:
             first = await connection.receive()
@@ -159,21 +160,26 @@ class FrontDoor:
                 await self._refuse(connection, peer, found[0], error)
                 return None
         peer.receive_data(first)
-        return await self._serve_requests(connection, peer)
+        return await self._serve_requests(connection, peer, accepted)
 
-    async def _serve_requests(self, connection: Connection, peer: h11.Connection) -> Session | None:
-        """Answer requests until the client leaves; returns a session if one was an upgrade."""
+    async def _serve_requests(
+        self, connection: Connection, peer: h11.Connection, begun: float
+    ) -> Session | None:
+        """Answer requests until the client leaves; returns a session if one was an upgrade.
+
+        `begun` is since when the first one is waited for.
+        """
         head: Request | None = None
         try:
             while True:
-                with _deadline(self._limits.handshake_seconds, "handshake_seconds"):
+                with _deadline(begun, self._limits.handshake_seconds, "handshake_seconds"):
                     head = await _read_head(connection, peer)
                 if head is None:
                     return None
                 if head.path == ENDPOINT:
                     return await self._upgrade(connection, head, peer.trailing_data[0])
                 self._origins.check_host(head.headers)
-                with _deadline(self._limits.body_seconds, "body_seconds"):
+                with _deadline(trio.current_time(), self._limits.body_seconds, "body_seconds"):
                     body = await self._read_body(connection, peer, head)
                 response = await self._answer(replace(head, body=body))
                 connection.is_backend = head.path.startswith("/api/") and response.status == 200
@@ -184,6 +190,7 @@ class FrontDoor:
                 head = None
                 if not await _wait_next(connection, peer):
                     return None
+                begun = trio.current_time()
         except trio.TooSlowError:
             self._totals.refused["write_seconds"] += 1
         except h11.RemoteProtocolError as error:
@@ -347,9 +354,9 @@ async def _wait_next(connection: Connection, peer: h11.Connection) -> bool:
 
 
 @contextmanager
-def _deadline(seconds: float, cause: str) -> Iterator[None]:
+def _deadline(begun: float, seconds: float, cause: str) -> Iterator[None]:
     try:
-        with trio.fail_after(seconds):
+        with trio.fail_at(begun + seconds):
             yield
     except trio.TooSlowError:
         raise HttpError(408, f"the request took longer than {seconds:g} s ({cause})", cause=cause) from None

@@ -208,6 +208,17 @@ async def test_who_says_nothing_is_let_go_without_a_word(jumping_clock: object) 
 
 
 @pytest.mark.trio
+async def test_time_to_a_requests_head_counts_from_the_first_moment(jumping_clock: object) -> None:
+    async with running(limits={"handshake_seconds": 10}) as server:
+        began = trio.current_time()
+        wire = await server.wire()
+        await trio.sleep(8)
+        await wire.send(b"GET / HTTP/1.1\r\n")
+        assert b" 408 " in await wire.take_until(b"\r\n")
+        assert 10 <= trio.current_time() - began < 11
+
+
+@pytest.mark.trio
 @pytest.mark.parametrize(
     ("setting", "data"),
     [
@@ -249,6 +260,17 @@ async def test_names_that_are_counted_are_bounded_and_the_latest_are_kept() -> N
     rates.take("one more")
     assert not rates.take("first")
     assert len(rates) == NAMES_MAX
+
+
+@pytest.mark.trio
+async def test_who_goes_on_at_twice_the_rate_gets_all_of_it_and_no_more(jumping_clock: object) -> None:
+    rates, taken = Rates(10), []
+    for _ in range(100):
+        if rates.take("a"):
+            taken.append(trio.current_time())
+        await trio.sleep(0.05)
+    assert len(taken) >= 45
+    assert all(later - first >= 0.9 for first, later in zip(taken, taken[10:], strict=False))
 
 
 def test_one_address_leaves_half_of_the_spare_sockets_to_others() -> None:
