@@ -175,8 +175,9 @@ class OrderFill:
     side: Side
     price: int
     size: int
-    filled: int
-    order_size: int
+    filled: int | None
+    """Of its order, with this one; None where nobody says."""
+    order_size: int | None
     status: str
     time_ms: int
     fee: str = "0"

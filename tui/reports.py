@@ -338,16 +338,19 @@ class FillReport(TypedDict):
     bot: str
     role: str
     time: int
+    backfilled: bool
+    """It was looked up afterwards."""
 
 
-_FILL_TEXTS = frozenset(FillReport.__annotations__) - {"time"}
+_FILL_TEXTS = frozenset(FillReport.__annotations__) - {"time", "backfilled"}
 
 
 def fill_of(event: Any) -> FillReport | None:
     """The fill that a publication of an orders channel holds, if it does; what is left out is empty."""
     if not isinstance(event, dict) or event.get("type") != "order_fill":
         return None
-    fill = {name: event.get(name) or "" for name in _FILL_TEXTS} | {"time": event.get("time", 0)}
+    fill: dict[str, Any] = {name: event.get(name) or "" for name in _FILL_TEXTS}
+    fill |= {"time": event.get("time", 0), "backfilled": event.get("backfilled") is True}
     is_sound = fill["side"] in {"buy", "sell"} and isinstance(fill["time"], int)
     if not is_sound or not all(isinstance(fill[name], str) for name in _FILL_TEXTS):
         return None

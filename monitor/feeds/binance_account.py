@@ -314,8 +314,7 @@ class BinanceAccountDialect(Dialect):
         )
 
     def _read_row(self, row: Any) -> OrderFill:
-        """A row of the history knows the fill and not its order's total."""
-        size = scaled(row["qty"], DECIMALS)
+        """A row of the history knows the fill and nothing of its order."""
         return OrderFill(
             venue=VENUE,
             account=self._account,
@@ -324,9 +323,9 @@ class BinanceAccountDialect(Dialect):
             order_id=str(whole(row["orderId"])),
             side=Side.BUY if row["isBuyer"] is True else Side.SELL,
             price=scaled(row["price"], DECIMALS),
-            size=size,
-            filled=size,
-            order_size=size,
+            size=scaled(row["qty"], DECIMALS),
+            filled=None,
+            order_size=None,
             status="EXECUTED",
             time_ms=moment(row["time"]),
             fee=plain(row["commission"]),

@@ -22,7 +22,6 @@ from monitor.events import (
     Event,
     FillsMissing,
     MarketListed,
-    OrderFill,
 )
 from monitor.feeds.dialect import (
     IDS_REMEMBERED,
@@ -50,14 +49,12 @@ from monitor.feeds.kalshi_message import (
 )
 from monitor.feeds.rest import open_rest
 from monitor.health.feeds import FeedHealth
-from monitor.recent import Recent, SeenIds
+from monitor.recent import SeenIds
 
 PATH = "/trade-api/ws/v2"
 MARKETS_PER_COMMAND = 500
 ASK_NS = 5_000_000_000
 """Least time between two requests for the same books or the same channel."""
-ORDERS_LIMIT = 10_000
-"""Orders whose fills are added up."""
 CHANNEL_ERRORS = (10, 25)
 """The subscription is over: channel error, and we were too slow."""
 AUTHENTICATION_ERROR = 9
@@ -124,7 +121,6 @@ class KalshiDialect(Dialect):
         self._trusted: dict[str, None] = {}
         self._lost: list[Event] = []
         self._trades, self._fills = SeenIds(IDS_REMEMBERED), SeenIds(IDS_REMEMBERED)
-        self._filled = Recent[str, int](ORDERS_LIMIT)
         self._handlers: dict[str, Callable[[Any, int], Sequence[Event]]] = {
             "orderbook_snapshot": self._snapshot,
             "orderbook_delta": self._delta,
@@ -277,7 +273,7 @@ class KalshiDialect(Dialect):
         fill = read_fill(message["msg"], self._account)
         if not self._fills.add((fill.market, fill.fill_id)):
             return ()
-        return (*self._list(fill.market), self._add_up(fill))
+        return (*self._list(fill.market), fill)
 
     def backfill(self, rows: Iterable[Any]) -> list[Event]:
         """The rows of the history, oldest first, that are news; may raise what a wrong shape raises."""
@@ -285,14 +281,7 @@ class KalshiDialect(Dialect):
         # Not by our clock: one that was ahead for a while would leave a hole.
         self.gap_ms = max([self.gap_ms, *(fill.time_ms - OVERLAP_MS for fill in fills)])
         news = [fill for fill in fills if self._fills.add((fill.market, fill.fill_id))]
-        found = [event for fill in news for event in (*self._list(fill.market), self._add_up(fill))]
-        return [*found, *self._miss(None)]
-
-    def _add_up(self, fill: OrderFill) -> OrderFill:
-        """The fill with the total that was heard of its order."""
-        filled = self._filled.get(fill.order_id, 0) + fill.size
-        self._filled.keep(fill.order_id, filled)
-        return replace(fill, filled=filled, order_size=filled)
+        return [event for fill in news for event in (*self._list(fill.market), fill)] + self._miss(None)
 
     def _subscribed(self, message: Any, received_ns: int) -> Sequence[Event]:
         name, sid = message["msg"]["channel"], whole(message["msg"]["sid"])

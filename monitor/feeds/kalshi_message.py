@@ -61,8 +61,7 @@ def read_ticker(body: Any) -> Ticker:
 
 
 def read_fill(body: Any, account: str) -> OrderFill:
-    """The channel's or the history's, which tells the fill and not its order: both sizes are this fill's."""
-    size = _count(body)
+    """The channel's or the history's, which tells the fill and nothing of its order."""
     return OrderFill(
         venue=VENUE,
         account=account,
@@ -71,9 +70,9 @@ def read_fill(body: Any, account: str) -> OrderFill:
         order_id=text(body["order_id"]),
         side=_side(body["outcome_side"]),
         price=_price(body["yes_price_dollars"]),
-        size=size,
-        filled=size,
-        order_size=size,
+        size=_count(body),
+        filled=None,
+        order_size=None,
         status="EXECUTED",
         time_ms=_time_ms(body),
         fee=plain(body.get("fee_cost") or "0"),

@@ -168,8 +168,8 @@ def tell_fill(market: Market, fill: OrderFill) -> Told:
         "side": fill.side,
         "price": market.price_text(fill.price),
         "size": market.size_text(fill.size),
-        "filled": market.size_text(fill.filled),
-        "order_size": market.size_text(fill.order_size),
+        "filled": _known(market, fill.filled),
+        "order_size": _known(market, fill.order_size),
         "status": fill.status,
         "fee": fill.fee,
         "fee_asset": fill.fee_asset,
@@ -181,3 +181,7 @@ def tell_fill(market: Market, fill: OrderFill) -> Told:
         "time": fill.time_ms,
     }
     return told | {"backfilled": True} if fill.is_backfilled else told
+
+
+def _known(market: Market, size: int | None) -> str | None:
+    return None if size is None else market.size_text(size)

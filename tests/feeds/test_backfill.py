@@ -125,6 +125,12 @@ async def test_binance_fills_of_a_gap_are_found_by_what_was_known_before(tmp_pat
     assert dialect.gap("XUSDT") == {}
 
 
+async def test_a_row_of_the_history_says_nothing_of_its_order() -> None:
+    _, fill, _ = binance().backfill("XUSDT", [row(1)], is_last=True)
+    assert isinstance(fill, OrderFill)
+    assert (fill.size, fill.filled, fill.order_size) == (50_000_000, None, None)
+
+
 async def test_binance_fills_since_the_last_one_that_is_known_are_found_at_a_start(tmp_path: Path) -> None:
     reports = [report(1, 1_000), report(2, 2_000), report(3, 3_000, "YUSDT"), report(4, 3_000)]
     capture = write_capture(tmp_path / "session.gz", reports)

@@ -254,7 +254,7 @@ def test_ticker_of_a_market_without_trades_has_no_last_price() -> None:
     assert event == Ticker("kalshi", "T1", 7, bid=4_500, bid_size=30_000, ask=5_300, volume=3_389_600)
 
 
-def test_fills_are_told_once_and_added_up_by_order() -> None:
+def test_fills_are_told_once_and_say_nothing_of_their_order() -> None:
     dialect = connected()
     listed, first = dialect.receive(fill("a"), 1)
     assert listed == MarketListed("kalshi", "T9", 4, 2)
@@ -263,7 +263,7 @@ def test_fills_are_told_once_and_added_up_by_order() -> None:
     assert isinstance(first, OrderFill)
     assert isinstance(second, OrderFill)
     assert (first.side, first.price, first.size, first.fee) == (Side.BUY, 7_500, 250, "0.01")
-    assert (second.side, second.filled) == (Side.SELL, 275)
+    assert (second.side, second.size, second.filled, second.order_size) == (Side.SELL, 25, None, None)
 
 
 def test_fills_are_left_alone_without_an_account() -> None:

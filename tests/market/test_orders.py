@@ -102,9 +102,10 @@ def test_accounts_do_not_see_each_other() -> None:
 
 def test_a_fill_that_was_looked_up_afterwards_says_so() -> None:
     state = market_state("BTCUSDT")
-    (late,) = tell(state, replace(order_fill("f1"), is_backfilled=True))
+    (late,) = tell(state, replace(order_fill("f1"), is_backfilled=True, filled=None, order_size=None))
     (live,) = tell(state, order_fill("f2"))
-    assert orjson.loads(late.payload)["backfilled"] is True
+    told = orjson.loads(late.payload)
+    assert (told["backfilled"], told["size"], told["filled"], told["order_size"]) == (True, "0.5", None, None)
     assert "backfilled" not in orjson.loads(live.payload)
 
 

@@ -288,6 +288,14 @@ def test_cut_connection_misses_no_fill_and_says_so_by_saying_nothing(page: Page,
     expect(page.locator("#fills .gap")).to_have_text("")
 
 
+def test_fill_that_was_looked_up_is_said_to_be_late(page: Page, served: Process) -> None:
+    unknown = {"filled": None, "order_size": None, "delay_ms": None}
+    served.publish("orders:paper", fill("late-1") | unknown | {"backfilled": True})
+    row = page.locator("[data-fill-id=late-1]")
+    expect(row.locator(".delay")).to_have_text("late")
+    expect(row).to_have_attribute("title", re.compile("^order o-1: \N{EN DASH} of \N{EN DASH}, "))
+
+
 def test_server_that_refuses_gets_no_other_ones_figures_shown(browser: Browser, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         configuration = f"port = {reserved.getsockname()[1]}"

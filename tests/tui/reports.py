@@ -206,5 +206,6 @@ def fill(**changes: Any) -> FillReport:
         "bot": "bot-1",
         "role": "safety_order",
         "time": NOON_MS,
+        "backfilled": False,
     }
     return base | changes  # type: ignore[return-value]

@@ -73,6 +73,13 @@ def test_fill_without_a_bot_is_a_fill() -> None:
     assert (read["bot"], read["role"]) == ("", "")
 
 
+def test_fill_that_was_looked_up_says_so_and_may_know_nothing_of_its_order() -> None:
+    unknown = {"filled": None, "order_size": None, "backfilled": True}
+    assert fill_of({"type": "order_fill", **fill()} | unknown) == fill(
+        filled="", order_size="", backfilled=True
+    )
+
+
 def test_since_when_the_link_is_down_does_not_move_with_each_attempt() -> None:
     console = model()
     console.set_link(CONNECTED, 10.0)

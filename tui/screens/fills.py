@@ -3,7 +3,7 @@
 from operator import itemgetter
 from typing import ClassVar
 
-from tui.figures import moment_text
+from tui.figures import UNKNOWN, moment_text
 from tui.model import Gap, Model, Part
 from tui.panels.header import gap_text
 from tui.reports import FillReport
@@ -59,10 +59,17 @@ def fill_row(account: str, fill: FillReport, now: float) -> Row:
             Cell(side, tone, fill["side"]),
             Cell(fill["size"]),
             Cell(fill["price"], Tone.STRONG),
-            Cell(f"{fill['filled']}/{fill['order_size']}", Tone.DIM),
+            Cell(_progress(fill), Tone.DIM),
             Cell(fill["role"].replace("_", " "), Tone.DIM),
             Cell(fill["bot"], Tone.DIM),
             Cell(fill["fill"], Tone.DIM),
             Cell(account, Tone.DIM),
         ),
     )
+
+
+def _progress(fill: FillReport) -> str:
+    """How much of its order is filled; of what was looked up afterwards nobody knows."""
+    if fill["backfilled"]:
+        return "looked up"
+    return f"{fill['filled'] or UNKNOWN}/{fill['order_size'] or UNKNOWN}"

@@ -31,6 +31,6 @@ function fillFillRow(row, fill) {
   row.element.title = `order ${shown(fill.order)}: ${shown(fill.filled)} of ${shown(fill.order_size)}, fee ${shown(fill.fee)} ${shown(fill.fee_asset)}`;
   row.element.classList.toggle("is-live", fill.isLive);
   write(row.time, clockText(fill.time));
-  write(row.delay, delayText(fill.delay_ms));
+  write(row.delay, fill.backfilled ? "late" : delayText(fill.delay_ms));
   writeOrder(row, fill);
 }
