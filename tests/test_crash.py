@@ -6,20 +6,23 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import trio
 
 from monitor.client import client as client_module
 from monitor.client import open_client
 from monitor.storage.journal_file import JournalFile
+from tests.broadcast.chain import ChainReader
 from tests.process import ANNOUNCEMENT, ROOT
 from tests.serve.running import KEYS, sign
+from tests.serve.wire import Client
 
 pytestmark = [
     pytest.mark.trio,
@@ -28,8 +31,12 @@ pytestmark = [
 ]
 
 CONFIGURATION = """
+hosts = ["lanecast"]
 [simulator]
 rate = 200
+[namespaces.orders]
+delta = true
+tags_filter = true
 """
 WATCHED, BUSY = "orders:ann", "bots:bob"
 PACE_SECONDS = 0.02
@@ -99,12 +106,13 @@ class Load:
         async with httpx.AsyncClient(base_url=self.house.address, headers=headers, trust_env=False) as http:
             number = 0
             while not self.is_over:
-                await self._publish_one(http, channel, f"{name}-{number}")
+                await self._publish_one(http, channel, f"{name}-{number:060}")
                 number += 1
                 await trio.sleep(PACE_SECONDS)
 
     async def _publish_one(self, http: httpx.AsyncClient, channel: str, key: str) -> None:
-        body = {"channel": channel, "data": key, "idempotency_key": key}
+        name = key.rpartition("-")[0]
+        body = {"channel": channel, "data": key, "idempotency_key": key, "tags": {"by": name}}
         while True:
             try:
                 answer = (await http.post("/api/publish", json=body)).json()
@@ -114,6 +122,49 @@ class Load:
             result = answer["result"]
             self.acknowledged[channel][key] = result["offset"], result["epoch"]
             return
+
+
+class Road:
+    """A client of nothing but bytes that comes back by its position, and reads all that it is sent."""
+
+    def __init__(self, *, is_server_side: bool = False, **wish: Any) -> None:
+        self.seen: list[Any] = []
+        self.changes = 0
+        """How many of them were told as a change of the one before."""
+        self._is_server_side = is_server_side
+        self._wish = wish
+        self._position: dict[str, Any] = {"recover": True}
+
+    async def go(self, house: House) -> None:
+        """Until cancelled."""
+        while True:
+            with suppress(OSError, EOFError, trio.BrokenResourceError):
+                async with await trio.open_tcp_stream("127.0.0.1", house.port) as stream:
+                    await self._follow(Client(stream))
+            await trio.sleep(PACE_SECONDS)
+
+    async def _follow(self, client: Client) -> None:
+        assert b" 101 " in await client.upgrade()
+        reader = ChainReader() if "delta" in self._wish else None
+        result = await self._subscribe(client)
+        assert result["recovered"]
+        self._position |= {"epoch": result["epoch"], "offset": result.get("offset", 0)}
+        for publication in result.get("publications", ()):
+            self._take(publication, reader)
+        while True:
+            self._take((await client.push())["pub"], reader)
+
+    async def _subscribe(self, client: Client) -> Any:
+        if self._is_server_side:
+            token = sign(sub="ann", channels=[WATCHED])
+            return (await client.connect(token=token, subs={WATCHED: self._position}))["subs"][WATCHED]
+        await client.connect(token=sign(sub="ann"))
+        return await client.call("subscribe", channel=WATCHED, **self._wish, **self._position)
+
+    def _take(self, publication: dict[str, Any], reader: ChainReader | None) -> None:
+        self._position["offset"] = publication["offset"]
+        self.changes += "delta" in publication
+        self.seen.append(orjson.loads(reader.read(publication)) if reader else publication["data"])
 
 
 @asynccontextmanager
@@ -144,7 +195,11 @@ async def kill_under_load(directory: Path, times: int) -> None:
 async def _kill_under_load(house: House, times: int) -> None:
     chance = random.Random()
     load = Load(house)
-    async with watching(house) as seen:
+    half = {"key": "by", "cmp": "eq", "val": f"{WATCHED}-0"}
+    plain, chained, filtered = Road(is_server_side=True), Road(delta="fossil"), Road(tf=half)
+    async with watching(house) as seen, trio.open_nursery() as roads:
+        for road in (plain, chained, filtered):
+            roads.start_soon(road.go, house)
         async with trio.open_nursery() as publishers:
             for channel in (WATCHED, BUSY):
                 for number in range(2):
@@ -155,10 +210,20 @@ async def _kill_under_load(house: House, times: int) -> None:
                 await house.start()
             load.is_over = True
         with trio.fail_after(30):
-            while len(seen) < len(load.acknowledged[WATCHED]):  # noqa: ASYNC110 - a list has no event
+            keys = list(load.acknowledged[WATCHED])
+            wanted = [key for key in keys if key.startswith(f"{WATCHED}-0-")]
+            while (  # noqa: ASYNC110 - a list has no event
+                min(len(seen), len(plain.seen), len(chained.seen)) < len(keys)
+                or len(filtered.seen) < len(wanted)
+            ):
                 await trio.sleep(0.02)
+        roads.cancel_scope.cancel()
     await house.end(signal.SIGTERM)
     expect_each_once(house.directory, load, seen)
+    in_order = [key for key, _, _ in seen]
+    assert plain.seen == chained.seen == in_order
+    assert filtered.seen == [key for key in in_order if key in wanted]
+    assert chained.changes
 
 
 def expect_each_once(directory: Path, load: Load, seen: list[Any]) -> None:
