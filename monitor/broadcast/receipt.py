@@ -59,6 +59,13 @@ class Receipt:
         return self.position
 
 
+def repeated() -> Receipt:
+    """Of what was published before, and nobody knows where that stands."""
+    receipt = Receipt()
+    receipt.settle(None, is_duplicate=True)
+    return receipt
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What became of a publication in the journal."""

@@ -65,6 +65,8 @@ class Publication(NamedTuple):
     note: Callable[[], None] = _nothing
     """Makes it part of the state; called in the step in which it goes out, so that nobody who comes
     meanwhile starts from what is not yet out, and is then sent it again."""
+    is_known: bool = False
+    """A fill that is part of the state already."""
 
     @property
     def is_told_once(self) -> bool:
@@ -333,7 +335,9 @@ class MarketState:
             raise BadTold(f"{channel}: more than {ACCOUNT_LIMIT} accounts")
         match namespace, told["type"]:
             case "orders", "order_fill":
-                return _publication(channel, told, payload, self._account(account).orders, fill_key(told))
+                orders = self._account(account).orders
+                said = _publication(channel, told, payload, orders, fill_key(told))
+                return said._replace(is_known=orders.knows(told))
             case "orders", "order_update":
                 return _publication(channel, told, payload, self._account(account).orders)
             case "bots", "bot_status" | "bot_cycle" | "bot_lifecycle":

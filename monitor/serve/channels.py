@@ -10,8 +10,9 @@ import orjson
 from monitor.broadcast.channel import Channel, Voice
 from monitor.broadcast.client import Client
 from monitor.broadcast.hub import BadPublication, Hub, TooBusy, TooMany, UnknownChannel
-from monitor.broadcast.receipt import Receipt
+from monitor.broadcast.receipt import Receipt, repeated
 from monitor.config import Delivery, Namespace
+from monitor.health.journal import JournalState
 from monitor.market.told import BadTold, check_told
 from monitor.serve import protocol
 from monitor.serve.protocol import CommandError, Since
@@ -61,7 +62,7 @@ def publish(
     by the publisher's key, as no fill is known: the name of no venue begins so.
     """
     hub = house.hub
-    find_namespace(hub, channel)
+    is_journaled = find_namespace(hub, channel).journal
     count_publication(house, channel)
     check_nesting(data)
     key = f"={key}" if key else ""
@@ -70,6 +71,9 @@ def publish(
         said = house.market.read(channel, data.replace(b"\n", b""))
         if said is not None:
             kind, key = kind or said.kind, said.key or key
+            if said.is_known and not (is_journaled and hub.health.journal.state is JournalState.DURABLE):
+                # No journal tells where the first one stands.
+                return repeated()
         receipt = hub.publish(
             channel, data, kind=kind, info=info, tags=tags, skip_history=skip_history, key=key, voice=voice
         )

@@ -246,3 +246,16 @@ async def test_a_journaled_publication_is_answered_when_it_is_kept_and_holds_up_
         assert await server.publish("notes:a", 5, idempotency_key="k") == first
         assert (await reader.push())["pub"]["data"] == 2
         assert (await server.api("history_remove", channel="notes:a"))["error"]["code"] == 108
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("is_journaled", [True, False])
+async def test_fill_that_is_told_twice_goes_out_once(is_journaled: bool) -> None:
+    deal = {"market": "my.X", "side": "buy", "price": "1", "size": "1", "time": 1_700_000_000_000}
+    fill = {"type": "order_fill", "fill": "7"} | deal
+    async with running(namespaces={"orders": {"journal": is_journaled}}) as server:
+        ann = await server.subscriber("orders:ann", token=sign(sub="ann"))
+        first, second = [await server.publish("orders:ann", fill) for _ in range(2)]
+        assert second == (first if is_journaled else {})
+        assert (await ann.push())["pub"] == {"data": fill, "offset": 1}
+        assert await ann.kept() == []

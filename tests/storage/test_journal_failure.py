@@ -19,6 +19,7 @@ from monitor.health.report import health_report
 from monitor.health.rules import find_journal_trouble
 from monitor.keyring import Keyring
 from monitor.keys import load_keys
+from monitor.serve.channels import publish
 from monitor.storage import home, journal_file
 from monitor.storage import journal as journal_module
 from tests.market.events import listing, order_fill, order_update
@@ -309,6 +310,18 @@ async def test_what_waited_goes_out_in_order_when_the_journal_fails(tmp_path: Pa
         kept_now = hub.stream(CHANNEL).read(hub.health.clock_ns(), since=None, limit=None, reverse=False)
         assert [int(publication.data) for publication in kept_now] == list(range(99))
         holder.close()
+
+
+async def test_a_fill_that_is_told_twice_goes_out_once_though_nothing_is_kept(tmp_path: Path) -> None:
+    deal = b'"market":"my.X","side":"buy","price":"1","size":"1","time":1700000000000'
+    payload = b'{"type":"order_fill","fill":"7",%s}' % deal
+    async with running(tmp_path) as each:
+        with files_of_at_most(2 << 20):
+            await fill(each)
+            before = each.engine.hub.stream(CHANNEL).offset
+            receipts = [publish(each.engine.house, CHANNEL, payload) for _ in range(2)]
+            assert [receipt.is_duplicate for receipt in receipts] == [False, True]
+            assert each.engine.hub.stream(CHANNEL).offset == before + 1
 
 
 async def test_subscribers_are_made_to_ask_for_the_new_epoch(tmp_path: Path, nursery: trio.Nursery) -> None:
