@@ -188,7 +188,7 @@ def test_fills_add_up_to_what_their_order_says(fills: list[OrderFill], updates: 
     for fill in fills:
         order = orders[fill.order_id]
         filled[fill.order_id] += fill.size
-        assert filled[fill.order_id] == fill.filled <= order.size == fill.order_size
+        assert fill.filled == filled[fill.order_id] <= order.size == fill.order_size
         assert fill.status == ("FILLED" if fill.filled == order.size else "PARTIALLY_FILLED")
         assert (fill.side, fill.role, fill.market) == (order.side, order.role, order.market)
         assert fill.delay_ms == fill.time_ms - order.time_ms >= 0

@@ -242,7 +242,9 @@ def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> Non
 
 def test_how_far_an_order_is_filled_is_said_where_it_is_known() -> None:
     known, unknown = fill(), {"filled": "", "order_size": ""}
-    told = [fill_row("ann", each) for each in (known, fill(**unknown), fill(**unknown, backfilled=True))]
+    told = [
+        fill_row("ann", each, NOON) for each in (known, fill(**unknown), fill(**unknown, backfilled=True))
+    ]
     assert [texts(FillsTable, row)["filled"] for row in told] == ["0.5/1", "-/-", "looked up"]
 
 
