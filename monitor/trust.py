@@ -6,6 +6,7 @@ must be that one: with an authority's at hand any server that it ever vouched fo
 """
 
 import ssl
+from functools import cache
 from pathlib import Path
 
 from monitor.errors import ConfigError
@@ -20,7 +21,7 @@ def trusting(certificate_file: Path | None) -> ssl.SSLContext:
         ConfigError: the file holds none, or can't be read.
     """
     if certificate_file is None:
-        return ssl.create_default_context()
+        return _of_authorities()
     try:
         # The first is the server's; whoever has the key of one behind it could make another.
         before, end, _ = certificate_file.read_text().partition(_END)
@@ -59,3 +60,9 @@ def _demand(context: ssl.SSLContext, own: bytes) -> None:
             check(self)
 
     context.sslobject_class, context.sslsocket_class = OwnObject, OwnSocket
+
+
+@cache
+def _of_authorities() -> ssl.SSLContext:
+    """One for all connections: to read their certificates holds the loop for 40 ms."""
+    return ssl.create_default_context()

@@ -61,6 +61,10 @@ def test_what_stands_behind_the_first_certificate_vouches_for_nobody(tmp_path: P
     assert trusting(None).check_hostname
 
 
+def test_authorities_of_the_machine_are_read_once() -> None:
+    assert trusting(None) is trusting(None)
+
+
 def test_file_without_a_certificate_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.pem"
     with pytest.raises(

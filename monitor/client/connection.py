@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import h11
 import orjson
@@ -20,12 +19,11 @@ from trio_websocket import (
     ConnectionRejected,
     HandshakeError,
     WebSocketConnection,
-    wrap_client_stream,
 )
 from wsproto.utilities import ProtocolError
 
+from monitor.dial import Stream, connect, upgraded
 from monitor.errors import PeerError
-from monitor.trust import trusting
 from monitor.unreachable import unanswered, unreachable
 
 ANSWER_SECONDS = 5.0
@@ -39,8 +37,6 @@ COMMANDS_WAITING = 256
 """Beyond it a caller waits until the socket has taken some."""
 COMMANDS_IN_A_FRAME = 32
 """Well under the 64 KiB that a server takes, for commands of the usual size."""
-
-Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class CommandRejected(PeerError):
@@ -246,27 +242,11 @@ def _is_terminal(code: int) -> bool:
     return code == 1009 or 3500 <= code < 4000 or 4500 <= code < 5000
 
 
-async def _dial(address: SplitResult, certificate_file: Path | None) -> Stream:
-    host = address.hostname or ""
-    if address.scheme == "ws":
-        return await trio.open_tcp_stream(host, address.port or 80)
-    context = trusting(certificate_file)
-    stream = await trio.open_ssl_over_tcp_stream(
-        host, address.port or 443, https_compatible=True, ssl_context=context
-    )
-    try:
-        await stream.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    return stream
-
-
 async def open_stream(url: str, certificate_file: Path | None = None) -> Stream:
     """Connect to the server of a WebSocket address, trusting its certificate. Raises Disconnected."""
     try:
         with trio.fail_after(ANSWER_SECONDS):
-            return await _dial(urlsplit(url), certificate_file)
+            return await connect(url, certificate_file)
     except trio.TooSlowError:
         raise Disconnected(0, f"{url} did not answer within {ANSWER_SECONDS:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
@@ -279,39 +259,24 @@ async def open_websocket(
 ) -> AsyncIterator[WebSocketConnection]:
     """Open a WebSocket for the block, which must not raise; Disconnected says why there is none.
 
-    The stream is opened and closed here: trio-websocket leaves it open when the server
-    closes first. Its reader may fail at any time, beside a cancellation or on its own; once the
-    block is through, nobody wants to know.
+    Its reader may fail at any time, beside a cancellation or on its own; once the block is through,
+    nobody wants to know.
     """
     is_done = False
     lost: Disconnected | None = None
+    stream = await open_stream(url, certificate_file)
     try:
-        async with await open_stream(url, certificate_file) as stream, trio.open_nursery() as nursery:
-            with trio.fail_after(ANSWER_SECONDS):
-                websocket = await _shake_hands(nursery, stream, urlsplit(url), subprotocols)
+        async with upgraded(
+            stream, url, seconds=ANSWER_SECONDS, message_bytes=MESSAGE_BYTES, subprotocols=subprotocols
+        ) as websocket:
             yield websocket
             is_done = True
             with trio.move_on_after(GOODBYE_SECONDS):
                 await websocket.aclose()
-            nursery.cancel_scope.cancel()
     except* (trio.TooSlowError, HandshakeError, ConnectionClosed, ProtocolError, h11.ProtocolError) as group:
         lost = _refusal(url, _first(group))
     if lost is not None and not is_done:
         raise lost
-
-
-async def _shake_hands(
-    nursery: trio.Nursery, stream: Stream, address: SplitResult, subprotocols: Sequence[str]
-) -> WebSocketConnection:
-    return await wrap_client_stream(
-        nursery,
-        stream,
-        address.netloc,
-        address.path + (f"?{address.query}" if address.query else ""),
-        subprotocols=subprotocols,
-        max_message_size=MESSAGE_BYTES,
-        receive_buffer_size=None,
-    )
 
 
 def _first(error: BaseException) -> BaseException:

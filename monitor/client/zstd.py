@@ -13,7 +13,8 @@ import trio
 import zstandard
 
 from monitor.address import ENDPOINT
-from monitor.client.connection import ANSWER_SECONDS, MESSAGE_BYTES, Stream, open_stream
+from monitor.client.connection import ANSWER_SECONDS, MESSAGE_BYTES, open_stream
+from monitor.dial import Stream
 from monitor.dictionary import (
     DICTIONARY_BYTES,
     HINT_HEADER,

@@ -1,4 +1,4 @@
-"""One live connection to a venue, kept alive: what all feeds share over trio-websocket.
+"""One live connection to a venue, kept alive: what all feeds share.
 
 Decides when to connect, to ask for a sign of life, to give up and how long to wait before the
 next try. A venue's failure never leaves a feed: it ends one connection, is shown in the feed's
@@ -6,20 +6,19 @@ health, and the next connection follows after a jittered, bounded pause.
 """
 
 import random
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import h11
 import trio
-from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, wrap_client_stream
+from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError
 from wsproto.utilities import ProtocolError
 
+from monitor.dial import connect, upgraded
 from monitor.errors import FeedError
 from monitor.events import Event, OrderFill
 from monitor.feeds.dialect import Dialect, Fetch, Reconnect, Send, logger
@@ -27,7 +26,6 @@ from monitor.turn import Turn
 
 MESSAGE_BYTES = 32 * 2**20
 """Venues send books of 5 MB in one message; trio-websocket allows 1 MiB unless told."""
-RECEIVE_BYTES = 2**16
 QUEUE_MESSAGES = 256
 """Between the socket's reader and us: enough to work in batches, little enough to stay young."""
 CONNECT_SECONDS = 10.0
@@ -71,68 +69,25 @@ class Route:
 
 @asynccontextmanager
 async def dial(url: str, headers: Headers) -> AsyncIterator[Socket]:
-    """An open WebSocket, closed on leaving; raises what trio and trio-websocket raise.
-
-    The stream is ours and not the library's, which leaves it open when the upgrade is refused.
-    """
-    parts = urlsplit(url)
-    with _patience():
-        stream = await _open_stream(parts)
-    try:
-        if isinstance(stream, trio.SSLStream):
-            await _secure(stream)
-        async with trio.open_nursery() as nursery:
-            with _patience():
-                socket = await wrap_client_stream(
-                    nursery,
-                    stream,
-                    parts.netloc.rpartition("@")[2],
-                    (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-                    extra_headers=headers,
-                    message_queue_size=QUEUE_MESSAGES,
-                    max_message_size=MESSAGE_BYTES,
-                    receive_buffer_size=RECEIVE_BYTES,
-                )
-            try:
-                yield socket
-            finally:
-                with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
-                    await socket.aclose()
-    finally:
-        await trio.aclose_forcefully(stream)
-
-
-@contextmanager
-def _patience() -> Iterator[None]:
+    """An open WebSocket, closed on leaving; raises FeedError, and what trio and trio-websocket raise."""
     try:
         with trio.fail_after(CONNECT_SECONDS):
-            yield
-    except trio.TooSlowError:
-        raise FeedError(f"no answer within {CONNECT_SECONDS:g} s") from None
-
-
-async def _open_stream(parts: SplitResult) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
-    host = parts.hostname or ""
-    if parts.scheme == "ws":
-        return await trio.open_tcp_stream(host, parts.port or 80)
-    return await trio.open_ssl_over_tcp_stream(
-        host, parts.port or 443, ssl_context=tls_context(), https_compatible=True
-    )
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """The system's certificates, for all connections: to read them holds the loop for 40 ms."""
-    return ssl.create_default_context()
-
-
-async def _secure(stream: trio.SSLStream[trio.SocketStream]) -> None:
-    """Shake hands here, where it can still be said why a certificate is not trusted."""
-    try:
-        with _patience():
-            await stream.do_handshake()
+            stream = await connect(url)
     except trio.BrokenResourceError as error:
         raise FeedError(f"no secure connection: {error.__cause__ or error}") from None
+    async with upgraded(
+        stream,
+        url,
+        seconds=CONNECT_SECONDS,
+        message_bytes=MESSAGE_BYTES,
+        queue_messages=QUEUE_MESSAGES,
+        headers=headers,
+    ) as socket:
+        try:
+            yield socket
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
+                await socket.aclose()
 
 
 async def run_feed(
@@ -198,6 +153,7 @@ class _Conversation:
             await self._talk(dial)
         except* (
             FeedError,
+            trio.TooSlowError,
             ConnectionClosed,
             HandshakeError,
             ProtocolError,
@@ -305,6 +261,8 @@ def _explain(group: BaseExceptionGroup[BaseException], url: str) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     match error:
+        case trio.TooSlowError():
+            return f"no answer within {CONNECT_SECONDS:g} s"
         case ConnectionRejected(status_code=status):
             return f"the venue refused the connection with HTTP {status}"
         case ConnectionClosed(reason=reason) if reason is not None:
