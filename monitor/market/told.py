@@ -118,9 +118,13 @@ def check_told(channel: str, payload: bytes) -> None:
         return
     if not isinstance(kind, str):
         return
-    if kind not in TYPES[namespace]:
+    if kind in TYPES[namespace]:
+        _check_form(kind, told)
+    else:
         _check_other(namespace, kind)
-        return
+
+
+def _check_form(kind: str, told: Told) -> None:
     for name, form in _NEEDED[kind].items():
         if told.get(name) is None:
             raise BadTold(f"{kind} needs {name}: {form.words}")

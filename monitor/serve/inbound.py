@@ -14,7 +14,7 @@ import trio
 from monitor.broadcast.item import Item
 from monitor.config import Lane
 from monitor.serve import protocol
-from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye
+from monitor.serve.protocol import Command, CommandError, Disconnect, Goodbye, Refusal
 from monitor.serve.websocket import TOO_LONG, Closing, Event, Message, Pong, WebSocket
 from monitor.serve.window import Window
 from monitor.turn import Turn
@@ -118,17 +118,20 @@ class Inbound:
             handled = self._session.house.handlers[method](self._session, getattr(command, method))
             outcome = (yield from handled) if isinstance(handled, Generator) else handled
         except CommandError as error:
-            if method != "send":
-                # It has no id, and SDKs take an answer without one for a ping.
-                self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, error.refusal))
-            if command.subscribe is not None:
-                self._session.stop_loading(command.subscribe.channel)
-            if method == "connect":
-                # What follows in the same message must not be answered: the client would take it as final.
-                raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, error.refusal.message)) from None
+            self._turn_down(command, method, error.refusal)
         else:
             if method != "send":
                 self._answer(outcome, protocol.reply(command.id, method, outcome.result))
+
+    def _turn_down(self, command: Command, method: str, refusal: Refusal) -> None:
+        if method != "send":
+            # It has no id, and SDKs take an answer without one for a ping.
+            self._session.send(Lane.IMMEDIATE, protocol.error_reply(command.id, refusal))
+        if command.subscribe is not None:
+            self._session.stop_loading(command.subscribe.channel)
+        if method == "connect":
+            # What follows in the same message must not be answered: the client would take it as final.
+            raise Disconnect(Goodbye(protocol.CONNECTION_CLOSED.code, refusal.message)) from None
 
     def _answer(self, outcome: "Outcome", reply: bytes) -> None:
         """Reply, once the publication that the command made is on its way."""
