@@ -46,7 +46,7 @@ dist/lanecast: $(VENV)/test.stamp packaging/lanecast.spec $(SHIPPED)
 	@touch $@
 
 soak: $(VENV)/test.stamp
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -m soak --override-ini faulthandler_timeout=3600
 
 bench: $(VENV)/test.stamp
 	@for name in $$(grep -l '^if __name__' benchmarks/*.py | grep -v soak | xargs -n 1 basename -s .py) fanout; do \

@@ -127,8 +127,7 @@ class Terminal:
 
     def wait_for_end(self) -> int:
         """Read on until the process ends; returns its exit status."""
-        while self.process.poll() is None:
-            self._read(LOOK_SECONDS)
+        self.wait_until(lambda: self.process.poll() is not None)
         while self._read(0):
             pass
         return self.process.returncode
