@@ -93,7 +93,9 @@ class Accounts:
         ledger.deliver(item.count, size_bytes)
         self._health.note_delivered(item.lane, item.count, len(item.payload))
         if item.publications:
-            ledger.late += self._judge_latency(item, client_id, is_behind=is_behind)
+            late = self._judge_latency(item, client_id, is_behind=is_behind)
+            ledger.late += late
+            self._health.totals.late += late
         self.retire(item.channel)
 
     def _deliver_reply(self, item: Item) -> None:

@@ -300,6 +300,7 @@ class SendGroup:
         served = self._cursor - start
         self._health.note_sent(item.lane, served * item.count, served * len(frame))
         if late:
+            self._health.totals.late += served * late
             for client in self._ready[start : self._cursor]:
                 client.ledgers[self._channel].late += late
         if taken < len(frame):

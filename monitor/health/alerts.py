@@ -125,7 +125,9 @@ class _Seen(NamedTuple):
 
     @property
     def badness(self) -> tuple[bool, float]:
-        return self.finding.severity is Severity.CRITICAL, self.finding.value or 0
+        """The greater the worse; of what has no value the last counts."""
+        value = self.finding.value
+        return self.finding.severity is Severity.CRITICAL, self.at_ms if value is None else value
 
 
 class _Watch:
@@ -147,8 +149,8 @@ class _Watch:
         self.critical.follow(finding is not None and finding.severity is Severity.CRITICAL, now_ms)
 
     def note(self, seen: _Seen) -> None:
-        """Keep it, if nothing since the alert was raised was worse."""
-        if self.worst is None or seen.badness >= self.worst.badness:
+        """Keep it, if nothing since the alert was raised was as bad."""
+        if self.worst is None or seen.badness > self.worst.badness:
             self.worst = seen
 
     @property

@@ -74,6 +74,8 @@ class Totals:
     merged: int = 0
     resent: int = 0
     """Of those offered, what was offered again to clients that had missed it."""
+    late: int = 0
+    """Of those sent, how many came after their kind's threshold."""
     bytes: int = 0
     """Bytes sent."""
     accepted: int = 0
@@ -189,10 +191,6 @@ class Health:
         published, sent, merged, dropped, size_bytes, *lanes = self._rates.per_second()
         kinds = dict(zip(self.kinds, self._kind_rates.per_second(), strict=True))
         return Rates(published, sent, merged, dropped, size_bytes, tuple(lanes), kinds)
-
-    def late(self) -> int:
-        """Of all kinds together."""
-        return sum(kind.late for kind in self.kinds.values())
 
     def sample(self) -> bool:
         """Close a quarter second: windows, rates, history and alerts; True when an alert changed."""

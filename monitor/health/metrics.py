@@ -200,7 +200,7 @@ def _latency_metrics(health: Health) -> Iterator[Metric]:
     )
     yield _counters(
         "lanecast_late",
-        "Deliveries after the threshold.",
+        "Publications that reached their last client after the threshold, and slow clients once more each.",
         "kind",
         ((kind.name, kind.late) for kind in kinds if kind.threshold_ns is not None),
     )

@@ -127,7 +127,7 @@ def _totals(health: "Health") -> dict[str, Any]:
         "dropped": totals.dropped.total(),
         "pending": sum(lane.depth for lane in health.lanes),
         "resent": totals.resent,
-        "late": health.late(),
+        "late": totals.late,
         "bytes": totals.bytes,
         "connections": health.clients + totals.closed.total(),
         "failed": totals.failed,

@@ -56,6 +56,10 @@ class SlowClient(Protocol):
     @property
     def backlog(self) -> Waiting: ...
 
+    @property
+    def budget(self) -> object:
+        """True if it is sent no more than it, or an operator, wants."""
+
 
 class Holder(NamedTuple):
     """Who holds so many messages of a lane."""
@@ -82,7 +86,7 @@ class Survey:
         self.oldest_ns: list[int | None] = [None for _ in Lane]
         """Since when the oldest message of each lane waits, for whomever."""
         self.given_less = 0
-        """Clients to whom the ladder gives less because of their backlog."""
+        """Clients to whom the ladder gives less as they read too slowly, and as nobody wants it so."""
         self._given_less: list[GivenLess] = []
         self._holders: list[list[Holder]] = [[] for _ in Lane]
 
@@ -94,7 +98,7 @@ class Survey:
                 _keep_greatest(self._holders[lane], Holder(depth, _named(client)))
             if since_ns is not None:
                 self.oldest_ns[lane] = min(since_ns, self.oldest_ns[lane] or since_ns)
-        if place.step >= GIVEN_LESS_STEP and place.pinned is None:
+        if place.step >= GIVEN_LESS_STEP and place.pinned is None and not client.budget:
             self.given_less += 1
             _keep_greatest(self._given_less, GivenLess(place.step, waiting.bytes, _named(client)))
 

@@ -542,6 +542,17 @@ async def test_late_counts_each_kind_by_its_own_threshold(nursery: trio.Nursery)
     assert client.settle().late == 1
 
 
+async def test_late_messages_are_counted_for_each_client_as_in_its_ledger(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    (slow, wire), *others = stage.join("news:x", room=0), stage.join("news:x"), stage.join("news:x")
+    stage.now_ns = 200_000_000
+    stage.hub.publish("news:x", b"1", stamp_ns=0)
+    wire.make_room(1_000)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [client.settle().late for client in (slow, *(client for client, _ in others))] == [1, 1, 1]
+    assert (stage.health.totals.late, stage.health.kinds["message"].late) == (3, 2)
+
+
 async def test_a_limited_group_takes_no_more_subscribers(nursery: trio.Nursery) -> None:
     stage = await start(nursery)
     stage.join("club:x")

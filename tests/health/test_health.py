@@ -147,7 +147,6 @@ def test_a_kind_is_reported_against_its_threshold(health: Health, clock: Clock) 
     assert (fill["late"], fill["state"]) == (1, "over")
     assert fill["last_10s"]["count"] == 0
     assert fill["since_start"]["count"] == 3
-    assert health_report(health)["totals"]["late"] == 1
 
 
 def test_a_kind_tells_where_its_time_went_and_who_waited_longest(health: Health, clock: Clock) -> None:
@@ -204,7 +203,7 @@ class Waiter:
     pinned: Step | None = None
     bytes: int = 0
 
-    user = place = ""
+    user = place = budget = ""
 
     @property
     def ladder(self) -> "Waiter":

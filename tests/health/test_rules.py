@@ -69,6 +69,7 @@ class Slow:
     step: Step = Step.FULL
     pinned: Step | None = None
     bytes: int = 0
+    budget: bool = False
     normal: int = 0
     user: str = ""
     place: str = ""
@@ -154,11 +155,13 @@ def test_clients_that_are_given_less_are_told_with_whose_they_are_their_step_and
     )
 
 
-def test_clients_that_still_get_everything_or_were_put_on_a_step_call_nobody() -> None:
-    assert (
-        list(find_slow_clients(survey_of(Slow("eve", Step.MERGE), Slow("joe", Step.SLOW, pinned=Step.SLOW))))
-        == []
+def test_clients_that_still_get_everything_or_are_given_less_as_somebody_wants_call_nobody() -> None:
+    survey = survey_of(
+        Slow("eve", Step.MERGE),
+        Slow("joe", Step.SLOW, pinned=Step.SLOW),
+        Slow("kim", Step.SNAPSHOTS, bytes=600 * 1_024, budget=True),
     )
+    assert list(find_slow_clients(survey)) == []
 
 
 def test_a_kind_that_is_late_again_and_again_is_critical_and_says_who_waited_longest_and_where() -> None:

@@ -1,5 +1,6 @@
 """The screen, driven by keys and clicks, with a model that the test fills."""
 
+import re
 from typing import Any, cast
 
 import pytest
@@ -264,6 +265,10 @@ def test_client_that_is_gone_is_opened_by_its_id() -> None:
         await screen.stuff(f":client {CLIENT}\r")
         assert isinstance(screen.app.screen, ConnectionView)
         assert screen.link.asked[-1] == (Call("ops.connection", {"client": CLIENT}),)
+        assert not re.search("state +gone", screen.text())
+        screen.model.set_connection({"client": CLIENT, "row": None, "ledgers": {}, "closes": []})
+        await screen.draw()
+        assert re.search("state +gone", screen.text())
 
     run(story)
 

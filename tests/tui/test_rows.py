@@ -21,7 +21,7 @@ from tui.screens.connection import connection_facts, connection_notes
 from tui.screens.connections import CONNECTIONS, ConnectionsTable, connection_row
 from tui.screens.feeds import FeedsTable, feed_of, feed_row, subscription_row
 from tui.screens.fills import FillsTable, fill_row
-from tui.screens.ledger import totals_facts, totals_notes
+from tui.screens.ledger import totals_notes
 from tui.screens.logs import LogsTable, log_row
 from tui.table import Cell, Row, Table, Tone
 
@@ -153,12 +153,6 @@ def test_facts_of_a_connection_say_why_it_stands_on_its_step() -> None:
         "kept there by an operator"
         in {fact.name: fact.text for fact in connection_notes(page, NOON)}["ladder"]
     )
-
-
-def test_late_publications_are_no_share_of_what_all_clients_were_offered() -> None:
-    totals: Any = health()["totals"] | {"offered": 1_000, "published": 10, "late": 10, "resent": 100}
-    facts = {fact.name: fact.text.split() for fact in totals_facts(totals)}
-    assert (facts["late"], facts["resent"]) == (["10"], ["100", "10.0", "%"])
 
 
 def test_ledger_that_does_not_balance_says_by_how_much() -> None:

@@ -35,15 +35,16 @@ class ConnectionFacts(Facts):
 def connection_facts(page: ConnectionPage, now: float) -> list[Fact]:
     """Who it is and how it fares."""
     entry = page.row
+    gone = Fact("state", "gone", Tone.WARNING)
     if entry is None:
-        return [Fact("client", page.client), Fact("state", "gone", Tone.WARNING)]
+        return [Fact("client", page.client), gone if page.is_gone else Fact("state", UNKNOWN)]
     state = Tone.GOOD if entry["state"] == "ok" else Tone.BAD
     lost = Tone.WARNING if entry["dropped"] else Tone.PLAIN
     return [
         Fact("user", entry["user"] or "anonymous"),
         Fact("address", entry["address"]),
         Fact("client", entry["name"] or UNKNOWN),
-        Fact("state", "gone", Tone.WARNING) if page.is_gone else Fact("state", entry["state"], state),
+        gone if page.is_gone else Fact("state", entry["state"], state),
         Fact(
             "connected",
             f"{moment_text(entry['connected'], now)}, {span_text(now - entry['connected'] / 1_000)}",

@@ -48,10 +48,9 @@ def totals_facts(totals: TotalsReport) -> list[Fact]:
         part("merged", totals["merged"], Tone.PLAIN),
         part("dropped", totals["dropped"], Tone.WARNING),
         part("pending", totals["pending"], Tone.STRONG),
+        part("late", totals["late"], Tone.WARNING),
         part("resent", totals["resent"], Tone.PLAIN),
         Fact("published", f"{count_text(totals['published']):>13}"),
-        # Of what is published, and for some clients again: no share of what all of them were offered.
-        Fact("late", f"{count_text(totals['late']):>13}", Tone.WARNING if totals["late"] else Tone.DIM),
     ]
 
 
