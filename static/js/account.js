@@ -21,13 +21,14 @@ export function takeToken() {
 const namedAccount = () => new URLSearchParams(location.search).get("account");
 
 /** The account that the address names, else the token; only the server decides whether to believe it. */
-export function accountOf(token) {
-  if (namedAccount() || !token) return namedAccount() || DEMONSTRATION_ACCOUNT;
+export const accountOf = (token) => namedAccount() || subjectOf(token) || DEMONSTRATION_ACCOUNT;
+
+/** "" where there is no token, or none that says it. */
+function subjectOf(token) {
   try {
-    const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    return JSON.parse(atob(claims)).sub || DEMONSTRATION_ACCOUNT;
+    return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub;
   } catch {
-    return DEMONSTRATION_ACCOUNT;
+    return "";
   }
 }
 

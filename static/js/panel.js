@@ -6,8 +6,6 @@ import { make, write } from "./dom.js";
 import { FEEDS } from "./feeds.js";
 import { gapText } from "./text.js";
 
-const NEEDS_TOKEN = "orders and bots need a token: the account button takes one";
-
 export class Panel {
   isShown = false;
   /** The panel is drawn at most once in so long: more than five times a second, figures are but a blur. */
@@ -78,11 +76,13 @@ export class Panel {
    */
   notice(text) {
     const channels = [...this.watched.values()].filter(({ name, refusal }) => name !== FEEDS || refusal === null);
-    const refused = channels.find((channel) => channel.refusal !== null);
+    const refused = channels.find((channel) => channel.refusal);
     const isKnown = channels.every((channel) => channel.isLive);
-    const why = refused?.needsToken ? NEEDS_TOKEN : `${refused?.name}: ${refused?.refusal.reason}`;
+    const why = refused?.needsToken
+      ? `orders and bots need ${this.page.hasToken ? "another" : "a"} token: the account button takes one`
+      : `${refused?.name}: ${refused?.refusal.reason}`;
     write(this.#notice, refused ? why : isKnown ? text : "");
-    this.element.classList.toggle("needs-token", why === NEEDS_TOKEN);
+    this.element.classList.toggle("needs-token", !!refused?.needsToken);
     const torn = channels.find((channel) => channel.gap !== null);
     write(this.#gap, torn ? gapText(torn.gap) : "");
   }

@@ -32,6 +32,7 @@ HIDE_TAB = """(isHidden) => {
 }"""
 
 NEEDS_TOKEN = "orders and bots need a token: the account button takes one"
+NEEDS_ANOTHER = "orders and bots need another token: the account button takes one"
 
 PLACES = """(list) => Object.fromEntries(
   [...list.querySelectorAll("[data-seq]:not([hidden])")]
@@ -384,10 +385,12 @@ def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> N
     page.close()
 
 
-def test_who_has_signed_in_is_not_asked_to_for_what_is_anothers(browser: Browser, process: Process) -> None:
+def test_who_has_signed_in_is_asked_for_another_token_for_what_is_anothers(
+    browser: Browser, process: Process
+) -> None:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(f"{process.address}/?account=bob#token={sign(sub='ann')}")
-    expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
+    expect(page.get_by_text(NEEDS_ANOTHER).locator("visible=true")).to_have_count(1)
     page.locator("#account").evaluate("(button) => { button.firstChild.data = 'not drawn since'; }")
     expect(page.locator("#account")).to_have_text("bob")
     page.close()
