@@ -13,7 +13,7 @@ from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.recovery import Wish
 from monitor.config import Delivery, Lane
 from tests.broadcast.chain import ChainReader
-from tests.broadcast.test_hub import Stage, start
+from tests.broadcast.stage import Stage, start
 from tests.broadcast.wire import FakeWire
 
 CHAIN = Wish(wants_chain=True)

@@ -18,7 +18,7 @@ from monitor.broadcast.ladder import (
     variant_of,
 )
 from monitor.config import DEFAULT_NAMESPACES
-from tests.broadcast.test_hub import start
+from tests.broadcast.stage import start
 
 
 def climb(ladder: Ladder, share: float, seconds: float, start: float = 0.0) -> list[tuple[float, Step]]:

@@ -16,7 +16,7 @@ from monitor.broadcast.ladder import Step
 from monitor.broadcast.pace import Budget
 from monitor.broadcast.recovery import Wish
 from monitor.config import Lane
-from tests.broadcast.test_hub import Stage, start
+from tests.broadcast.stage import Stage, start
 from tests.broadcast.wire import FakeWire
 
 NAMESPACES: dict[str, Any] = {

@@ -9,7 +9,7 @@ from monitor.broadcast.hub import BadPublication, TooMany
 from monitor.broadcast.maps import Maps, Placed
 from monitor.broadcast.rooms import PLACE_SHARE
 from monitor.config import Limits, Namespace, Settings
-from tests.broadcast.test_hub import Stage
+from tests.broadcast.stage import Stage
 
 CHANNEL = "bag:a"
 

@@ -13,7 +13,7 @@ from monitor.broadcast.hub import TooBusy
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.recovery import Wish
 from monitor.config import Lane
-from tests.broadcast.test_hub import payloads, start
+from tests.broadcast.stage import payloads, start
 from tests.serve.wire import inflate
 
 DEFLATE = Deflate(level=5, from_bytes=500)

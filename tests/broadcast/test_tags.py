@@ -14,7 +14,7 @@ from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import FILTER_BYTES, TagsFilter, parse_filter
 from monitor.config import Delivery, Lane
-from tests.broadcast.test_hub import start
+from tests.broadcast.stage import start
 
 TAGS = {"market": "BTCUSDT", "size": "10.50", "side": "buy"}
 

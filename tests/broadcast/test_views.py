@@ -11,7 +11,7 @@ from monitor.broadcast.views import Views
 from monitor.config import Settings
 from monitor.market.state import MarketState
 from monitor.market.view import StateView
-from tests.broadcast.test_hub import Stage, payloads
+from tests.broadcast.stage import Stage, payloads
 from tests.broadcast.test_outflow import Watched, until
 from tests.market.events import NOW_MS, delta, listing, order_update, snapshot, tell, trade
 

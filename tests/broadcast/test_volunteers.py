@@ -11,7 +11,7 @@ from monitor.broadcast.volunteers import VOLUNTEERS_MAX
 from monitor.config import Settings
 from monitor.health.end_to_end import CLIENTS_PER_SAMPLE, SAMPLE_SECONDS
 from monitor.sampling import TAG, Mark
-from tests.broadcast.test_hub import NAMESPACES, Stage
+from tests.broadcast.stage import NAMESPACES, Stage
 from tests.broadcast.wire import FakeWire
 
 pytestmark = pytest.mark.trio

@@ -12,7 +12,7 @@ from monitor.broadcast.maps import Maps
 from monitor.config import Settings
 from monitor.serve.roster import RETRY_SECONDS, Entry
 from monitor.serve.timers import Timers
-from tests.broadcast.test_hub import Stage
+from tests.broadcast.stage import Stage
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.test_maps import Mirror, state_of
 from tests.serve.wire import Client
