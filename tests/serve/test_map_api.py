@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.serve.mirror import CHANNEL, Mirror, put, remove, state_of
+from tests.serve.mirror import server as server
 from tests.serve.running import Server
-from tests.serve.test_maps import CHANNEL, Mirror, put, remove, state_of
-from tests.serve.test_maps import server as server
 
 pytestmark = pytest.mark.trio
 

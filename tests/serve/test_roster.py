@@ -13,8 +13,8 @@ from monitor.config import Settings
 from monitor.serve.roster import RETRY_SECONDS, Entry
 from monitor.serve.timers import Timers
 from tests.broadcast.stage import Stage
+from tests.serve.mirror import Mirror, state_of
 from tests.serve.running import KEYS, Server, running, sign
-from tests.serve.test_maps import Mirror, state_of
 from tests.serve.wire import Client
 
 pytestmark = pytest.mark.trio

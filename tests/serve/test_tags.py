@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from monitor.broadcast import recovery
+from tests.serve.mirror import Mirror, put, remove, state_of
 from tests.serve.running import KEYS, Server, running, sign
-from tests.serve.test_maps import Mirror, put, remove, state_of
 from tests.serve.wire import Client
 
 pytestmark = pytest.mark.trio

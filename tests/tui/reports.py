@@ -17,6 +17,8 @@ from tui.reports import (
 
 NOON_MS = 1_795_176_000_000
 """Some day's."""
+CLIENT = "ccfd6e7f-0c1d-4b7e-9f3a-5d2b8a1c4e6f"
+"""One's id."""
 
 
 def lane(**changes: Any) -> LaneReport:

@@ -1,29 +1,23 @@
 """The screen, driven by keys and clicks, with a model that the test fills."""
 
-import re
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from textual.command import CommandPalette
 
 from monitor.client import CommandRejected, LinkState, Status
-from tests.tui.reports import NOON_MS, alert, channel, close, connection, fill, health, kind, lane, ledger
+from tests.tui.reports import CLIENT, NOON_MS, alert, channel, connection, fill, health, kind, lane, ledger
 from tests.tui.screen import Screen, run
 from tui.app import VIEWS
-from tui.confirm import ConfirmScreen
 from tui.figures import moment_text
 from tui.help import HelpScreen
 from tui.model import Call, Query
 from tui.panels.header import Banner, Header, ViewBar
 from tui.panels.kinds import KindsTable
 from tui.panels.lanes import LanesTable
-from tui.prompt import Prompt
-from tui.question import Question
 from tui.refusal import refusal_text
-from tui.reports import ConnectionPageReport
 from tui.screens.alerts import AlertsTable, AlertsView
 from tui.screens.channels import ChannelsTable
-from tui.screens.connection import ClosesTable, ConnectionFacts, ConnectionView, LedgersTable
+from tui.screens.connection import ConnectionView
 from tui.screens.connections import ConnectionsTable
 from tui.screens.feeds import FeedsTable
 from tui.screens.fills import FillsTable
@@ -117,103 +111,6 @@ def test_filter_follows_what_is_typed_and_escape_clears_it() -> None:
     run(story, (80, 24))
 
 
-PAGE: Any = {
-    "client": "c2",
-    "row": connection(id="c2"),
-    "ledgers": {"trades:all": ledger()},
-    "closes": [close()],
-}
-
-
-async def open_page(screen: Screen) -> None:
-    """The page of the second client, as the server answers."""
-    await screen.press("2", "j", "enter")
-    screen.model.set_connection(PAGE)
-    await screen.draw()
-
-
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-def test_enter_opens_a_connection_and_escape_leads_back(size: tuple[int, int]) -> None:
-    async def story(screen: Screen) -> None:
-        await open_page(screen)
-        assert isinstance(screen.app.screen, ConnectionView)
-        assert screen.link.asked[-1] == (Call("ops.connection", {"client": "c2"}),)
-        assert "trades:all" in screen.lines(LedgersTable)[1]
-        assert "slow" in screen.lines(ClosesTable)[1]
-        assert "2 connections ▸ ada 127.0.0.1:40001" in str(screen.app.screen.query_one(ViewBar).content)
-        await screen.press("escape")
-        assert screen.query == Query("depth")
-
-    run(story, size)
-
-
-def test_page_stays_open_while_another_view_is_looked_at() -> None:
-    async def story(screen: Screen) -> None:
-        await open_page(screen)
-        await screen.press("1", "2")
-        assert isinstance(screen.app.screen, ConnectionView)
-        await screen.press("2")
-        assert screen.app.screen.query_one(ConnectionsTable)
-
-    run(story)
-
-
-ACTS: list[tuple[str, str, Call]] = [
-    ("x", "", Call("ops.disconnect", {"client": "c2"})),
-    ("m", "3", Call("ops.ladder", {"client": "c2", "step": 3})),
-    ("m", "auto", Call("ops.ladder", {"client": "c2", "step": None})),
-    (
-        "b",
-        "100 5000",
-        Call("ops.limit", {"client": "c2", "messages_per_second": 100, "bytes_per_second": 5000}),
-    ),
-]
-
-
-@pytest.mark.parametrize(("key", "typed", "call"), ACTS)
-def test_what_is_done_to_a_client_is_confirmed_first(key: str, typed: str, call: Call) -> None:
-    async def story(screen: Screen) -> None:
-        await open_page(screen)
-        for answer in ("n", "y"):
-            assert screen.link.acts == []
-            await screen.press(key)
-            if typed:
-                await screen.press(*("space" if letter == " " else letter for letter in typed), "enter")
-            assert isinstance(screen.app.screen, ConfirmScreen)
-            await screen.press(answer)
-        assert screen.link.acts == [call]
-        screen.model.tell("Disconnect desk: done")
-        await screen.draw()
-        assert [notice.message for notice in screen.app._notifications] == ["Disconnect desk: done"]
-
-    run(story)
-
-
-@pytest.mark.parametrize(
-    ("key", "typed", "trouble"),
-    [
-        ("m", "6", "'6' is neither 0 to 5 nor auto"),
-        ("m", "x", "'x' is neither"),
-        ("b", "100", "'100' is not two whole numbers"),
-        ("b", "1 -1", "'1 -1' is not two"),
-    ],
-)
-def test_value_that_makes_no_sense_is_not_taken(key: str, typed: str, trouble: str) -> None:
-    async def story(screen: Screen) -> None:
-        await open_page(screen)
-        await screen.press(key, *("space" if letter == " " else letter for letter in typed), "enter")
-        assert isinstance(screen.app.screen, Question)
-        assert trouble in screen.text()
-        await screen.press("escape")
-        assert isinstance(screen.app.screen, ConnectionView)
-        assert screen.link.acts == []
-
-    run(story)
-
-
-CLIENT = "ccfd6e7f-0c1d-4b7e-9f3a-5d2b8a1c4e6f"
-
-
 @pytest.mark.parametrize("keys", [("6",), ("tab",)], ids=["alerts", "overview"])
 def test_enter_on_an_alert_reads_it_whole_and_enter_again_opens_the_client_that_it_names(
     keys: tuple[str, ...],
@@ -260,53 +157,11 @@ def test_nothing_is_acknowledged_or_silenced_while_no_alert_has_the_cursor() -> 
     run(story)
 
 
-def test_client_that_is_gone_is_opened_by_its_id() -> None:
-    async def story(screen: Screen) -> None:
-        await screen.stuff(f":client {CLIENT}\r")
-        assert isinstance(screen.app.screen, ConnectionView)
-        assert screen.link.asked[-1] == (Call("ops.connection", {"client": CLIENT}),)
-        assert not re.search("state +gone", screen.text())
-        screen.model.set_connection({"client": CLIENT, "row": None, "ledgers": {}, "closes": []})
-        await screen.draw()
-        assert re.search("state +gone", screen.text())
-
-    run(story)
-
-
-def test_console_for_reading_offers_nothing_that_does_something() -> None:
-    async def story(screen: Screen) -> None:
-        screen.app.is_read_only = True
-        await open_page(screen)
-        await screen.press("x", "m", "b")
-        assert isinstance(screen.app.screen, ConnectionView)
-        offered = {binding.binding.action for binding in screen.app.screen.active_bindings.values()}
-        assert offered.isdisjoint({"disconnect", "move", "limit"})
-
-    run(story)
-
-
 def test_console_for_reading_says_so_at_the_top() -> None:
     async def story(screen: Screen) -> None:
         assert "read-only" in screen.text().splitlines()[0]
 
     run(story, (80, 24), is_read_only=True)
-
-
-def test_client_that_has_gone_is_shown_as_it_was() -> None:
-    async def story(screen: Screen) -> None:
-        await open_page(screen)
-        screen.model.set_connection(
-            {"client": "c2", "row": None, "ledgers": {}, "closes": [close(code=3001)]}
-        )
-        screen.model.set_connection(cast(ConnectionPageReport, {**PAGE, "client": "c1"}))
-        await screen.draw()
-        shown = str(screen.app.screen.query_one(ConnectionFacts).content)
-        assert "gone" in shown
-        assert "when it was last seen" in shown
-        assert "trades:all" in screen.lines(LedgersTable)[1]
-        assert "3001" in screen.lines(ClosesTable)[1]
-
-    run(story)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
@@ -383,19 +238,6 @@ def test_token_of_a_client_is_told_with_what_to_do() -> None:
             told = " ".join(str(screen.app.screen.query_one(Banner).content).split())
             assert words in told
             assert "lanecast token NAME --operator" in told
-
-    run(story)
-
-
-def test_tab_completes_a_command_and_leaves_a_filter_as_it_is() -> None:
-    async def story(screen: Screen) -> None:
-        await screen.stuff(":THEME COL")
-        await screen.press("tab")
-        prompt = screen.app.screen.query_one("#command", Prompt)
-        assert prompt.value == "theme colour-blind-dark"
-        await screen.stuff("\r/al")
-        await screen.press("tab")
-        assert screen.app.screen.query_one("#filter", Prompt).value == "al"
 
     run(story)
 
@@ -492,67 +334,6 @@ def test_resize_keeps_every_line_within_the_screen() -> None:
             await screen.pilot.resize_terminal(width, height)
             await screen.draw()
             assert all(len(line) <= width for line in screen.lines(LanesTable))
-
-    run(story)
-
-
-def test_palette_offers_views() -> None:
-    async def story(screen: Screen) -> None:
-        offered = {c.title for c in screen.app.get_system_commands(screen.app.screen)}
-        assert {"Show feeds", "Reconnect", "Quit"} <= offered
-        await screen.press("ctrl+p")
-        assert isinstance(screen.app.screen, CommandPalette)
-
-    run(story)
-
-
-@pytest.mark.parametrize("typed", ["feeds", "fd", "fe"])
-def test_colon_goes_to_a_view_by_name_alias_or_beginning(typed: str) -> None:
-    async def story(screen: Screen) -> None:
-        await screen.press("colon", *typed, "enter")
-        assert screen.app.current_mode == "feeds"
-        await screen.press("1")
-        assert screen.app.screen.query_one("#command").display is False
-
-    run(story)
-
-
-def test_account_is_changed_by_key_and_by_name_and_named_where_it_is_shown() -> None:
-    async def story(screen: Screen) -> None:
-        rows: Any = [{"account": name, "active": NOON_MS} for name in ("bob", "ann", "Cleo")]
-        screen.model.set_accounts({"total": 3, "rows": rows})
-        screen.link.show_account("bob")
-        await screen.press("5")
-        assert "Fills · bob, one of 3 accounts" in screen.text()
-        assert "5 bots ▸ bob" in screen.text()
-        await screen.press("a")
-        assert "5 bots ▸ Cleo" in screen.text()
-        await screen.press("2")
-        await screen.stuff(":account a\r")
-        assert "5 bots ▸ ann" in screen.text()
-        await screen.stuff(":account cl\r")
-        assert screen.model.account == "Cleo"
-        await screen.stuff(":account dan\r")
-        (notice,) = screen.app._notifications
-        assert notice.message == "no account is called 'dan'; there are bob, ann, Cleo"
-
-    run(story)
-
-
-def test_colon_q_quits() -> None:
-    async def story(screen: Screen) -> None:
-        await screen.pilot.press("colon", "q", "enter")
-        assert screen.app._exit
-
-    run(story)
-
-
-def test_word_that_is_no_command_is_told_and_nothing_else_happens() -> None:
-    async def story(screen: Screen) -> None:
-        await screen.press("colon", *"[x]", "enter")
-        (notice,) = screen.app._notifications
-        assert notice.message == "no view or command is called '[x]'"
-        assert screen.app.current_mode == "overview"
 
     run(story)
 
