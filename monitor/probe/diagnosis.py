@@ -41,7 +41,7 @@ def find_late_deliveries(report: Report) -> Iterator[Finding]:
     """Why kinds came late to the probe's subscribers."""
     kinds = {kind["kind"]: kind for kind in report.observation.health[-1]["kinds"]}
     for delivered in report.kinds:
-        if is_late(delivered):
+        if is_late(delivered, report.connected.line_ms):
             yield _explain_in(report, kinds.get(delivered.kind)) or _elsewhere(delivered)
 
 

@@ -23,8 +23,8 @@ NAME = "probe"
 ROWS = 200
 """The server's own bound for one look."""
 NEWEST = 1
-INVALID_TOKEN = 3500
-"""The code with which a server closes on one."""
+REFUSED_TOKENS = (3500, 109)
+"""The codes by which a server closes on one that it does not take, or takes no longer."""
 TOKEN_CURE = "give LANECAST_OPERATOR_TOKEN, or the server's --data-dir"
 
 Row = dict[str, Any]
@@ -51,8 +51,8 @@ class Observation:
 
 async def observe(operator: Client, seconds: int, on_second: OnSecond = lambda: None) -> Observation:
     """Watch a server for whole seconds. Raises PeerError, also where the client is no operator's."""
-    health = await _follow(operator, "ops:health")
-    feeds = await _follow(operator, "ops:feeds")
+    health = await follow(operator, "ops:health")
+    feeds = await follow(operator, "ops:feeds")
     try:
         before = await _deepest(operator)
         await _widest(operator)  # a channel's rate is known from the second look on
@@ -91,7 +91,8 @@ async def _leave(operator: Client, *subscriptions: Subscription) -> None:
         return  # the connection is gone, and the subscriptions with it
 
 
-async def _follow(operator: Client, channel: str) -> Subscription:
+async def follow(operator: Client, channel: str) -> Subscription:
+    """Subscribe to a channel of operators. Raises PeerError for who is none."""
     try:
         return await operator.subscribe(channel, capacity=NEWEST)
     except CommandRejected as refusal:
@@ -107,7 +108,7 @@ async def _newest(subscription: Subscription) -> Row:
 
 
 async def _active_alerts(operator: Client) -> list[str]:
-    alerts = await _follow(operator, "ops:alerts")
+    alerts = await follow(operator, "ops:alerts")
     await _leave(operator, alerts)
     return [_told(alert) for alert in alerts.data["alerts"] if alert["cleared"] is None]
 
@@ -141,6 +142,6 @@ async def open_probe(url: str, token: str, certificate_file: Path | None) -> Asy
         try:
             await client.rpc("me")
         except Disconnected as lost:
-            cure = f"; {TOKEN_CURE}" if lost.code == INVALID_TOKEN else ""
+            cure = f"; {TOKEN_CURE}" if lost.code in REFUSED_TOKENS else ""
             raise PeerError(f"{url} can't be looked into: {lost.reason}{cure}") from None
         yield client

@@ -47,6 +47,11 @@ class Connected:
     """Publications that one of the clients did not get."""
     round_trip_ms: float
 
+    @property
+    def line_ms(self) -> float:
+        """There, or back."""
+        return self.round_trip_ms / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:

@@ -7,7 +7,7 @@ from monitor.probe.finding import Finding
 from monitor.probe.lateness import COUNT_MIN
 from monitor.probe.report import Delivered, Knee, Limit, Load, Report
 from monitor.probe.steps import BRIEF, step_rows
-from monitor.probe.verdict import fault_of
+from monitor.probe.verdict import fault_of, is_far
 
 
 def analysis_text(findings: Sequence[Finding], troubles: Sequence[str] = ()) -> str:
@@ -55,6 +55,11 @@ def rest_notes(report: Report) -> Iterator[str]:
         "Latencies are from the publisher's call to the subscriber; server p99/10s is the server's own figure"
         " to the socket, of all it had of the kind in its last 10 s, whoever published it."
     )
+    if far := _far(report):
+        yield (
+            f"The line here takes {report.connected.line_ms:.1f} ms, more than is promised of {far} of the"
+            " kinds: whether they are in time is for the server's own figure to say."
+        )
     if few := _few(report):
         yield f"Fewer than {COUNT_MIN} events say nothing of how late a kind is; kinds with so few: {few}."
 
@@ -62,6 +67,10 @@ def rest_notes(report: Report) -> Iterator[str]:
 def _few(report: Report) -> int:
     """Kinds to which something is promised, and of which there were too few events to judge that."""
     return sum(kind.threshold_ms is not None and kind.published < COUNT_MIN for kind in report.kinds)
+
+
+def _far(report: Report) -> int:
+    return sum(is_far(kind, report.connected.line_ms) for kind in report.kinds)
 
 
 def _load_lines(report: Report, load: Load) -> Iterator[str]:
@@ -127,6 +136,8 @@ def verdict(report: Report) -> str:
 def _timely(report: Report) -> str:
     if _few(report):
         return "too few of some kinds to say whether in time"
+    if far := _far(report):
+        return f"in time, {far} of the kinds by its own clock"
     late = [f"{kind.late} of {kind.published} {kind.kind}" for kind in report.kinds if kind.late]
     return f"in time but for {', '.join(late)}, which is too few to judge by" if late else "in time"
 

@@ -7,7 +7,7 @@ part of each figure; half a round trip is taken off. The subscriber is an operat
 import secrets
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -22,7 +22,7 @@ from monitor.config import Namespace
 from monitor.errors import PeerError
 from monitor.probe.documents import Kind
 from monitor.probe.door import Door
-from monitor.probe.observation import OnSecond, observe, open_probe
+from monitor.probe.observation import OnSecond, follow, observe, open_probe
 from monitor.probe.report import Connected, Delivered, Report
 from monitor.probe.routes import SHARED, Route, routes_of
 from monitor.probe.verdict import troubles_of
@@ -121,7 +121,7 @@ class Trial:
             for route in routes:
                 await self._hear(route)
             stranger, intrusions = await self._watch_strangers(stack, routes)
-            crowd, failed = await self._gather_crowd(stack, shared)
+            crowd, failed = await self._gather_crowd(shared)
             round_trip_ms = await self._round_trip()
             backend = await stack.enter_async_context(
                 open_backend(self._target.url, self._target.api_key, self._target.certificate_file)
@@ -139,20 +139,21 @@ class Trial:
             strayed.append(f"{strays} publications came to clients that are not subscribed to their channels")
         expected = set(self._ears[shared.channel].heard) if shared else set()
         missed = sum(len(expected - set(ear.heard)) for ear in crowd)
+        connected = Connected(CLIENTS, failed, missed, round_trip_ms)
         last = {kind["kind"]: kind for kind in seen.health[-1]["kinds"]}
         return Report(
             url=self._target.url,
             time_ms=wall_ms(),
             version=seen.health[-1]["version"],
             seconds=seconds,
-            kinds=[self._delivered(route, last[route.kind], round_trip_ms / 2) for route in routes],
-            connected=Connected(CLIENTS, failed, missed, round_trip_ms),
+            kinds=[self._delivered(route, last[route.kind], connected.line_ms) for route in routes],
+            connected=connected,
             leaks=intrusions + strayed,
             observation=seen,
         )
 
     async def _kinds(self) -> list[str]:
-        subscription = await self._operator.subscribe("ops:health")
+        subscription = await follow(self._operator, "ops:health")
         await self._operator.unsubscribe("ops:health")
         return [kind["kind"] for kind in subscription.data["kinds"]]
 
@@ -187,19 +188,27 @@ class Trial:
                 intrusions.append(f"{channel} is not public, and who has no token may read it")
         return ear, intrusions
 
-    async def _gather_crowd(self, stack: AsyncExitStack, route: Route | None) -> tuple[list[Ear], int]:
+    async def _gather_crowd(self, route: Route | None) -> tuple[list[Ear], int]:
+        """Those who hear, and how many do not; all at once, as each has several round trips to make."""
         ears: list[Ear] = []
-        failed = 0
-        for _ in range(CLIENTS):
-            try:
-                client = await stack.enter_async_context(self._target.open())
-                self._others.append(client)
-                if route is not None:
-                    await self._follow(client, route, route.channel, ear := Ear())
-                    ears.append(ear)
-            except PeerError:
-                failed += 1
-        return ears, failed
+        async with trio.open_nursery() as joining:
+            for _ in range(CLIENTS):
+                joining.start_soon(self._join, route, ears)
+        return ears, CLIENTS - len(ears)
+
+    async def _join(self, route: Route | None, ears: list[Ear]) -> None:
+        with suppress(PeerError):
+            ears.append(await self._nursery.start(self._stay, route))
+
+    async def _stay(self, route: Route | None, *, task_status: trio.TaskStatus[Ear]) -> None:
+        """One of the crowd, connected until the end."""
+        async with self._target.open() as client:
+            self._others.append(client)
+            ear = Ear()
+            if route is not None:
+                await self._follow(client, route, route.channel, ear)
+            task_status.started(ear)
+            await trio.sleep_forever()
 
     async def _round_trip(self) -> float:
         times_ms = []
@@ -242,14 +251,14 @@ class Trial:
         else:
             await self._operator.publish(route.channel, data)
 
-    def _delivered(self, route: Route, kind: Kind, half_ms: float) -> Delivered:
+    def _delivered(self, route: Route, kind: Kind, line_ms: float) -> Delivered:
         sent, ear = self._sent[route.kind], self._ears[route.channel]
         heard = {number: at for (name, number), at in ear.heard.items() if name == route.kind}
         merges = route.is_map or route.namespace.delivery.merges
         newest = max(heard, default=0)
         lost = sum(number not in heard and not (merges and number < newest) for number in sent.times)
         took_ms = sorted(
-            max(0.0, (heard[number] - at) * 1_000 - half_ms)
+            max(0.0, (heard[number] - at) * 1_000 - line_ms)
             for number, at in sent.times.items()
             if number in heard
         )

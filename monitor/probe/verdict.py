@@ -29,19 +29,19 @@ def troubles_of(report: Report) -> Iterator[str]:
         yield f"{connected.missed} publications missed one of the {connected.attempts} clients of a channel"
     yield from report.leaks
     for kind in report.kinds:
-        yield from _kind_troubles(kind)
+        yield from _kind_troubles(kind, connected.line_ms)
     repeated = {kind.channel: kind.repeated for kind in report.kinds if kind.repeated}
     yield from (f"{channel}: {count} arrived twice" for channel, count in repeated.items())
     yield from _deep_lanes(report)
     yield from (one.sentence for one in analyze(report.observation) if one.weight >= FEED_WEIGHT)
 
 
-def _kind_troubles(kind: Delivered) -> Iterator[str]:
+def _kind_troubles(kind: Delivered, line_ms: float) -> Iterator[str]:
     if kind.refused or not kind.published:
         yield f"{kind.kind}: {kind.refused} of {kind.published + kind.refused} publications were refused"
     if kind.lost:
         yield f"{kind.kind}: {kind.lost} of {kind.published} did not arrive"
-    if is_late(kind):
+    if is_late(kind, line_ms):
         yield late_words(kind)
 
 
@@ -53,12 +53,21 @@ def late_words(kind: Delivered) -> str:
     )
 
 
-def is_late(kind: Delivered) -> bool:
-    """The subscriber and the server's own clock say so, or most came late: our own machine may be slow."""
+def is_late(kind: Delivered, line_ms: float) -> bool:
+    """The subscriber and the server's own clock say so, or most came late: our own machine may be slow.
+
+    What the line alone takes longer for is for the server's clock to say.
+    """
     if kind.threshold_ms is None or not kind.late or kind.published < EVENTS_MIN:
         return False
-    server_agrees = kind.server_p99_ms is not None and kind.server_p99_ms > kind.threshold_ms
-    return kind.late > (LATE_LIMIT if server_agrees else MOST) * kind.published
+    if kind.server_p99_ms is not None and kind.server_p99_ms > kind.threshold_ms:
+        return kind.late > LATE_LIMIT * kind.published
+    return not is_far(kind, line_ms) and kind.late > MOST * kind.published
+
+
+def is_far(kind: Delivered, line_ms: float) -> bool:
+    """Whether the way here takes longer than is promised of a kind, so that no server could be in time."""
+    return kind.threshold_ms is not None and line_ms > kind.threshold_ms
 
 
 def _deep_lanes(report: Report) -> Iterator[str]:

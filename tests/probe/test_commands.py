@@ -15,6 +15,7 @@ from monitor.options import certificate_of
 from monitor.probe.diagnosis import analyze_report
 from monitor.probe.observation import TOKEN_CURE
 from monitor.probe.report import read_report
+from monitor.serve.tokens import make_token
 from tests.command import lanecast, serving, started
 from tests.probe.reports import report
 from tests.process import ROOT
@@ -35,6 +36,9 @@ def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_di
     with serving(home, "serve", "--log-level", "error", "--set", "tick_ms=400", "--rate", "200") as (_, url):
         probed = lanecast(home, "probe", url, "--seconds", "5", "--json")
         stranger = lanecast(home, "analyze", url, LANECAST_OPERATOR_TOKEN="e30.e30.e30")
+        keys = load_keys(Settings(data_dir=Path(home["LANECAST_DATA_DIR"])))
+        expired, anns = make_token(keys.operator, "op", ttl_seconds=-60), make_token(keys.token, "ann")
+        late, client = (lanecast(home, "probe", url, LANECAST_OPERATOR_TOKEN=one) for one in (expired, anns))
         keyless = lanecast(home, "probe", url, "--seconds", "2", LANECAST_API_KEY="k")
     report.write_text(probed.stdout)
     analyzed = lanecast(home, "analyze", "report.json", "--json")
@@ -47,6 +51,10 @@ def test_a_server_is_probed_and_its_report_analyzed_with_the_keys_of_its_data_di
     assert (json.loads(analyzed.stdout), analyzed.stderr, analyzed.returncode) == (findings, "", 1)
     assert "refused the API key" in keyless.stderr
     assert keyless.returncode == 1
+    assert late.stderr == f"lanecast: {url} can't be looked into: token expired; {TOKEN_CURE}\n"
+    assert client.stderr.endswith(
+        f"does not take this token as an operator's (permission denied); {TOKEN_CURE}\n"
+    )
     assert stranger.returncode == 1
     assert stranger.stderr == f"lanecast: {url} can't be looked into: invalid token; {TOKEN_CURE}\n"
 

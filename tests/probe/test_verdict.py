@@ -6,7 +6,7 @@ import pytest
 
 from monitor.probe.document import document
 from monitor.probe.lateness import COUNT_MIN
-from monitor.probe.report import Delivered, Knee, Limit, Own, Report, Standing
+from monitor.probe.report import Connected, Delivered, Knee, Limit, Own, Report, Standing
 from monitor.probe.text import report_text
 from monitor.probe.verdict import fault_of, load_troubles_of, troubles_of
 from tests.probe.reports import load, observation, report, step
@@ -28,6 +28,18 @@ def test_lateness_of_few_events_is_not_judged_and_that_is_said() -> None:
     assert "too few of some kinds to say whether in time" in report_text(few)
     assert list(troubles_of(enough)) == ["trade: 5 of 5 took longer than 100 ms, the worst 300.0 ms"]
     assert "Fewer than" not in report_text(enough)
+
+
+@pytest.mark.parametrize(("server_p99_ms", "troubles"), [(3.0, 0), (30.0, 1)])
+def test_lateness_that_is_the_lines_is_the_servers_only_by_its_own_clock(
+    server_p99_ms: float, troubles: int
+) -> None:
+    fill = Delivered("order_fill", "immediate", "o", 30, 0, 0, 0, 30, 10.0, 20.0, 25.0, server_p99_ms)
+    far, near = (report(kinds=[fill], connected=Connected(20, 0, 0, ms)) for ms in (40.0, 4.0))
+    assert [len(list(troubles_of(one))) for one in (far, near)] == [troubles, 1]
+    assert "The line here takes 20.0 ms, more than is promised of 1 of the kinds" in report_text(far)
+    assert ", in time, 1 of the kinds by its own clock, over" in report_text(far)
+    assert "The line here" not in report_text(near)
 
 
 def test_what_a_channel_repeats_is_told_once_however_many_kinds_it_carries() -> None:
