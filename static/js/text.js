@@ -27,7 +27,7 @@ function signed(value, text) {
 }
 
 /** `21:04:09`, the viewer's clock. */
-export const clockText = (timeMs) => new Date(timeMs).toTimeString().slice(0, 8);
+export const clockText = known((timeMs) => new Date(timeMs).toTimeString().slice(0, 8));
 
 /** What is missing: `behind since 21:04:09`, or once that is final `21:04:09 to 21:04:31 not received`. */
 export const gapText = ({ sinceMs, untilMs }) =>

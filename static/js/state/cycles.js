@@ -11,7 +11,7 @@ export class Cycles extends Stream {
 
   /** Anyone with the API's key publishes here: what is no event of a bot is not shown. */
   add(event) {
-    if (!TYPES.has(event?.type) || !event.bot || !Number.isFinite(event.time)) return;
+    if (!TYPES.has(event?.type) || !event.bot) return;
     this.list.unshift({ ...event, key: String(this.#count++) });
     if (this.list.length > KEPT_EVENTS) this.list.pop();
   }
