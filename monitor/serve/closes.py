@@ -34,7 +34,7 @@ class Closes:
         self._peers = Recent[tuple[str, str], deque[Close]](PEERS_MAX)
 
     def note(self, session: "Session", now_ms: int) -> None:
-        """A session has said goodbye."""
+        """A session is about to say goodbye."""
         assert session.goodbye is not None
         code, reason = session.goodbye.code, session.goodbye.reason
         close = Close(session.id, session.address, session.connected_ms, now_ms, code, reason)

@@ -3,6 +3,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+import trio.testing
 
 from tests.serve.running import KEYS, RECOVERABLE, Server, running, sign
 from tests.serve.wire import TEXT, frame, request
@@ -346,7 +347,8 @@ async def test_publication_never_overtakes_an_unsubscribe_that_was_sent_before_i
     headers = {"Host": "lanecast", "X-API-Key": KEYS.api, "Content-Length": str(len(body))}
     for _ in range(25):
         await client.call("subscribe", channel="chat:a")
-        # Past Trio, so that the server finds both sockets readable in one turn.
+        # Past Trio, while it waits for both, so that the server finds both sockets readable in one turn.
+        await trio.testing.wait_all_tasks_blocked()
         os.write(
             client.stream.socket.fileno(), frame(TEXT, b'{"id":9999,"unsubscribe":{"channel":"chat:a"}}')
         )

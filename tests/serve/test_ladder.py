@@ -11,6 +11,7 @@ import trio
 from monitor.broadcast import ladder
 from monitor.broadcast.ladder import Step
 from monitor.broadcast.watch import JUDGE_SECONDS
+from monitor.serve import session
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import CLOSE, PATIENCE_SECONDS, Client
 from tests.tui.reports import fill
@@ -156,7 +157,14 @@ async def test_who_did_without_trades_is_told_to_come_back_by_its_position(
     assert bool(offsets) == result.get("recovered", False)
 
 
+@pytest.fixture
+def long_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was cut still reads to the end, however slow the machine is that goes on publishing."""
+    monkeypatch.setattr(session, "GOODBYE_SECONDS", PATIENCE_SECONDS)
+
+
 @pytest.mark.trio
+@pytest.mark.usefixtures("long_goodbye")
 async def test_who_is_beyond_the_ladder_is_closed_and_resumes_his_fills_by_their_position() -> None:
     rounds = 40
     namespaces = {"noise": {}, "fills": {"lane": "immediate", "history_size": 100}}
@@ -176,6 +184,7 @@ async def test_who_is_beyond_the_ladder_is_closed_and_resumes_his_fills_by_their
 
 
 @pytest.mark.trio
+@pytest.mark.usefixtures("long_goodbye")
 async def test_who_is_closed_for_one_busy_stream_resumes_all_of_it_by_its_position() -> None:
     limits = {"ping_seconds": 3_000, "outbox_bytes": 65_536}
     async with running(limits=limits, namespaces={"busy": {"history_size": 10_000}}) as server:
