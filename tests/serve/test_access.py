@@ -1,5 +1,6 @@
 """The access rules against the table in ARCHITECTURE.md: the rule itself, and a server asked at random."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,19 @@ async def test_map_is_read_by_whom_the_table_lets_in() -> None:
 
 
 @pytest.mark.trio
+async def test_map_is_read_for_as_long_as_its_token_says(jumping_clock: object) -> None:
+    async with running(namespaces=MAPS) as server:
+        began, client = trio.current_time(), await server.client(sign(sub="bob"))
+        token = sign(sub="bob", channel="board:ann", exp=int(time.time()) + 2)
+        live = await client.call("subscribe", channel="board:ann", type=1, phase=2, token=token)
+        assert live["expires"]
+        while (document := await client.document()) == {}:
+            await client.say({})
+        assert document["push"]["unsubscribe"]["code"] == 2501
+        assert 26 <= trio.current_time() - began <= 27.5
+
+
+@pytest.mark.trio
 async def test_maps_that_are_being_read_count_towards_the_channels_of_a_client() -> None:
     async with running(namespaces=MAPS, limits={"channels_per_client": 2}) as server:
         for channel in ("hall:a", "hall:b", "hall:c"):
@@ -308,6 +322,10 @@ async def test_subscription_token_of_the_operator_key_opens_what_is_for_operator
         token = sign(KEYS.operator, sub="ann", channel="vault:a")
         assert await client.refusal("subscribe", channel="vault:a", token=token) == 0
         assert await client.refusal("rpc", method="ops.connections") == 103
+        assert await client.refusal("sub_refresh", channel="vault:a", token=token) == 0
+        lesser = sign(sub="ann", channel="vault:a")
+        await client.say({"id": 9, "sub_refresh": {"channel": "vault:a", "token": lesser}})
+        assert (await client.closing())[0] == 3500
 
 
 @pytest.mark.trio

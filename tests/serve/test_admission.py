@@ -11,7 +11,7 @@ from monitor.serve import admission
 from monitor.serve.admission import LOOPBACK, Admission, neighbourhood
 from monitor.serve.front import SPARE_SOCKETS
 from monitor.serve.registry import Registry
-from monitor.serve.window import NAMES_MAX, Rates
+from monitor.serve.window import NAMES_MAX, Rates, Window
 from tests.serve.running import KEYS, Server, read_answer, running, sign
 from tests.serve.wire import UPGRADE, Refused, frame, request
 
@@ -260,6 +260,19 @@ async def test_names_that_are_counted_are_bounded_and_the_latest_are_kept() -> N
     rates.take("one more")
     assert not rates.take("first")
     assert len(rates) == NAMES_MAX
+
+
+@pytest.mark.trio
+async def test_window_holds_the_second_that_ends_now_and_not_the_one_that_began_last(
+    jumping_clock: object,
+) -> None:
+    window, counts = Window(), []
+    await trio.sleep(0.9)
+    window.add(10)
+    for pause_seconds in (0.2, 0.5, 1):
+        await trio.sleep(pause_seconds)
+        counts.append(window.add(0))
+    assert counts == pytest.approx([9, 4, 0], abs=0.5)
 
 
 @pytest.mark.trio

@@ -55,6 +55,22 @@ async def test_tokens_of_a_key_that_was_replaced_at_once_are_refused(
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("name", ["operator", "token"])
+async def test_who_is_connected_refreshes_by_the_new_key_and_for_a_while_by_the_old_one(
+    tmp_path: Path, jumping_clock: MockClock, name: str
+) -> None:
+    settings = Settings(data_dir=tmp_path)
+    async with running(data_dir=tmp_path, **KEPT) as server:
+        old = make_token(getattr(load_keys(settings), name), "ann", ttl_seconds=60)
+        connected = await server.client(old)
+        rotate_key(settings, name, at_once=False)
+        await trio.sleep(2 * LOOK_SECONDS)
+        new = make_token(getattr(load_keys(settings), name), "ann", ttl_seconds=600)
+        for token, ttl_seconds in ((old, 60), (new, 600)):
+            assert ttl_seconds - 30 < (await connected.call("refresh", token=token))["ttl"] <= ttl_seconds
+
+
+@pytest.mark.trio
 async def test_key_in_a_url_is_refused_even_if_it_is_right(server: Server) -> None:
     answer = await server.get("/api/info?api_key=" + "a" * 64, "POST")
     assert (answer.status, b"rotate it" in answer.body, b"a" * 64 in answer.body) == (400, True, False)

@@ -185,13 +185,16 @@ async def test_sub_refresh_prolongs_expires_and_asks_for_a_subscription(server: 
 
 
 @pytest.mark.trio
-async def test_subscription_ends_25_seconds_after_its_token_and_may_be_asked_for_again(
+async def test_subscription_ends_25_seconds_after_its_token_unless_refreshed_and_may_be_asked_for_again(
     jumping_clock: object, server: Server
 ) -> None:
-    began = trio.current_time()
+    began, soon = trio.current_time(), int(time.time()) + 2
     client = await server.client(sign(sub="ann"))
-    token = sign(sub="ann", channel="chat:a", exp=int(time.time()) + 2)
+    token = sign(sub="ann", channel="chat:a", exp=soon)
     await client.call("subscribe", channel="chat:a", token=token)
+    await client.call("subscribe", channel="chat:b", token=sign(sub="ann", channel="chat:b", exp=soon))
+    refreshed = sign(sub="ann", channel="chat:b", exp=soon + 1_000)
+    await client.call("sub_refresh", channel="chat:b", token=refreshed)
     while (document := await client.document()) == {}:
         await client.say({})
     assert document["push"] == {
@@ -202,6 +205,9 @@ async def test_subscription_ends_25_seconds_after_its_token_and_may_be_asked_for
     with pytest.raises(Refused):
         await client.call("sub_refresh", channel="chat:a", token=token)
     assert await client.refusal("subscribe", channel="chat:a") == 0
+    assert await client.kept() == []
+    await server.publish("chat:b", 1)
+    assert await client.publication() == 1
 
 
 @pytest.mark.trio

@@ -331,6 +331,7 @@ async def test_subscribers_are_made_to_ask_for_the_new_epoch(tmp_path: Path, nur
     address = await nursery.start(serve, settings, Keyring(load_keys(settings)), control)
     server = Server(int(address.rpartition(":")[2]), control)
     client = await server.client(sign(sub="ann"))
+    granted = await server.client(sign(sub="eve", channels=[CHANNEL]))
     first = await client.call("subscribe", channel=CHANNEL, recoverable=True)
     await server.publish(CHANNEL, 1)
     assert (await client.push())["pub"] == {"data": 1, "offset": 1}
@@ -344,6 +345,7 @@ async def test_subscribers_are_made_to_ask_for_the_new_epoch(tmp_path: Path, nur
     assert (await client.push())["unsubscribe"]["code"] == 2500
     wish = {"recoverable": True, "recover": True, "offset": 2, "epoch": first["epoch"]}
     again = await client.call("subscribe", channel=CHANNEL, **wish)
+    assert (await granted.closing())[0] == 3010
     assert again["epoch"] == lost["epoch"] != first["epoch"]
     assert "recovered" not in again
     for stream in server.streams:

@@ -40,6 +40,7 @@ def test_offsets_go_on_where_they_were_after_the_file_is_opened_again(tmp_path: 
 @pytest.mark.parametrize(("synchronous", "level"), [("normal", 1), ("full", 2)])
 def test_commits_reach_the_disk_as_the_settings_say(tmp_path: Path, synchronous: str, level: int) -> None:
     file = JournalFile(tmp_path / "journal.db", synchronous)
+    assert pragma(file._database, "synchronous") == level
     file.note_start("orders", boot="now")
     file.move_on(Standing("e", {}))
     assert pragma(file._database, "synchronous") == level
