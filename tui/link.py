@@ -41,6 +41,8 @@ class Link:
         self._again = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._client: Client | None = None
+        self._heard_as = ""
+        """On which connection, by what the server calls it, orders were told last."""
         self._account_turned = trio.Event()
         self._maps: tuple[str, ...] = ()
         self._maps_turned = trio.Event()
@@ -181,8 +183,11 @@ class Link:
     def _take_orders(self, account: str, publication: Publication) -> None:
         if account != self._model.account:
             return
+        here, now = self._client.id if self._client else "", time.time()
         if publication.follows_gap:
-            self._model.note_gap(publication.channel, time.time())
+            since = now if here == self._heard_as else self._model.lost_at
+            self._model.note_gap(publication.channel, since, now)
+        self._heard_as = here
         if publication.is_whole:
             self._model.set_fills(account, fills_of(publication.data))
         elif (fill := fill_of(publication.data)) is not None:

@@ -315,9 +315,9 @@ class Model:
             del self.fills[next(iter(self.fills))]
         self.changed.add(Part.FILLS)
 
-    def note_gap(self, channel: str, now: float) -> None:
+    def note_gap(self, channel: str, since: float, now: float) -> None:
         """A channel is heard again, but not told what it said meanwhile."""
-        self.gaps.append(Gap(channel, self.lost_at, now))
+        self.gaps.append(Gap(channel, since, now))
         self.changed |= {Part.FILLS, Part.LINK}
 
     def gap_to_show(self, now: float) -> Gap | None:

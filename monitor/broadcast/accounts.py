@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterable
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.ledger import Ledger
-from monitor.config import Delivery
+from monitor.config import Delivery, Lane
 from monitor.health.health import Health
 
 
@@ -82,8 +82,8 @@ class Accounts:
         queued.offered_bytes = offered_bytes
         return 0
 
-    def deliver(self, item: Item, client_id: str, *, is_behind: bool) -> None:
-        """It was sent."""
+    def deliver(self, item: Item, client_id: str, *, is_behind: bool, is_paced: bool) -> None:
+        """It was sent, to a client that is behind, or that has a budget of its own."""
         if not item.channel:
             self._deliver_reply(item)
             return
@@ -93,7 +93,7 @@ class Accounts:
         ledger.deliver(item.count, size_bytes)
         self._health.note_delivered(item.lane, item.count, len(item.payload))
         if item.publications:
-            late = self._judge_latency(item, client_id, is_behind=is_behind)
+            late = self._judge_latency(item, client_id, is_behind=is_behind, is_paced=is_paced)
             ledger.late += late
             self._health.totals.late += late
         self.retire(item.channel)
@@ -109,14 +109,16 @@ class Accounts:
         if item.resent:
             self._health.note_delivered(item.lane, item.count, len(item.payload))
 
-    def _judge_latency(self, item: Item, client_id: str, *, is_behind: bool) -> int:
-        """How many of its publications were late."""
+    def _judge_latency(self, item: Item, client_id: str, *, is_behind: bool, is_paced: bool) -> int:
+        """How many of its publications were late; those of who wants them so are no fault of their kind's."""
         now_ns, kinds = self._health.clock_ns(), self._health.kinds
+        late, _ = item.lateness(kinds, now_ns)
+        if is_paced and item.lane is not Lane.IMMEDIATE:
+            return late
         oldest = item.publications[0]
         kind = kinds[oldest.kind]
         if now_ns - oldest.stamp_ns > kind.worst_ns:
             kind.record_client(client_id, item.stages(oldest, now_ns))
-        late, _ = item.lateness(kinds, now_ns)
         if is_behind:
             # The group's figures end with the members that keep up; what comes later is counted here.
             kind.late += late

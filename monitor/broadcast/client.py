@@ -294,7 +294,7 @@ class Client:
         for item in items:
             if self._pace is not None:
                 self._pace.spend(item.count, len(item.frame(self.encoding)), trio.current_time())
-            self.accounts.deliver(item, self.id, is_behind=self.is_behind)
+            self.accounts.deliver(item, self.id, is_behind=self.is_behind, is_paced=self._pace is not None)
         return True
 
     def _queue(self, item: Item) -> None:

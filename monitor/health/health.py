@@ -222,7 +222,7 @@ class Health:
         self._endings.read(now_ns, (self.totals.closed.total(), self.totals.failed))
         for kind in self.kinds.values():
             kind.end_second()
-            if self._samples == START_SECONDS * ROTATIONS_PER_SECOND:
+            if self._samples <= START_SECONDS * ROTATIONS_PER_SECOND:
                 kind.budget.begin_anew()
         for feed in self.feeds.values():
             feed.end_second()

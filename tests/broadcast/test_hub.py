@@ -8,6 +8,7 @@ import trio
 from monitor.broadcast.hub import BadPublication, TooBusy, TooMany, UnknownChannel
 from monitor.broadcast.item import Item
 from monitor.broadcast.line import WIRES_PER_LOOK
+from monitor.broadcast.pace import Budget
 from monitor.broadcast.recovery import Wish
 from monitor.broadcast.tags import parse_filter
 from monitor.health.kind import Delay, Stages
@@ -237,6 +238,22 @@ async def test_late_messages_are_counted_for_each_client_as_in_its_ledger(nurser
     await trio.testing.wait_all_tasks_blocked()
     assert [client.settle().late for client in (slow, *(client for client, _ in others))] == [1, 1, 1]
     assert (stage.health.totals.late, stage.health.kinds["message"].late) == (3, 2)
+
+
+async def test_who_wants_to_be_sent_no_more_is_late_in_his_ledger_and_nowhere_else(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    stage = await start(nursery)
+    client, _ = stage.join("news:x")
+    client.limit(Budget(messages_per_second=1))
+    for _ in range(3):
+        stage.hub.publish("news:x", b"1")
+    stage.now_ns = 5_000_000_000
+    await trio.sleep(5)
+    message = stage.health.kinds["message"]
+    message.rotate()
+    assert (client.settle().sent, client.settle().late) == (3, 2)
+    assert (message.late, message.last_10s().worst) == (0, None)
 
 
 async def test_a_limited_group_takes_no_more_subscribers(nursery: trio.Nursery) -> None:

@@ -240,6 +240,7 @@ def test_a_silence_shows_in_the_rows_of_its_name(health: Health, clock: Clock) -
 
 
 def test_a_kind_is_reported_with_what_is_left_of_its_budget(health: Health, clock: Clock) -> None:
+    run_seconds(health, clock, START_SECONDS)
     for latency_ms in [1] * 199 + [12]:
         health.kinds["order_fill"].record(Stages(0, 0, 0, latency_ms * NS_PER_MS))
     run_seconds(health, clock, 1)
@@ -417,6 +418,15 @@ def stall_for_minutes(health: Health, clock: Clock, stalled_seconds: int, then_m
         run_seconds(health, clock, 1)
         raised += [alert.name for alert in health.alerts.active()]
     return raised
+
+
+def test_a_start_however_late_calls_nobody_and_burns_no_budget(health: Health, clock: Clock) -> None:
+    fill = health.kinds["order_fill"]
+    for _ in range(START_SECONDS):
+        fill.record(Stages(0, 0, 0, 100 * NS_PER_MS))
+        run_seconds(health, clock, 1)
+        assert health.alerts.active() == []
+    assert (fill.late, fill.budget.left) == (START_SECONDS, None)
 
 
 def test_a_start_however_slow_is_no_lag_of_the_loop(health: Health, clock: Clock) -> None:

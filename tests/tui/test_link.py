@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from monitor.client import LinkState
+from monitor.client import LinkState, Publication
 from monitor.serve.tokens import make_token
 from tests.serve.running import KEYS, Server, running
 from tests.tui.reports import fill
@@ -202,8 +202,11 @@ async def test_what_is_gone_for_good_is_said() -> None:
         await until(lambda: model.gaps)
         (gap,) = model.gaps
         assert gap.channel == "orders:paper"
-        assert gap.since <= gap.until
+        assert gap.since == model.lost_at <= gap.until
         assert model.gap_to_show(gap.until) is gap
+        # Has the console subscribe again on this connection, as when a journal fails.
+        link._take_orders("paper", Publication("orders:paper", None, is_whole=True, follows_gap=True))
+        assert model.gaps[-1].since >= gap.until
 
 
 async def cut(server: Server, model: Model) -> None:

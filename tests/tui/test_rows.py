@@ -224,7 +224,7 @@ def test_what_was_missed_stays_among_the_fills_and_is_news_for_a_minute() -> Non
     model.set_link(Status(LinkState.CONNECTED), NOON)
     model.set_link(Status(LinkState.CONNECTING, "shutdown", 3001), NOON + 10)
     model.set_link(Status(LinkState.CONNECTED), NOON + 40)
-    model.note_gap("orders:ann", NOON + 40)
+    model.note_gap("orders:ann", model.lost_at, NOON + 40)
     words = f"orders:ann: {clock_text(NOON_MS + 10_000)} to {clock_text(NOON_MS + 40_000)} not received"
     assert banner_text(model, NOON + 41, "r") == f"▲ {words}"
     model.set_health(health(), NOON + 101)
