@@ -178,19 +178,9 @@ class FrontDoor:
                     return None
                 if head.path == ENDPOINT:
                     return await self._upgrade(connection, head, peer.trailing_data[0])
-                self._origins.check_host(head.headers)
-                with _deadline(trio.current_time(), self._limits.body_seconds, "body_seconds"):
-                    body = await self._read_body(connection, peer, head)
-                response = await self._answer(replace(head, body=body))
-                connection.is_backend = head.path.startswith("/api/") and response.status == 200
-                await self._respond(connection, peer, head, response)
-                if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
+                if not await self._serve_request(connection, peer, head):
                     return None
-                peer.start_next_cycle()
-                head = None
-                if not await _wait_next(connection, peer):
-                    return None
-                begun = trio.current_time()
+                head, begun = None, trio.current_time()
         except trio.TooSlowError:
             self._totals.refused["write_seconds"] += 1
         except h11.RemoteProtocolError as error:
@@ -198,6 +188,19 @@ class FrontDoor:
         except HttpError as error:
             await self._refuse(connection, peer, head, error)
         return None
+
+    async def _serve_request(self, connection: Connection, peer: h11.Connection, head: Request) -> bool:
+        """Answer it, and wait for the next one; False if none comes."""
+        self._origins.check_host(head.headers)
+        with _deadline(trio.current_time(), self._limits.body_seconds, "body_seconds"):
+            body = await self._read_body(connection, peer, head)
+        response = await self._answer(replace(head, body=body))
+        connection.is_backend = head.path.startswith("/api/") and response.status == 200
+        await self._respond(connection, peer, head, response)
+        if peer.our_state is not h11.DONE or peer.their_state is not h11.DONE:
+            return False
+        peer.start_next_cycle()
+        return await _wait_next(connection, peer)
 
     async def _read_body(self, connection: Connection, peer: h11.Connection, head: Request) -> bytes:
         _check_framing(head)
