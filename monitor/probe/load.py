@@ -193,7 +193,7 @@ class Course:
         async def storm() -> None:
             await trio.sleep(SETTLE_SECONDS)
             await self.crew.wave.call(Crowd.leave)
-            back.append(await self.crew.wave.call(Crowd.join, clients, at_once=clients))
+            back.append(await self.crew.wave.call(Crowd.join, there.clients, at_once=there.clients))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(storm)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -20,18 +20,20 @@ from monitor.config import DEFAULT_KINDS, Settings
 from monitor.errors import PeerError
 from monitor.probe import crowd as crowds
 from monitor.probe import load
-from monitor.probe.crowd import SWEEP_SECONDS, Crowd, mark
+from monitor.probe.crowd import SWEEP_SECONDS, Crowd, Joined, mark
 from monitor.probe.diagnosis import analyze_report
 from monitor.probe.door import Door, is_of_this_machine
-from monitor.probe.load import Plan, heard_of, rooms_beside, run_full
+from monitor.probe.load import Course, Crew, Plan, heard_of, rooms_beside, run_full
+from monitor.probe.observation import Observation
 from monitor.probe.pulse import ROUND_SECONDS, Pulse
-from monitor.probe.report import Limit
+from monitor.probe.report import Limit, Step
 from monitor.probe.routes import routes_of
 from monitor.probe.text import report_text
 from monitor.probe.trial import Target
-from monitor.probe.verdict import fault_of
+from monitor.probe.verdict import fault_of, load_troubles_of
 from monitor.probe.villains import VILLAINS, Villains
-from monitor.probe.worker import open_worker
+from monitor.probe.worker import Worker, open_worker
+from tests.probe import reports
 from tests.process import CONFIGURATION, ROOT, Process, lanecast_process
 from tests.serve.certificates import make_certificate
 from tests.serve.running import KEYS, sign
@@ -125,6 +127,36 @@ class SlowBackend(Backend):
     async def publish(self, channel: str, data: Any, kind: str) -> None:
         self.kinds.append(kind)
         await trio.sleep(3 * ROUND_SECONDS)
+
+
+@pytest.mark.trio
+async def test_of_a_wave_those_come_back_who_were_there(autojump_clock: MockClock) -> None:
+    """However few had come in before it, and whoever would have come in now."""
+    wave = Gate([4, 50])
+    crew = Crew(cast(Worker, None), cast(Worker, wave), cast(Worker, None))
+    course = Unmeasured(cast(Target, None), Plan.of(60), crew, {}, cast(Pulse, None))
+    found = await course.be_stormed(50, 10)
+    assert (found.clients, found.back, found.failures) == (4, 4, {})
+    assert not list(load_troubles_of(reports.load(wave=found)))
+
+
+class Gate:
+    """Lets so many in at a time."""
+
+    def __init__(self, rooms: list[int]) -> None:
+        self._rooms = rooms
+
+    async def call(self, method: object, clients: int = 0, at_once: int = 0) -> Joined:
+        if method is Crowd.leave:
+            return Joined(0, {}, [], 0.0)
+        came = min(clients, self._rooms.pop(0))
+        return Joined(came, {"refused": clients - came} if came < clients else {}, [], 0.0)
+
+
+class Unmeasured(Course):
+    async def measure(self, name: str, joined: Joined) -> tuple[Step, Observation]:
+        await trio.sleep(1)
+        return reports.step(name=name), reports.observation()
 
 
 def publish_three(process: Process) -> None:
