@@ -99,13 +99,18 @@ def _is_late(one: Late) -> bool:
 
 
 def explain(seen: Observation, late: Late) -> Finding:
-    """The cause that accounts for most of a kind's lateness, or that none does."""
-    causes = [cause for rule in RULES if (cause := rule(seen, late)) is not None]
+    """What accounts for most of a kind's lateness, else the largest of the causes that do together."""
+    found = (rule(seen, late) for rule in RULES) if late.is_lasting else ()
+    causes = [cause for cause in found if cause is not None]
     best = max(causes, key=lambda cause: cause.explained_ms, default=None)
-    if late.is_lasting and best is not None and best.explained_ms > EXPLAINED_SHARE * late.mean_ms:
+    most_ms = EXPLAINED_SHARE * late.mean_ms
+    if best is not None and best.explained_ms > most_ms:
         return best.finding
-    machine = busy_machine(seen) if _lag_ms(seen) > EXPLAINED_SHARE * late.mean_ms else None
-    return machine or _unexplained(late)
+    if _lag_ms(seen) > most_ms and (machine := busy_machine(seen)) is not None:
+        return machine
+    if best is not None and sum(cause.explained_ms for cause in causes) > most_ms:
+        return best.finding
+    return _unexplained(late)
 
 
 def _long_tick(seen: Observation, late: Late) -> Cause | None:

@@ -152,6 +152,20 @@ def test_a_tick_is_blamed_only_if_it_accounts_for_most_of_the_time(
         assert causes == {"tick"}
 
 
+def test_of_two_faults_that_take_most_of_the_time_together_the_larger_is_named() -> None:
+    cadence = {"tick_ms": 300, "compression_level": 9, "compression_from_bytes": 0}
+    sizes = {"clients": 3, "payload_bytes": 9, "frame_bytes": 9, "ratio": 1.0}
+    late = kind(p99_ms=300.0, wait_ms=48.0, encode_ms=49.0, write_ms=3.0)
+    given: dict[str, Any] = {
+        "kinds": [late],
+        "tuning": {"cadence": cadence},
+        "encodings": [{"encoding": "deflate", **sizes}],
+    }
+    assert [found.cause for found in analyze(observation(**given))] == ["compressor"]
+    busy = observation(**given, loop={"lag_p99_ms": 180.0})
+    assert [found.cause for found in analyze(busy)] == ["machine"]
+
+
 def test_a_busy_machine_is_named_and_not_the_settings_of_the_server_on_it() -> None:
     late = kind(p99_ms=900.0, wait_ms=90.0, encode_ms=20.0, write_ms=80.0)
     few = [channel("trades:all", 3, 20.0)]
