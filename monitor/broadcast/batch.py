@@ -27,6 +27,8 @@ class Batch(Item):
             delivery=first.delivery,
             publications=tuple(publication for part in parts for publication in part.publications),
         )
+        # As much as its parts, which some groups are given in its place.
+        self.held_bytes = sum(part.held_bytes for part in parts)
         self._parts = parts
 
     @property

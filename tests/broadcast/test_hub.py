@@ -119,6 +119,9 @@ async def test_who_gets_changes_or_a_part_gets_frames_as_short(
     for wire in wires:
         assert len(wire.documents()) == 60
         assert max(len(message) for message in wire.messages()) <= 2_000
+    channel = stage.hub.channel("tape:x")
+    assert channel is not None
+    assert channel.queued_bytes == 0
 
 
 async def test_what_comes_with_a_payload_counts_in_what_a_channel_holds(nursery: trio.Nursery) -> None:
