@@ -1,8 +1,10 @@
 import os
+import time
 from base64 import b64encode
 from typing import Any
 
 import pytest
+import trio
 import trio.testing
 
 from tests.serve.running import KEYS, RECOVERABLE, Server, running, sign
@@ -216,6 +218,15 @@ async def test_backend_ends_an_expired_connection(server: Server) -> None:
     assert await client.is_alive()
     await server.api("refresh", user="ann", expired=True)
     assert await client.closing() == (3005, "connection expired")
+
+
+@pytest.mark.trio
+async def test_backend_says_until_when_a_connection_lives(jumping_clock: object, server: Server) -> None:
+    client = await server.client(sign(sub="ann"))
+    began = trio.current_time()
+    await server.api("refresh", user="ann", expire_at=int(time.time()) + 2)
+    assert await client.stay() == (3005, "connection expired")
+    assert 26 <= trio.current_time() - began <= 27.5
 
 
 @pytest.mark.trio

@@ -234,13 +234,12 @@ class Client(Wire):
         return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
 
     async def stay(self) -> tuple[int, str]:
-        """Answer pings until the server closes; returns its code and reason."""
-        while True:
-            got = await self.frame()
-            if got.opcode == CLOSE:
-                return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
-            assert got.payload == b"{}"
-            await self.say({})
+        """Answer pings until the server closes, for an hour at most; returns its code and reason."""
+        with trio.fail_after(3_600):
+            while (got := await self.frame()).opcode != CLOSE:
+                assert got.payload == b"{}"
+                await self.say({})
+        return int.from_bytes(got.payload[:2], "big"), got.payload[2:].decode()
 
     async def is_alive(self) -> bool:
         return await self.call("ping") == {}
