@@ -191,6 +191,18 @@ async def test_publications_to_a_channel_are_limited_for_clients_and_backends_to
 
 
 @pytest.mark.trio
+async def test_publications_to_the_keys_of_a_map_are_limited_together() -> None:
+    bag = {"delivery": "map", "history_size": 10}
+    async with running(limits={"publications_per_second": 2}, namespaces={"bag": bag}) as server:
+        codes = []
+        for _ in range(2):
+            put = await server.api("map_publish", channel="bag:a", key="a", data=1)
+            removed = await server.api("map_remove", channel="bag:a", key="a")
+            codes += [answer.get("error", {}).get("code") for answer in (put, removed)]
+        assert codes == [None, None, 111, 111]
+
+
+@pytest.mark.trio
 async def test_connect_that_does_not_come_is_stale(jumping_clock: object) -> None:
     async with running(limits={"connect_seconds": 3}) as server:
         client = await server.upgraded()
