@@ -17,7 +17,8 @@ from typing import Any
 import pyte
 from pyte.modes import DECAWM, DECTCEM
 
-PATIENCE_SECONDS = 30
+from tests.patience import PATIENCE_SECONDS
+
 LOOK_SECONDS = 0.05
 """Between two looks at what needs not show in what is written."""
 ON_TERMINAL = """

@@ -24,8 +24,8 @@ from monitor.venue.server import run_venue
 from tests.captures import write_capture
 from tests.feeds.test_backfill import kalshi_fill
 from tests.feeds.test_binance_account import REPORT
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import KEYS, Server
-from tests.serve.wire import PATIENCE_SECONDS
 from tests.storage.journal import running
 from tests.venue.client import standing_in
 from tests.venue.test_kalshi import key_file

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from tests.patience import PATIENCE_SECONDS
 from tests.process import CONFIGURATION, lanecast_process
 from tests.serve.certificates import make_certificate
-from tests.serve.wire import PATIENCE_SECONDS, TEXT, UPGRADE, frame, request
+from tests.serve.wire import TEXT, UPGRADE, frame, request
 from tests.terminal import terminal
 
 SHUTDOWN = (3001).to_bytes(2, "big") + b"shutdown"

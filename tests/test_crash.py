@@ -20,6 +20,7 @@ from monitor.client import client as client_module
 from monitor.client import open_client
 from monitor.storage.journal_file import JournalFile
 from tests.broadcast.chain import ChainReader
+from tests.patience import until
 from tests.process import ANNOUNCEMENT, ROOT
 from tests.serve.running import KEYS, sign
 from tests.serve.wire import Client
@@ -209,14 +210,10 @@ async def _kill_under_load(house: House, times: int) -> None:
                 await house.end(signal.SIGKILL)
                 await house.start()
             load.is_over = True
-        with trio.fail_after(30):
-            keys = list(load.acknowledged[WATCHED])
-            wanted = [key for key in keys if key.startswith(f"{WATCHED}-0-")]
-            while (  # noqa: ASYNC110 - a list has no event
-                min(len(seen), len(plain.seen), len(chained.seen)) < len(keys)
-                or len(filtered.seen) < len(wanted)
-            ):
-                await trio.sleep(0.02)
+        keys = list(load.acknowledged[WATCHED])
+        wanted = [key for key in keys if key.startswith(f"{WATCHED}-0-")]
+        await until(lambda: min(len(seen), len(plain.seen), len(chained.seen)) >= len(keys))
+        await until(lambda: len(filtered.seen) >= len(wanted))
         roads.cancel_scope.cancel()
     await house.end(signal.SIGTERM)
     expect_each_once(house.directory, load, seen)

@@ -11,7 +11,7 @@ import trio
 from monitor.config import SimulatorSettings
 from monitor.feeds.simulator import run_simulator
 from monitor.health.feeds import FeedHealth
-from tests.serve.wire import PATIENCE_SECONDS
+from tests.patience import until
 from tests.storage.journal import Running, running
 
 pytestmark = pytest.mark.trio
@@ -27,12 +27,10 @@ def open_orders(server: Running) -> Orders:
 async def simulate_until(server: Running, claim: Callable[[Orders], bool]) -> None:
     """Let the bots trade until it is true of their open orders."""
     simulator = partial(run_simulator, SimulatorSettings(), server.engine.ingest)
-    with trio.fail_after(PATIENCE_SECONDS):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(simulator, FeedHealth("simulator", "sim"))
-            while not claim(open_orders(server)):  # noqa: ASYNC110 - a state has no event
-                await trio.sleep(0.01)
-            nursery.cancel_scope.cancel()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(simulator, FeedHealth("simulator", "sim"))
+        await until(lambda: claim(open_orders(server)))
+        nursery.cancel_scope.cancel()
 
 
 def is_in_a_cycle(orders: Orders) -> bool:

@@ -1,7 +1,6 @@
 """A document too long to be compressed on the loop: its channel waits for it, in order, and nobody else."""
 
 import threading
-from collections.abc import Callable
 
 import orjson
 import pytest
@@ -14,18 +13,11 @@ from monitor.broadcast.item import Item, Resent
 from monitor.broadcast.recovery import Wish
 from monitor.config import Lane
 from tests.broadcast.stage import payloads, start
+from tests.patience import until
 from tests.serve.wire import inflate
 
 DEFLATE = Deflate(level=5, from_bytes=500)
 LONG = b'{"text":"%s"}' % (b"abcdefghij" * (THREAD_FROM_BYTES // 10))
-
-
-async def until(claim: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while True:
-            if claim():
-                return
-            await trio.sleep(0.001)
 
 
 @pytest.mark.trio

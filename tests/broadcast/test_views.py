@@ -12,8 +12,9 @@ from monitor.config import Settings
 from monitor.market.state import MarketState
 from monitor.market.view import StateView
 from tests.broadcast.stage import Stage, payloads
-from tests.broadcast.test_outflow import Watched, until
+from tests.broadcast.test_outflow import Watched
 from tests.market.events import NOW_MS, delta, listing, order_update, snapshot, tell, trade
+from tests.patience import until
 
 pytestmark = pytest.mark.trio
 

@@ -10,6 +10,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
 from monitor.client import Client, LinkState
+from tests.patience import PATIENCE_SECONDS
 
 Command = dict[str, Any]
 Answer = dict[str, Any] | list[dict[str, Any]] | None
@@ -79,13 +80,7 @@ async def serving(script: Script = obliging) -> AsyncIterator[Server]:
         nursery.cancel_scope.cancel()
 
 
-async def until(claim: Callable[[], object]) -> None:
-    with trio.fail_after(10):
-        while not claim():  # noqa: ASYNC110 - the other side has no event to wait for
-            await trio.sleep(0.001)
-
-
 async def state(client: Client, wanted: LinkState) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while client.status.state is not wanted:
             await client.status_after(client.status)

@@ -6,7 +6,8 @@ from trio.testing import MockClock
 
 from monitor.client import CommandRejected, Disconnected, LinkState, Position, open_client
 from monitor.client.client import retry_pauses
-from tests.client.server import Answer, Command, obliging, push, refusal, result, serving, state, until
+from tests.client.server import Answer, Command, obliging, push, refusal, result, serving, state
+from tests.patience import until
 
 
 def test_pauses_between_attempts_are_bounded() -> None:

@@ -6,7 +6,8 @@ from trio.testing import MockClock
 
 from monitor.client import Client, Unsubscribed, open_client
 from monitor.errors import PeerError
-from tests.client.server import Answer, Command, obliging, push, refusal, result, serving, until
+from tests.client.server import Answer, Command, obliging, push, refusal, result, serving
+from tests.patience import until
 
 
 @pytest.mark.trio

@@ -34,6 +34,7 @@ from monitor.market.state import MarketState
 from tests.captures import write_capture
 from tests.feeds.test_binance_account import REPORT
 from tests.feeds.test_kalshi import write_key
+from tests.patience import until
 from tests.venue.client import standing_in
 from tests.venue.test_binance import Listener
 from tests.venue.unruly import Fault, unruly_venue
@@ -176,8 +177,7 @@ async def test_a_page_that_fails_or_is_cut_off_costs_no_other(
         nursery.start_soon(partial(run_binance_account, account, listener, health, past=past))
         if fault is Fault.DROP:
             await listener.wait_until(lambda: len(told(listener.events)) == 2)
-            while not venue.has_struck:  # noqa: ASYNC110 - a stand-in has no event
-                await trio.sleep(0.01)
+            await until(lambda: venue.has_struck)
             venue.cut()
         await listener.wait_until(lambda: len(told(listener.events)) >= 5)
         nursery.cancel_scope.cancel()

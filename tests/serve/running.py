@@ -17,7 +17,8 @@ from monitor.config import Settings
 from monitor.control import Control
 from monitor.keyring import Keyring
 from monitor.keys import Keys, load_keys
-from tests.serve.wire import PATIENCE_SECONDS, Client, Wire, request
+from tests.patience import PATIENCE_SECONDS
+from tests.serve.wire import Client, Wire, request
 
 KEYS = Keys(api="a" * 64, operator="o" * 64, token="t" * 64)
 NAMESPACES = {

@@ -12,8 +12,9 @@ from monitor.broadcast import ladder
 from monitor.broadcast.ladder import Step
 from monitor.broadcast.watch import JUDGE_SECONDS
 from monitor.serve import session
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import KEYS, Server, running, sign
-from tests.serve.wire import CLOSE, PATIENCE_SECONDS, Client
+from tests.serve.wire import CLOSE, Client
 from tests.tui.reports import fill
 
 BOOK, FILLS, TRADES = "book:sim.BTCUSDT", "orders:paper", "trades:all"

@@ -16,8 +16,9 @@ import trio
 from monitor.broadcast.client import Client as BroadcastClient
 from monitor.serve.session import Session
 from monitor.serve.timers import Timer
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import Server, running, sign
-from tests.serve.wire import CLOSE, PATIENCE_SECONDS, TEXT, Client, deflate, frame
+from tests.serve.wire import CLOSE, TEXT, Client, deflate, frame
 
 BURST = 500
 REFUSED = (

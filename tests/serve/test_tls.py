@@ -13,9 +13,10 @@ from monitor.errors import ConfigError
 from monitor.reload import LOOK_SECONDS
 from monitor.serve.tls import RECORD_BYTES, Certificate, TlsConnection
 from monitor.turnstile import Turnstile
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.certificates import make_certificate, trusting
 from tests.serve.running import Server, read_answer, running
-from tests.serve.wire import PATIENCE_SECONDS, UPGRADE, Client, request
+from tests.serve.wire import UPGRADE, Client, request
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 import trio
 
-PATIENCE_SECONDS = 30
-"""More than the time between two pings, which a jumping clock skips."""
+from tests.patience import PATIENCE_SECONDS
+
 UPGRADE = {
     "Host": "lanecast",
     "Connection": "Upgrade",

@@ -20,8 +20,8 @@ from monitor.health.rules import find_journal_trouble
 from monitor.keyring import Keyring
 from monitor.restart import take_over
 from monitor.storage.journal_file import JournalFile, Record
+from tests.patience import until
 from tests.serve.running import KEYS
-from tests.serve.wire import PATIENCE_SECONDS
 
 PAGE_BYTES = 4_096
 NOW_MS = 1_700_000_000_000
@@ -90,9 +90,7 @@ class Running:
 
     async def until(self, claim: Callable[[JournalMeter], bool]) -> None:
         """Wait until it is true of the journal's meter."""
-        with trio.fail_after(PATIENCE_SECONDS):
-            while not claim(self.engine.health.journal):  # noqa: ASYNC110 - a meter has no event
-                await trio.sleep(0.01)
+        await until(lambda: claim(self.engine.health.journal))
 
     def recovers(self, since: Position, channel: str = "orders:ann") -> list[bytes] | None:
         """What a client gets that comes back with this position; None if it is told that it can't."""

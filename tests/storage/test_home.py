@@ -15,8 +15,8 @@ from monitor.clock import wall_ms
 from monitor.config import JournalSettings
 from monitor.storage.home import OPEN_LOOKS, Home
 from monitor.storage.lock import JournalInUse, Lock
+from tests.patience import PATIENCE_SECONDS
 from tests.process import ROOT
-from tests.serve.wire import PATIENCE_SECONDS
 from tests.storage.journal import kept, record
 
 LOSS_AND_START = """

@@ -23,8 +23,8 @@ from monitor.serve.channels import publish
 from monitor.storage import home, journal_file
 from monitor.storage import journal as journal_module
 from tests.market.events import listing, order_fill, order_update
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import KEYS, Server, sign
-from tests.serve.wire import PATIENCE_SECONDS
 from tests.storage.disk import files_of_at_most, fill_up, make_read_only, small_file_system
 from tests.storage.journal import Running, finding, is_durable, is_lost, kept, opened, record, running
 

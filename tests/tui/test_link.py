@@ -1,6 +1,6 @@
 """What the console hears of a whole server."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -8,6 +8,7 @@ import trio
 
 from monitor.client import LinkState, Publication
 from monitor.serve.tokens import make_token
+from tests.patience import until
 from tests.serve.running import KEYS, Server, running
 from tests.tui.reports import fill
 from tui.link import Link
@@ -27,12 +28,6 @@ async def linked(server: Server, token: str = OPERATOR) -> AsyncIterator[tuple[L
         nursery.start_soon(link.run)
         yield link, model
         nursery.cancel_scope.cancel()
-
-
-async def until(claim: Callable[[], object]) -> None:
-    with trio.fail_after(10):
-        while not claim():  # noqa: ASYNC110 - the model has no event, its reader looks at its own pace
-            await trio.sleep(0.005)
 
 
 @pytest.mark.trio

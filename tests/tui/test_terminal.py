@@ -15,10 +15,11 @@ import pytest
 from monitor.config import Settings
 from monitor.keys import rotate_key
 from monitor.serve.tokens import make_token
+from tests.patience import PATIENCE_SECONDS
 from tests.process import Process, lanecast_process
 from tests.serve.certificates import make_certificate
 from tests.serve.running import KEYS
-from tests.terminal import ON_LENT_TERMINAL, ON_TERMINAL, PATIENCE_SECONDS, Terminal, terminal
+from tests.terminal import ON_LENT_TERMINAL, ON_TERMINAL, Terminal, terminal
 from tests.tui.attached import CONNECTED, FIRST_LISTS, NOT_CONNECTED, QUIET, console
 from tests.tui.reports import fill
 

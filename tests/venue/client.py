@@ -11,8 +11,7 @@ import trio
 
 from monitor.feeds.feed import Headers, Socket, dial
 from monitor.venue.server import run_venue
-
-PATIENCE_SECONDS = 30
+from tests.patience import PATIENCE_SECONDS
 
 
 @asynccontextmanager

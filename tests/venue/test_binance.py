@@ -27,7 +27,8 @@ from monitor.feeds.binance_account import run_binance_account
 from monitor.health.feeds import FeedHealth, FeedState, Freshness
 from tests.captures import capture, write_capture
 from tests.feeds.test_binance import Book
-from tests.venue.client import PATIENCE_SECONDS, connected, standing_in
+from tests.patience import PATIENCE_SECONDS
+from tests.venue.client import connected, standing_in
 
 MINI = {
     "e": "24hrMiniTicker",
