@@ -15,7 +15,7 @@ from itertools import chain
 import trio
 
 from monitor.clock import wall_ms
-from monitor.config import Lane, Settings
+from monitor.config import Lane, Namespace, Settings
 from monitor.health import report, rules
 from monitor.health.alerts import Alert, Alerts, Finding, Turn
 from monitor.health.depth import LaneMeter
@@ -262,7 +262,7 @@ class Health:
             rules.find_deep_lanes(self.lanes, self.survey),
             rules.find_slow_clients(self.survey),
             rules.find_full_rooms(self.channel_counts(), self.no_room_ns, now_ns),
-            rules.find_late_kinds(self.kinds.values(), self.process.wait.share),
+            rules.find_late_kinds(self.kinds.values(), self.journal.commit, self.process.wait.share),
             self._find_lag(),
             rules.find_failures(
                 self.clients + ended, failed, self._failures.seconds, self._failures.since(now_ns)
@@ -290,11 +290,17 @@ def _log_turn(turn: Turn, alert: Alert) -> None:
 
 
 def _kind_meters(settings: Settings) -> dict[str, KindMeter]:
-    lanes = {space.kind: space.lane for space in settings.namespaces.values()}
+    spaces = {space.kind: space for space in settings.namespaces.values()}
     return {
-        name: KindMeter(name, lanes.get(_TRAVELS_WITH.get(name, name)), kind.threshold_ms)
+        name: _kind_meter(name, kind.threshold_ms, spaces.get(_TRAVELS_WITH.get(name, name)))
         for name, kind in settings.kinds.items()
     }
+
+
+def _kind_meter(name: str, threshold_ms: float | None, space: Namespace | None) -> KindMeter:
+    if space is None:
+        return KindMeter(name, None, threshold_ms)
+    return KindMeter(name, space.lane, threshold_ms, is_journaled=space.journal)
 
 
 async def run_health(

@@ -20,7 +20,7 @@ class Stages(NamedTuple):
     receive: int
     """From the venue's socket to `publish`."""
     wait: int
-    """For its tick, and for what its channel had to send before it."""
+    """For its commit, its tick, and for what its channel had to send before it."""
     encode: int
     """Making its frames."""
     write: int
@@ -65,6 +65,7 @@ class KindMeter:
         "budget",
         "count",
         "end_to_end",
+        "is_journaled",
         "lane",
         "late",
         "latency",
@@ -73,9 +74,13 @@ class KindMeter:
         "worst_ns",
     )
 
-    def __init__(self, name: str, lane: Lane | None, threshold_ms: float | None) -> None:
+    def __init__(
+        self, name: str, lane: Lane | None, threshold_ms: float | None, *, is_journaled: bool = False
+    ) -> None:
         self.name = name
         self.lane = lane
+        self.is_journaled = is_journaled
+        """Its publications wait for their commit, which is part of `wait`."""
         self.threshold_ns = None if threshold_ms is None else round(threshold_ms * NS_PER_MS)
         self.count = 0
         """Publications, whoever they were for."""

@@ -19,7 +19,7 @@ from monitor.health.feeds import SILENT_NS, FeedHealth, FeedState
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import NEAR_SHARE, Delay, KindMeter
 from monitor.health.lag import LAG_LIMIT_MS, LagMeter
-from monitor.health.latency import NS_PER_MS
+from monitor.health.latency import NS_PER_MS, LatencyMeter
 from monitor.health.rates import NS_PER_SECOND
 from monitor.health.survey import NAMED_LIMIT, Holder, Survey
 
@@ -40,6 +40,8 @@ GAPS_LIMIT = 2
 """Seconds of a feed with any, in five minutes: who loses messages again and again has a cause."""
 FREE_LIMIT_BYTES = 1024**3
 """On the disk of the data directory; critical at a quarter of it."""
+COMMIT_FROM = 0.5
+"""Of a threshold: below it the journal explains no lateness."""
 WAITED_FROM = 0.05
 """Of a minute, in line for a CPU: below it that explains no lateness."""
 GROWTH_LIMIT_BYTES = 64 * 1024 * 1024
@@ -132,17 +134,21 @@ def _readers(count: int) -> str:
     return "1 client reads too slowly and is" if count == 1 else f"{count} clients read too slowly and are"
 
 
-def find_late_kinds(kinds: Iterable[KindMeter], waited: float | None = None) -> Iterator[Finding]:
+def find_late_kinds(
+    kinds: Iterable[KindMeter], commit: LatencyMeter, waited: float | None = None
+) -> Iterator[Finding]:
     """Kinds that burn their budget of late deliveries too fast, or come too near to their threshold.
 
-    `waited` is the share of the last minute in which this process was not let run.
+    `commit` is how long the journal takes, for which some wait; `waited` the share of the last minute in
+    which this process was not let run.
     """
     for kind in kinds:
         if kind.threshold_ns is not None and kind.budget.has_near(NEAR_WINDOW_SECONDS):
             threshold_ms = kind.threshold_ns / NS_PER_MS
             found = chain(_find_late(kind, threshold_ms), _find_near(kind, threshold_ms))
             for finding in islice(found, 1):
-                yield replace(finding, message=f"{kind.name}: {finding.message}{_waiting(waited)}")
+                causes = _committing(commit, kind.threshold_ns) if kind.is_journaled else ""
+                yield replace(finding, message=f"{kind.name}: {finding.message}{causes}{_waiting(waited)}")
 
 
 def _find_late(kind: KindMeter, threshold_ms: float) -> Iterator[Finding]:
@@ -183,6 +189,14 @@ def _longest(worst: Delay | None) -> str:
     return (
         f"; the longest {worst.latency_ns / NS_PER_MS:.1f} ms for client {worst.client}, mostly {worst.stage}"
     )
+
+
+def _committing(commit: LatencyMeter, threshold_ns: int) -> str:
+    """What the journal's disk has to do with it."""
+    p99_ns = commit.last_minute.summary().p99_ns or 0
+    if p99_ns < COMMIT_FROM * threshold_ns:
+        return ""
+    return f"; the journal's commits take {p99_ns / NS_PER_MS:.1f} ms at p99"
 
 
 def _waiting(share: float | None) -> str:

@@ -17,6 +17,7 @@ from monitor.health.feeds import SILENT_NS, FeedHealth
 from monitor.health.journal import JournalMeter, JournalState
 from monitor.health.kind import KindMeter, Stages
 from monitor.health.lag import LagMeter
+from monitor.health.latency import LatencyMeter
 from monitor.health.rules import (
     FREE_LIMIT_BYTES,
     GAPS_LIMIT,
@@ -168,7 +169,7 @@ def test_a_kind_that_is_late_again_and_again_is_critical_and_says_who_waited_lon
     kind = fills(*[[1] * 8 + [12] * 2] * 5)
     kind.record_client("ann", Stages(0, 3 * MS, 0, 21 * MS))
     kind.rotate()
-    (finding,) = find_late_kinds([kind])
+    (finding,) = find_late_kinds([kind], LatencyMeter())
     assert (finding.name, finding.severity) == ("latency:order_fill", Severity.CRITICAL)
     assert finding.message == (
         "order_fill: p99 11.9 ms in the last minute, the limit is 10 ms; 10 of 50 late; "
@@ -180,8 +181,8 @@ def test_a_kind_that_is_late_again_and_again_is_critical_and_says_who_waited_lon
 
 def test_a_slow_burn_is_a_warning_that_becomes_critical_once_the_budget_is_spent() -> None:
     burn = [(10, 1), (10, 0), (10, 0)]
-    (early,) = find_late_kinds([burning(*[(10, 0)] * 3_000, *burn * 150)])
-    (late,) = find_late_kinds([burning(*[(10, 0)] * 2_400, *burn * 400)])
+    (early,) = find_late_kinds([burning(*[(10, 0)] * 3_000, *burn * 150)], LatencyMeter())
+    (late,) = find_late_kinds([burning(*[(10, 0)] * 2_400, *burn * 400)], LatencyMeter())
     assert (early.severity, late.severity) == (Severity.WARNING, Severity.CRITICAL)
     assert "in 10 min 150 of 6000 late" in early.message
     assert "57% of the hour's budget is left" in early.message
@@ -189,7 +190,7 @@ def test_a_slow_burn_is_a_warning_that_becomes_critical_once_the_budget_is_spent
 
 
 def test_a_kind_over_four_fifths_of_its_threshold_is_a_warning() -> None:
-    (finding,) = find_late_kinds([fills([9], [1], [9], [9])])
+    (finding,) = find_late_kinds([fills([9], [1], [9], [9])], LatencyMeter())
     assert finding.severity is Severity.WARNING
     assert "; in 10 min 0 of 4 late, 3 over 80% of the limit; " in finding.message
 
@@ -214,7 +215,7 @@ def test_a_kind_over_four_fifths_of_its_threshold_is_a_warning() -> None:
     ],
 )
 def test_these_latencies_call_nobody(kind: KindMeter) -> None:
-    assert list(find_late_kinds([kind])) == []
+    assert list(find_late_kinds([kind], LatencyMeter())) == []
 
 
 QUIET = st.integers(0, 500).map(lambda total: (total, 0))
@@ -224,7 +225,7 @@ QUIET = st.integers(0, 500).map(lambda total: (total, 0))
 def test_one_bad_second_calls_nobody_whatever_the_traffic(
     before: list[tuple[int, int]], bad: int, after: list[tuple[int, int]]
 ) -> None:
-    assert list(find_late_kinds([burning(*before, (bad, bad), *after)])) == []
+    assert list(find_late_kinds([burning(*before, (bad, bad), *after)], LatencyMeter())) == []
 
 
 @given(st.integers(1, 500), st.integers(0, 29))
@@ -232,12 +233,24 @@ def test_a_burn_at_three_times_the_budget_is_found_within_ten_minutes(rate: int,
     """However thin the traffic: one late in every thirty."""
     due = [(rate * second + offset) // 30 for second in range(601)]
     late = [after - before for before, after in pairwise(due)]
-    assert len(list(find_late_kinds([burning(*((rate, bad) for bad in late))]))) == 1
+    assert len(list(find_late_kinds([burning(*((rate, bad) for bad in late))], LatencyMeter()))) == 1
+
+
+def test_kinds_that_wait_for_the_journal_say_how_long_that_takes() -> None:
+    kind, slow, quick = fills([9], [1], [9], [9]), LatencyMeter(), LatencyMeter()
+    for commit, commit_ms in (slow, 7), (quick, 1):
+        commit.record(commit_ms * MS)
+        commit.rotate()
+    found: list[Finding] = []
+    for kind.is_journaled, commit in (True, slow), (True, quick), (False, slow):
+        found += find_late_kinds([kind], commit)
+    assert found[0].message.endswith("; the journal's commits take 7.0 ms at p99")
+    assert not any("journal" in each.message for each in found[1:])
 
 
 def test_other_programs_are_named_last_where_they_had_the_cpu() -> None:
     line = "; other programs had the CPU for 38% of the minute while this one stood in line"
-    (late,) = find_late_kinds([fills([9], [1], [9], [9])], 0.38)
+    (late,) = find_late_kinds([fills([9], [1], [9], [9])], LatencyMeter(), 0.38)
     (lag,) = find_lag(lagging(11), 2, 0.38)
     assert late.message.startswith("order_fill: p99 ")
     assert late.message.endswith(line)
