@@ -172,14 +172,16 @@ def test_connections_are_the_clients_whatever_other_sockets_there_were(health: H
 def test_every_configured_kind_has_a_meter_with_the_lane_of_its_namespace() -> None:
     settings = Settings(
         namespaces={"news": Namespace(lane=Lane.LOW, kind="headline")},
-        kinds={"headline": Kind(threshold_ms=5), "stray": Kind()},
+        kinds={"headline": Kind(threshold_ms=5)},
     )
     kinds = Health(settings).kinds
     assert kinds["headline"].lane is Lane.LOW
     assert kinds["headline"].threshold_ns == 5 * NS_PER_MS
-    assert kinds["stray"].lane is None
     assert kinds["order_fill"].lane is kinds["bot_cycle"].lane is Lane.IMMEDIATE
     assert kinds["book"].lane is Lane.NORMAL
+    assert [name for name, kind in kinds.items() if kind.is_journaled] == [
+        *("order_fill", "order_update", "bot_status", "bot_cycle", "bot_lifecycle")
+    ]
 
 
 def test_a_deep_lane_is_raised_and_cleared(health: Health, clock: Clock) -> None:
