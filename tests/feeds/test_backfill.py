@@ -36,7 +36,7 @@ from tests.feeds.test_binance_account import REPORT
 from tests.feeds.test_kalshi import write_key
 from tests.patience import until
 from tests.venue.client import standing_in
-from tests.venue.test_binance import Listener
+from tests.venue.listener import Listener
 from tests.venue.unruly import Fault, unruly_venue
 
 pytestmark = pytest.mark.trio

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.test_page import fill, wait_until, watched
+from tests.page.tab import fill, wait_until, watched
 from tests.process import Process
 
 # By view: a panel in it, and what that shows once its channel has spoken.

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import PATIENCE_MS
-from tests.page.test_page import fill, newest_row, tape_of, wait_until
+from tests.page.tab import fill, newest_row, tape_of, wait_until
 from tests.process import Process
 
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.test_page import HIDE_TAB, fill, newest_row, tape_of, wait_until, watched
+from tests.page.tab import HIDE_TAB, fill, newest_row, tape_of, wait_until, watched
 from tests.process import Process
 
 # Each flush by the number of its frame (two that are late may be given the same time), and what is changed in

@@ -1,20 +1,15 @@
 """The page as a viewer meets it: a real server, its simulator, a real browser."""
 
 import re
-import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from monitor.serve.tokens import make_token
-from tests.browser import PATIENCE_MS
 from tests.page.conftest import OpenPage
+from tests.page.tab import HIDE_TAB, PLACES, fill, newest_row, tape_of, wait_until, watched
 from tests.process import Process, lanecast_process
-from tests.serve.running import KEYS, sign
 
 ALL_PANELS = {
     "trades:all",
@@ -26,40 +21,6 @@ ALL_PANELS = {
     "open_orders:paper",
 }
 
-HIDE_TAB = """(isHidden) => {
-  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
-
-NEEDS_TOKEN = "orders and bots need a token: the account button takes one"
-NEEDS_ANOTHER = "orders and bots need another token: the account button takes one"
-
-PLACES = """(list) => Object.fromEntries(
-  [...list.querySelectorAll("[data-seq]:not([hidden])")]
-    .map((row) => [row.dataset.seq, Math.round(row.getBoundingClientRect().top)]))"""
-
-
-def wait_until(page: Page, claim: Callable[[], bool]) -> None:
-    """Look again and again until `claim` holds; the browser goes on meanwhile."""
-    deadline = time.monotonic() + PATIENCE_MS / 1_000
-    while not claim():
-        assert time.monotonic() < deadline, "it never came true"
-        page.wait_for_timeout(50)
-
-
-def watched(server: Process) -> set[str]:
-    """Name the channels that somebody is subscribed to."""
-    return set(server.api("channels")["channels"])
-
-
-def tape_of(page: Page) -> Locator:
-    return page.get_by_test_id("tape")
-
-
-def newest_row(page: Page) -> int:
-    return max(map(int, tape_of(page).evaluate(PLACES)), default=-1)
-
-
 BESIDE_FIRST = """async (markets) => {
   const { writeMarket, make } = await import("/static/js/dom.js");
   const sheet = Object.assign(make("link"), { rel: "stylesheet", href: "/static/css/main.css" });
@@ -70,34 +31,12 @@ BESIDE_FIRST = """async (markets) => {
     return getComputedStyle(names[0], "::after").content;
   });
 }"""
+
 OVERFLOW = "(element) => element.scrollWidth - element.clientWidth"
 
 
 def wait_for_newer(page: Page) -> None:
     expect(page.get_by_test_id("newer")).to_have_text(re.compile(r"^↑ \d\d+ newer$"))
-
-
-def fill(fill_id: str) -> dict[str, object]:
-    return {
-        "type": "order_fill",
-        "market": "sim.BTCUSDT",
-        "order": "o-1",
-        "fill": fill_id,
-        "side": "buy",
-        "price": "61837.63",
-        "size": "0.5",
-        "filled": "0.5",
-        "order_size": "0.5",
-        "status": "FILLED",
-        "fee": "0",
-        "fee_asset": "",
-        "maker": True,
-        "client_order": "",
-        "bot": "bot-1",
-        "role": "safety_order",
-        "delay_ms": 42,
-        "time": time.time_ns() // 1_000_000,
-    }
 
 
 def test_chart_shows_the_hour_or_the_day(page: Page, served: Process) -> None:
@@ -236,31 +175,6 @@ def test_page_is_as_the_system_prefers_until_the_viewer_chooses(open_page: OpenP
     expect(root).to_have_attribute("data-theme", other)
 
 
-def test_token_of_the_address_names_the_account_and_leaves_the_address(
-    open_page: OpenPage, served: Process
-) -> None:
-    page = open_page(f"/#token={sign(sub='ann')}")
-    expect(page.locator("#account")).to_have_text("ann")
-    expect(page.locator("#bots .notice")).to_have_text("no bots of ann")
-    assert page.url == f"{served.address}/"
-    wait_until(page, lambda: "orders:ann" in watched(served))
-    page.evaluate("(token) => { location.hash = `#token=${token}`; }", sign(sub="bob"))
-    expect(page.locator("#account")).to_have_text("bob")
-    assert page.url == f"{served.address}/"
-    page.locator("#account").click()
-    page.get_by_role("button", name="No token").click()
-    expect(page.get_by_test_id("bot-row")).to_have_count(6)
-
-
-def test_token_is_typed_and_sent_by_keyboard(open_page: OpenPage) -> None:
-    page = open_page()
-    page.locator("#account").press("Enter")
-    page.keyboard.type(sign(sub="ann"))
-    page.keyboard.press("Enter")
-    expect(page.locator("#account")).to_have_text("ann")
-    expect(page.locator("#bots .notice")).to_have_text("no bots of ann")
-
-
 def test_wide_lists_never_make_a_phone_scroll_sideways(open_page: OpenPage) -> None:
     phone = open_page(width=360, height=700)
     expect(phone.get_by_test_id("fill-row").first).to_be_visible()
@@ -295,23 +209,6 @@ def test_fill_that_was_looked_up_is_said_to_be_late(page: Page, served: Process)
     row = page.locator("[data-fill-id=late-1]")
     expect(row.locator(".delay")).to_have_text("late")
     expect(row).to_have_attribute("title", re.compile("^order o-1: \N{EN DASH} of \N{EN DASH}, "))
-
-
-def test_server_that_refuses_gets_no_other_ones_figures_shown(browser: Browser, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        configuration = f"port = {reserved.getsockname()[1]}"
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    with lanecast_process(tmp_path, configuration) as server:
-        page.goto(server.address)
-        expect(page.get_by_test_id("bot-row")).to_have_count(6)
-        expect(page.get_by_test_id("fill-row").first).to_be_visible()
-        expect(page.locator("#analytics canvas")).to_be_visible()
-    with lanecast_process(tmp_path, f"{configuration}\nsimulator.enabled = false"):
-        expect(page.locator("#bots .notice")).to_have_text(NEEDS_TOKEN)
-        expect(page.get_by_test_id("bot-row")).to_have_count(0)
-        expect(page.get_by_test_id("fill-row")).to_have_count(0)
-        expect(page.locator("#analytics canvas")).to_be_hidden()
-    page.close()
 
 
 FORBIDDEN_STORAGE = """for (const name of ["localStorage", "sessionStorage"])
@@ -368,50 +265,4 @@ def test_garbage_from_a_publisher_is_no_number(browser: Browser, tmp_path: Path)
         expect(row).to_contain_text("B")
         expect(page.locator("[data-counter=trades]")).to_have_text("\N{EN DASH}")
         expect(page.locator("body")).not_to_contain_text(re.compile("NaN|undefined"))
-    page.close()
-
-
-def test_page_says_what_it_may_not_show(browser: Browser, process: Process) -> None:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(process.address)
-    expect(page.locator("#account")).to_have_text("sign in")
-    expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
-    page.keyboard.press("5")
-    expect(page.locator("#fills .notice")).to_have_text(NEEDS_TOKEN)
-    expect(page.get_by_text(NEEDS_TOKEN).locator("visible=true")).to_have_count(1)
-    page.keyboard.press("1")
-    expect(page.locator("[data-counter=profit]")).to_have_text("\N{EN DASH}")
-    expect(page.locator("#hot .notice")).to_have_text("nothing has traded yet")
-    page.close()
-
-
-def test_who_has_signed_in_is_asked_for_another_token_for_what_is_anothers(
-    browser: Browser, process: Process
-) -> None:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(f"{process.address}/?account=bob#token={sign(sub='ann')}")
-    expect(page.get_by_text(NEEDS_ANOTHER).locator("visible=true")).to_have_count(1)
-    page.locator("#account").evaluate("(button) => { button.firstChild.data = 'not drawn since'; }")
-    expect(page.locator("#account")).to_have_text("bob")
-    page.close()
-
-
-def test_operator_sees_the_account_told_of_last_and_chooses_another(
-    browser: Browser, process: Process
-) -> None:
-    for account in ("bob", "ann"):
-        process.publish(f"orders:{account}", fill(account))
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(f"{process.address}/#token={make_token(KEYS.operator, 'op')}")
-    page.keyboard.press("5")
-    expect(page.locator("#account")).to_have_text("ann")
-    assert page.url == f"{process.address}/?account=ann#/fills"
-    page.locator("#account").click()
-    assert Axe().run(page).response["violations"] == []
-    page.get_by_role("combobox", name="Account").select_option("bob")
-    expect(page.locator("#account")).to_have_text("bob")
-    assert page.url == f"{process.address}/?account=bob#/fills"
-    wait_until(page, lambda: "orders:bob" in watched(process))
-    process.publish("orders:bob", fill("bob-2"))
-    expect(page.locator("[data-fill-id=bob-2]")).to_have_count(1)
     page.close()

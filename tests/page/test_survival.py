@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, ViewportSize, WebSocket, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.test_page import newest_row, wait_until, watched
+from tests.page.tab import newest_row, wait_until, watched
 from tests.process import Process, lanecast_process
 from tests.serve.running import sign
 

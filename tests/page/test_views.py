@@ -6,7 +6,7 @@ from functools import partial
 from playwright.sync_api import Browser, Page, expect
 
 from tests.page.conftest import OpenPage
-from tests.page.test_page import wait_until, watched
+from tests.page.tab import wait_until, watched
 from tests.process import Process
 from tests.serve.running import sign
 from tests.tui.reports import NOON_MS

@@ -1,8 +1,6 @@
-from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import orjson
@@ -15,7 +13,6 @@ from monitor.events import (
     BookSnapshot,
     BookStatus,
     BookStatusChanged,
-    Event,
     MarketListed,
     OrderFill,
     OrderUpdate,
@@ -27,8 +24,8 @@ from monitor.feeds.binance_account import run_binance_account
 from monitor.health.feeds import FeedHealth, FeedState, Freshness
 from tests.captures import capture, write_capture
 from tests.feeds.test_binance import Book
-from tests.patience import PATIENCE_SECONDS
 from tests.venue.client import connected, standing_in
+from tests.venue.listener import Listener
 
 MINI = {
     "e": "24hrMiniTicker",
@@ -41,6 +38,7 @@ MINI = {
     "v": "7",
     "q": "8",
 }
+
 REPORT = {
     "e": "executionReport", "E": 1, "s": "XUSDT", "c": "mine", "S": "BUY", "o": "LIMIT", "f": "GTC", "q": "2",
     "p": "1.5", "x": "TRADE", "X": "PARTIALLY_FILLED", "r": "NONE", "i": 7, "l": "0.5", "z": "0.5",
@@ -74,36 +72,6 @@ def snapshot_at(update_id: int) -> dict[str, Any]:
         "bids": [["1.00000000", "5.00000000"]],
         "asks": [["9.00000000", "5.00000000"]],
     }
-
-
-T = TypeVar("T")
-
-
-class Listener:
-    """A sink that keeps all, and lets a test wait for what it needs."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self._counts: Counter[type[Event]] = Counter()
-        self._changed = trio.Event()
-
-    def __call__(self, event: Event, received_ns: int) -> None:
-        self.events.append(event)
-        self._counts[type(event)] += 1
-        self._changed.set()
-
-    def of(self, kind: type[T]) -> list[T]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    async def wait_for(self, kind: type[Event], count: int = 1) -> None:
-        await self.wait_until(lambda: self._counts[kind] >= count)
-
-    async def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Fails once nothing is heard for a while: how long all of it takes is the machine's affair."""
-        while not holds():
-            self._changed = trio.Event()
-            with trio.fail_after(PATIENCE_SECONDS):
-                await self._changed.wait()
 
 
 def settings(base: str, *symbols: str) -> BinanceSettings:

@@ -27,7 +27,7 @@ from monitor.health.feeds import FeedHealth
 from tests.captures import said, write_capture
 from tests.feeds.test_kalshi import write_key
 from tests.venue.client import connected, standing_in
-from tests.venue.test_binance import Listener
+from tests.venue.listener import Listener
 
 PATH = "/trade-api/ws/v2"
 HEADERS = [

@@ -25,7 +25,7 @@ from monitor.venue.server import run_venue
 from tests.captures import capture, write_capture
 from tests.feeds.garbage import messages
 from tests.venue.client import Client, connected, standing_in
-from tests.venue.test_binance import Listener
+from tests.venue.listener import Listener
 from tests.venue.test_binance import settings as feed_settings
 from tests.venue.test_kalshi import SESSION as KALSHI
 from tests.venue.test_others import KRAKEN
