@@ -91,6 +91,7 @@ async def test_who_was_away_throughout_a_loss_is_told_so_by_the_server_after(tmp
             assert each.recovers(before) is None
     async with running(tmp_path) as each:
         assert each.recovers(before) is each.recovers(lost) is each.recovers(bob, "orders:bob") is None
+        assert each.recovers(Position(0, "")) is None
         after = await each.publish(b'"kept again"')
     async with running(tmp_path) as each:
         assert each.recovers(after) == []
