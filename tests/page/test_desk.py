@@ -94,6 +94,14 @@ def test_help_tells_the_keys(desk: Page) -> None:
     expect(desk.get_by_role("dialog", name="Keys")).to_be_hidden()
 
 
+def test_one_escape_closes_the_search_whatever_is_typed(desk: Page) -> None:
+    desk.keyboard.press("/")
+    desk.keyboard.type("zzz")
+    expect(desk.locator("#search .notice")).to_have_text("no such market")
+    desk.keyboard.press("Escape")
+    expect(desk.locator("#search")).to_be_hidden()
+
+
 def test_the_page_shows_its_delivery_with_its_error(desk: Page) -> None:
     delivery = desk.get_by_test_id("delivery")
     # The server is asked for it every five seconds, and knows none before it has asked the page for one.
