@@ -115,6 +115,9 @@ def test_time_that_is_none_silences_nothing() -> None:
         await screen.press(ALERTS, "z", *"x", "enter")
         assert screen.link.acts == []
         assert "'x' is no time: write it as 90s, 15m, 2h or 1d, or 0" in screen.text()
+        await screen.press("backspace", *"8d", "enter")
+        assert screen.link.acts == []
+        assert " at most 7d " in screen.text()
 
     run(story)
 

@@ -20,6 +20,7 @@ from tui.screens.view import View
 from tui.table import Cell, Column, Row, Table, Tone
 
 _CLIENT = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+SILENCE_MAX = "7d"
 _SEVERITIES = {"warning": ("▲", Tone.WARNING), "critical": ("✖", Tone.BAD)}
 
 
@@ -159,7 +160,7 @@ class AlertsView(View):
 
 def _duration_trouble(text: str) -> str | None:
     try:
-        seconds_of(text)
+        is_too_long = seconds_of(text) > seconds_of(SILENCE_MAX)
     except ConfigError as error:
         return str(error)
-    return None
+    return f"at most {SILENCE_MAX}" if is_too_long else None
