@@ -14,6 +14,7 @@ from monitor.client import (
     Unsubscribed,
     open_client,
 )
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import Server, running, sign
 
 
@@ -116,7 +117,7 @@ async def test_server_unsubscribes_and_disconnects(server: Server) -> None:
             await anext(subscription)
         connected = client.status
         await server.api("disconnect", user="ada", disconnect={"code": 4000, "reason": "come again"})
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_SECONDS):
             lost = await client.status_after(connected)
             assert (lost.code, lost.reason) == (4000, "come again")
             while client.status.state is not LinkState.CONNECTED:
@@ -152,7 +153,7 @@ async def test_cuts_at_any_time_lose_and_repeat_nothing(server: Server) -> None:
             if number % 20 == 10:
                 goodbye = {"code": 3011, "reason": "force reconnect"}
                 await server.api("disconnect", user="ada", disconnect=goodbye)
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE_SECONDS):
             while len(got) < 120:
                 publication = await anext(subscription)
                 assert not publication.is_whole

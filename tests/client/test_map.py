@@ -8,6 +8,7 @@ import trio
 
 from monitor.client import CommandRejected, MapSubscription, Unsubscribed, open_client
 from tests.client.test_client_and_server import url
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import Server, running, sign
 
 pytestmark = pytest.mark.trio
@@ -33,7 +34,7 @@ async def put(server: Server, key: str, data: Any, channel: str = CHANNEL) -> No
 
 async def until(subscription: MapSubscription, state: dict[str, Any]) -> None:
     """Follow it until it holds this state."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while subscription.entries != state:
             await anext(subscription)
 
@@ -55,7 +56,7 @@ async def test_changes_are_told_by_key_and_a_reader_who_is_behind_gets_the_newes
         await client.map_publish(CHANNEL, "a", 2)
         await client.map_remove(CHANNEL, "b")
         told: set[str] = set()
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_SECONDS):
             while told != {"a", "b"} or subscription.entries != {"a": 2}:
                 told |= await anext(subscription)
         await client.map_publish(CHANNEL, "c", 3)
@@ -116,6 +117,6 @@ async def test_bots_of_the_simulator_are_held_by_id() -> None:
     ):
         subscription = await client.subscribe_map("botstate:paper")
         await anext(subscription)
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE_SECONDS):
             changed = await anext(subscription)
         assert all("phase" in subscription.entries[bot] for bot in changed)

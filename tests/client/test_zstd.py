@@ -15,6 +15,7 @@ from monitor.client import LinkState, open_client
 from monitor.client.zstd import dictionary_path, fetch_dictionary
 from monitor.dictionary import Dictionary, shipped_dictionary
 from monitor.errors import PeerError
+from tests.client.server import state
 from tests.serve.running import Server, running, sign
 
 OTHER = Dictionary(b'{"push":{"channel":"chat:room","pub":{"data":' * 20)
@@ -144,9 +145,7 @@ def packed(payload: bytes, *, level: int = 3, with_size: bool = True) -> bytes:
 )
 async def test_bad_frame_ends_the_connection_with_its_reason(frame: bytes, reason: str) -> None:
     async with lying(Liar(frames=[frame])) as address, open_client(address, reconnect=False) as client:
-        with trio.fail_after(10):
-            while client.status.state is not LinkState.DISCONNECTED:
-                await client.status_after(client.status)
+        await state(client, LinkState.DISCONNECTED)
         assert client.status.reason.startswith(reason)
 
 
@@ -155,9 +154,7 @@ async def test_bad_frame_ends_the_connection_with_its_reason(frame: bytes, reaso
 async def test_dictionary_that_can_not_be_had_leaves_the_connection_plain(hint: str) -> None:
     liar = Liar(hint=hint)
     async with lying(liar) as address, open_client(address) as client:
-        with trio.fail_after(10):
-            while client.status.state is not LinkState.CONNECTED:
-                await client.status_after(client.status)
+        await state(client, LinkState.CONNECTED)
     assert len(liar.offers) == (2 if hint == "0123456789abcdef" else 1)
 
 

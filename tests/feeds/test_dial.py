@@ -16,6 +16,7 @@ from monitor.errors import FeedError
 from monitor.feeds.feed import Route, dial, run_feed
 from monitor.health.feeds import FeedHealth
 from tests.feeds.test_feed import Echo
+from tests.patience import PATIENCE_SECONDS
 
 
 def write_certificate(path: Path) -> Path:
@@ -68,6 +69,6 @@ async def test_venue_that_speaks_another_protocol_is_tried_again(nursery: trio.N
     (listener,) = await nursery.start(partial(trio.serve_tcp, greet, 0, host="127.0.0.1"))
     port, health = listener.socket.getsockname()[1], FeedHealth("echo", "echo")
     nursery.start_soon(run_feed, Echo(health), Route(f"ws://127.0.0.1:{port}"), lambda *_: None)
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         await called_twice.wait()
     assert health.error

@@ -8,6 +8,7 @@ import trio
 from monitor.client import Client as SdkClient
 from monitor.client import open_client
 from monitor.sampling import TAG, Mark
+from tests.patience import PATIENCE_SECONDS
 from tests.serve.running import KEYS, Server, running, sign
 from tests.serve.wire import Client
 
@@ -69,7 +70,7 @@ async def reported_kind(server: Server) -> dict[str, Any]:
 
 
 async def measured(server: Server, client: SdkClient) -> dict[str, Any]:
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while True:
             await server.publish("chat:room", 1)
             me: dict[str, Any] = await client.rpc("me")

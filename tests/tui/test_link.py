@@ -8,7 +8,7 @@ import trio
 
 from monitor.client import LinkState, Publication
 from monitor.serve.tokens import make_token
-from tests.patience import until
+from tests.patience import PATIENCE_SECONDS, until
 from tests.serve.running import KEYS, Server, running
 from tests.tui.reports import fill
 from tui.link import Link
@@ -71,7 +71,7 @@ async def test_account_told_of_last_is_shown_and_another_once_it_is_chosen(serve
 
 async def until_followed(server: Server, wanted: set[str]) -> None:
     """Wait until nothing else of any account has a subscriber."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_SECONDS):
         while {name for name in await channels(server) if not name.startswith("ops:")} != wanted:
             await trio.testing.wait_all_tasks_blocked(0.01)
 
