@@ -204,9 +204,14 @@ def test_check_finds_files_that_a_start_would_not(surroundings: dict[str, str], 
     assert "feeds.kalshi.private_key_file: key.pem is no private key in PEM form" in checked.stderr
 
 
-def test_check_tells_of_a_data_directory_that_cannot_be(surroundings: dict[str, str], tmp_path: Path) -> None:
+def test_check_tells_of_a_data_directory_that_cannot_be_and_of_a_kind_that_nothing_has(
+    surroundings: dict[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    (tmp_path / "given.toml").write_text("")
+    (tmp_path / "given.toml").write_text("[kinds.fill]\nthreshold_ms = 5\n")
+    checked = lanecast(surroundings, "check", "given.toml")
+    assert checked.returncode == 0
+    assert checked.stderr.startswith("lanecast: kinds.fill is of no event of ours and of no namespace")
     checked = lanecast(surroundings, "check", "given.toml", LANECAST_DATA_DIR="file/data")
     assert checked.returncode == 2
     assert checked.stderr == "lanecast: data_dir file/data can't be written: Not a directory\n"

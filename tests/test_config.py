@@ -145,12 +145,6 @@ def test_home_is_expanded() -> None:
             "namespaces.book.kind in given.toml: 'trad' is not a kind; did you mean trade?",
         ),
         (
-            "[namespaces.chat]\nkind = 'chat'\n[kinds.chat]\n[kinds.fill]\nthreshold_ms = 5",
-            "kinds.fill in given.toml: 'fill' is no kind of ours or of a namespace; allowed are analytics,"
-            " book, bot_cycle, bot_lifecycle, bot_state, bot_status, chat, hot_markets, message, open_orders,"
-            " ops, order_fill, order_update, sparkline, ticker, trade",
-        ),
-        (
             "[namespaces.'a.b']",
             "namespaces.a.b is 'a.b' in given.toml: must be what stands before a channel's colon, "
             "or the channel up to its first dot",

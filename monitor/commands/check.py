@@ -29,7 +29,21 @@ def check(file: Path) -> None:
     settings = load_settings(file, {})
     if troubles := list(_troubles(settings)):
         raise ConfigError("\n".join(troubles))
+    for note in _notes(settings):
+        click.echo(f"lanecast: {note}", err=True)
     click.echo(f"{file}: ok")
+
+
+def _notes(settings: "Settings") -> Iterator[str]:
+    """What a start takes, and is most likely not meant."""
+    from monitor.config import DEFAULT_KINDS
+
+    used = DEFAULT_KINDS.keys() | {namespace.kind for namespace in settings.namespaces.values()}
+    for kind in settings.kinds.keys() - used:
+        yield (
+            f"kinds.{kind} is of no event of ours and of no namespace: it is for publications that name it;"
+            f" known are {', '.join(sorted(used))}"
+        )
 
 
 def _troubles(settings: "Settings") -> Iterator[str]:

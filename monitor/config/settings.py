@@ -5,7 +5,7 @@ the earlier of these wins.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -46,7 +46,7 @@ from monitor.config.namespaces import (
     refuse_truth,
 )
 from monitor.config.sources import merge, place, read_environment, read_file, read_overrides
-from monitor.config.validation import KeyPath, describe, suggestion
+from monitor.config.validation import describe, suggestion
 from monitor.errors import ConfigError
 
 DEMO_ACCOUNT = "paper"
@@ -364,20 +364,16 @@ class Settings(BaseSettings):
     def _kinds_exist(self) -> Self:
         for name, namespace in self.namespaces.items():
             if namespace.kind not in self.kinds:
-                raise _unknown_kind("not a kind", namespace.kind, ("namespaces", name, "kind"), self.kinds)
-        known = DEFAULT_KINDS.keys() | {namespace.kind for namespace in self.namespaces.values()}
-        for kind in self.kinds:
-            if kind not in known:
-                raise _unknown_kind("no kind of ours or of a namespace", kind, ("kinds", kind), known)
+                raise PydanticCustomError(
+                    "unknown_kind",
+                    "'{kind}' is not a kind; {suggestion}",
+                    {
+                        "path": ("namespaces", name, "kind"),
+                        "kind": namespace.kind,
+                        "suggestion": suggestion(namespace.kind, list(self.kinds)),
+                    },
+                )
         return self
-
-
-def _unknown_kind(what: str, kind: str, path: KeyPath, known: Collection[str]) -> PydanticCustomError:
-    return PydanticCustomError(
-        "unknown_kind",
-        "'{kind}' is {what}; {suggestion}",
-        {"path": path, "kind": kind, "what": what, "suggestion": suggestion(kind, known)},
-    )
 
 
 def _first(single: int | None, preset: int) -> int:

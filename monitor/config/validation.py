@@ -5,7 +5,7 @@ A secret's value and that of an unknown key (it may be a misspelt secret) are ne
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
@@ -40,7 +40,7 @@ def dotted(path: KeyPath) -> str:
     return ".".join(path)
 
 
-def suggestion(name: str, allowed: Collection[str]) -> str:
+def suggestion(name: str, allowed: Sequence[str]) -> str:
     """Return what to write instead of the unknown `name`: the nearest of `allowed`, else all of them."""
     near = _nearest(name, allowed)
     return f"did you mean {near}?" if near else f"allowed are {', '.join(sorted(allowed))}"
