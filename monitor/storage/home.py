@@ -21,7 +21,7 @@ from pathlib import Path
 from monitor.broadcast.epochs import new_epoch
 from monitor.broadcast.journaled import Standing
 from monitor.config import JournalSettings
-from monitor.storage.journal_file import JournalFile, Row
+from monitor.storage.journal_file import JournalFile, Row, look
 from monitor.storage.lock import JournalInUse, Lock
 
 _log = logging.getLogger("lanecast.journal")
@@ -111,9 +111,10 @@ class Home:
             return self._read()
 
     def _read(self) -> Opened:
+        looked = look(self.path, RESTORED_ROWS)
         file = JournalFile(self.path, self._settings.synchronous)
         try:
-            rows = list(file.tail(RESTORED_ROWS))
+            rows = list(file.tail(RESTORED_ROWS)) if looked is None else looked
             file.try_out()
             boot = _read_boot()
             if self._is_behind or self._mark.exists() or not file.was_kept(self._namespaces, boot):

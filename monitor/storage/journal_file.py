@@ -8,7 +8,7 @@ many it keeps: each statement gives up the interpreter lock and must win it back
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from monitor.storage.journal_form import (
     Damaged,
     bring_up,
     check_log,
+    is_empty,
     pragma,
     read_about,
     read_row,
@@ -129,6 +130,25 @@ def read_tail(database: sqlite3.Connection, rows: int) -> Iterator[Row]:
         yield Row(row.channel, Position(row.offset, row.epoch), row.time_ms, row.kind, data, info, tags)
 
 
+def look(path: Path, rows: int) -> list[Row] | None:
+    """The last rows, as `read_tail`, before the file is opened for writing; None if it is of an older form.
+
+    Who closes a file that he may write puts its log into it, and a damaged one is to be kept as it is.
+    Raises sqlite3.Error.
+    """
+    check_log(path)
+    if is_empty(path):
+        return None
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, timeout=BUSY_SECONDS, uri=True)) as database:
+        database.text_factory = read_text
+        if recognise(database) != VERSION:
+            return None
+        read_about(database)
+        read_streams(database)
+        return list(read_tail(database, rows))
+
+
 @dataclass(frozen=True, slots=True)
 class _Stream:
     id: int
@@ -143,7 +163,6 @@ class JournalFile:
     """One open file; one thread at a time may use it. All methods raise sqlite3.Error."""
 
     def __init__(self, path: Path, synchronous: str) -> None:
-        check_log(path)
         # SQLite gives its log the file's mode, so the file must have it from the start.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._database = sqlite3.connect(

@@ -146,12 +146,13 @@ def read_row(row: tuple[Any, ...]) -> Stored:
 def check_log(path: Path) -> None:
     """SQLite deletes the log of an empty file, and with it what was committed last. Raises Damaged."""
     log = path.with_name(f"{path.name}-wal")
-    if _is_empty(path) and not _is_empty(log):
+    if is_empty(path) and not is_empty(log):
         raise Damaged("the file is empty, and its log is not")
 
 
-def _is_empty(path: Path) -> bool:
-    return not path.exists() or not path.stat().st_size
+def is_empty(path: Path) -> bool:
+    """Whether SQLite takes it for none: a single byte is nothing to it."""
+    return not path.exists() or path.stat().st_size <= 1
 
 
 def recognise(database: sqlite3.Connection) -> int:

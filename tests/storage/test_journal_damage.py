@@ -1,5 +1,6 @@
 """A journal that holds what was never written: found, kept as it is, and another one begun."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -31,7 +32,7 @@ DEEP = "[" * 10_000 + "]" * 10_000
 
 
 def set_aside(directory: Path) -> Path:
-    (aside,) = directory.glob("journal.db.corrupt-*")
+    (aside,) = directory.glob("journal.db.corrupt-*Z")
     return aside
 
 
@@ -96,26 +97,41 @@ async def test_a_file_that_holds_what_was_never_written_is_set_aside(
         assert is_durable(each.engine.health.journal)
 
 
-@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "gone"])
-async def test_a_log_whose_file_is_empty_or_gone_is_kept_as_it_is(tmp_path: Path, is_there: bool) -> None:
-    """SQLite would delete it."""
-    directory = tmp_path / "now"
+def killed(tmp_path: Path) -> Path:
+    """Where a server was killed: a journal with a log."""
+    directory = tmp_path / "killed"
+    directory.mkdir()
     kept(tmp_path, [record(1)])
     writer = opened(tmp_path)
     writer.append([record(2)])
-    directory.mkdir()
-    shutil.copy(tmp_path / "journal.db-wal", directory)
+    for suffix in ("", "-wal"):
+        shutil.copy(tmp_path / f"journal.db{suffix}", directory)
     writer.close()
-    if is_there:
-        (directory / "journal.db").touch()
-    log = (directory / "journal.db-wal").read_bytes()
-    with pytest.raises(ConfigError, match="journal"):
-        check(directory / "journal.db")
+    return directory
+
+
+@pytest.mark.parametrize("left", [None, 0, 1, 4_096, 5_000], ids=["gone", "empty", "1", "a page", "more"])
+async def test_a_damaged_file_and_its_log_are_kept_as_they_are(tmp_path: Path, left: int | None) -> None:
+    """SQLite would delete the log of an empty file, and write that of another one into it."""
+    directory = killed(tmp_path)
+    path = directory / "journal.db"
+    if left is None:
+        path.unlink()
+    else:
+        os.truncate(path, left)
+    before = {suffix: read_if_there(directory, f"journal.db{suffix}") for suffix in ("", "-wal")}
+    with contextlib.suppress(ConfigError):
+        assert check(path).troubles
     async with running(directory) as each:
         assert await each.publish(b"1")
         assert "was corrupt" in finding(each).message
-        (aside,) = directory.glob("journal.db.corrupt-*-wal")
-        assert aside.read_bytes() == log != b""
+        name = Path(each.engine.health.journal.aside).name
+        assert {suffix: read_if_there(directory, f"{name}{suffix}") for suffix in before} == before
+
+
+def read_if_there(directory: Path, name: str) -> bytes:
+    path = directory / name
+    return path.read_bytes() if path.exists() else b""
 
 
 async def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
