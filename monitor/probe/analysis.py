@@ -6,6 +6,7 @@ judged as a live server is.
 """
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 from monitor.config import Lane
 from monitor.probe.documents import ConnectionRow
@@ -65,8 +66,9 @@ def find_lost_journal(seen: Observation) -> Iterator[Finding]:
 
 
 def find_slow_clients(seen: Observation) -> Iterator[Finding]:
-    """Clients without a budget that stay behind: by their line or their program, not by us."""
-    slow = [row for before, row in _lasting(seen) if not _has_budget(row) and _is_slow(before, row)]
+    """Clients that stay behind by their line or their program, and not by us or by a budget."""
+    lasting = _lasting(seen)
+    slow = [row for before, row in lasting if not _is_paced(seen, before, row) and _is_slow(before, row)]
     if not slow:
         return
     slow.sort(key=lambda row: (-row["outbox_bytes"], row["id"]))
@@ -98,8 +100,13 @@ def _is_slow(before: ConnectionRow, row: ConnectionRow) -> bool:
     return row["ladder"]["step"] > 0 or _depth(row) > DEPTH_LIMIT or row["sent"] == before["sent"]
 
 
-def _has_budget(row: ConnectionRow) -> bool:
-    return any(row["budget"].values())
+def _is_paced(seen: Observation, before: ConnectionRow, row: ConnectionRow) -> bool:
+    """Whether a budget explains what waits: some of it was sent, or not two messages were due."""
+    messages, in_bytes = row["budget"]["messages_per_second"], row["budget"]["bytes_per_second"]
+    if not (messages or in_bytes):
+        return False
+    due = seen.seconds * min(messages or inf, (in_bytes or inf) * _depth(row) / max(1, row["outbox_bytes"]))
+    return row["sent"] != before["sent"] or due < 2
 
 
 def _depth(row: ConnectionRow) -> int:
@@ -117,7 +124,7 @@ def _client(row: ConnectionRow) -> str:
 def find_starved_lanes(seen: Observation) -> Iterator[Finding]:
     """Lanes of a client with a budget which those before them leave nothing."""
     for before, row in _lasting(seen):
-        if _has_budget(row) and row["sent"] != before["sent"]:
+        if _is_paced(seen, before, row):
             yield from _starved(seen, before, row)
 
 

@@ -1,6 +1,7 @@
 """The rules of the analysis, on servers of every kind and on reports that were cut or made up."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,27 @@ def test_a_tick_is_blamed_only_if_it_accounts_for_most_of_the_time(
         assert 2 * tick_ms > wait_ms + write_ms
     if 40 < wait_ms + write_ms < tick_ms and wait_ms > write_ms + 1:
         assert causes == {"tick"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "sent", "named"),
+    [
+        ((60, 0), 5, True),
+        ((60, 0), 6, False),
+        ((0.5, 0), 5, False),
+        ((0, 20), 5, False),
+        ((0, 2_000), 5, True),
+    ],
+)
+def test_client_with_a_budget_reads_too_slowly_if_it_takes_nothing_that_is_due(
+    budget: tuple[float, float], sent: int, named: bool
+) -> None:
+    """Two seconds, and messages of 100 bytes."""
+    rates = dict(zip(("messages_per_second", "bytes_per_second"), budget, strict=True))
+    rows = (connection(waiting=300, budget=rates, sent=count) for count in (5, sent))
+    before, after = (observation(connections=[row]) for row in rows)
+    seen = replace(after, connections_before=before.connections)
+    assert ("slow client" in {found.cause for found in analyze(seen)}) == named
 
 
 def test_of_two_faults_that_take_most_of_the_time_together_the_larger_is_named() -> None:
