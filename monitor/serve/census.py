@@ -13,6 +13,8 @@ from monitor.serve.session import Session
 
 READ_NS = NS_PER_SECOND
 """At least so much lies between two readings of the channels' counters."""
+FORGOTTEN_NS = 60 * NS_PER_SECOND
+"""Between two readings that lie further apart, how fast it was is no rate of now."""
 REST_FACTOR = 100
 """After a walk, so many times as long as it took, the sums stay as they are."""
 
@@ -34,7 +36,7 @@ class Census:
         passed_ns = now_ns - self._read_ns
         if passed_ns < READ_NS:
             return
-        before, self._read_ns = self._counts, now_ns
+        before, self._read_ns = self._counts if passed_ns < FORGOTTEN_NS else {}, now_ns
         self._counts = {channel.name: channel.published for channel in channels}
         seconds = passed_ns / NS_PER_SECOND
         self.rates = {

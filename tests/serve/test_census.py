@@ -3,7 +3,7 @@ from typing import Any
 
 from monitor.broadcast.ledger import Ledger
 from monitor.health.rates import NS_PER_SECOND
-from monitor.serve.census import REST_FACTOR, Census
+from monitor.serve.census import FORGOTTEN_NS, REST_FACTOR, Census
 
 
 class Clock:
@@ -39,6 +39,18 @@ def test_rate_is_known_from_the_second_look_on_and_spans_at_least_a_second() -> 
     clock.now_ns += NS_PER_SECOND // 2
     census.read_rates([channel(1_000)])
     assert census.rates == {"trades:all": 25.0}
+
+
+def test_the_mean_of_the_time_in_which_nobody_looked_is_no_rate() -> None:
+    clock = Clock()
+    census = Census(clock)
+    census.read_rates([channel(100)])
+    clock.now_ns += FORGOTTEN_NS
+    census.read_rates([channel(1_000)])
+    assert census.rates == {}
+    clock.now_ns += NS_PER_SECOND
+    census.read_rates([channel(1_003)])
+    assert census.rates == {"trades:all": 3.0}
 
 
 def test_a_channel_that_was_forgotten_and_began_again_has_no_rate_yet() -> None:
