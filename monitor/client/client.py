@@ -2,8 +2,8 @@
 
 Decides how a connection is kept: pings answered, full-jitter retries, subscriptions entered
 again with recovery. A reader who falls behind never stops the socket, because pings and
-replies come over it too: each subscription keeps its newest publications and counts the rest
-in `dropped`.
+replies come over it too: each subscription keeps its newest publications, and says where some
+are missing.
 """
 
 import logging

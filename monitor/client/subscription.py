@@ -1,11 +1,11 @@
 """One channel as a client of the served protocol sees it: its state, position and publications.
 
-Decides what a reader who is behind gets (the newest, and a count of what was dropped) and what
-is asked for after a reconnect, so that nothing is lost without a word.
+Decides what a reader who is behind gets (the newest, with a word where some are missing, and all
+that was recovered) and what is asked for after a reconnect, so that nothing is lost in silence.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import trio
@@ -31,7 +31,7 @@ class Publication:
     is_whole: bool = False
     """State after a reconnect that recovered nothing: it replaces all that came before."""
     follows_gap: bool = False
-    """What was published before it was missed, and can't be had any more."""
+    """Some of what came before it is missing: the server has it no more, or the reader was behind."""
 
 
 def read_publication(channel: str, body: dict[str, Any]) -> Publication:
@@ -43,9 +43,10 @@ def read_publication(channel: str, body: dict[str, Any]) -> Publication:
 class Subscription(Membership):
     """One channel's publications in order; iterate it from one task.
 
-    It outlives reconnects. When its reader is behind by more than its capacity, the oldest
-    publications go and `dropped` says how many. Iteration ends after `unsubscribe`, and
-    raises `Unsubscribed`, `CommandRejected` or `Disconnected` when the server ended it.
+    It outlives reconnects. When its reader is behind by more than its capacity, and what one
+    reply recovered, the oldest publications go: the next one follows a gap, and `dropped` says
+    how many went. Iteration ends after `unsubscribe`, and raises `Unsubscribed`,
+    `CommandRejected` or `Disconnected` when the server ended it.
     """
 
     def __init__(self, channel: str, data: Any, token: str, since: Position | None, capacity: int) -> None:
@@ -59,7 +60,8 @@ class Subscription(Membership):
         self._options = {"data": data, "token": token}
         self._recovers = since is not None
         self._pending: deque[Publication] = deque()
-        self._capacity = capacity
+        self._capacity = self._room = capacity
+        self._has_gap = False
 
     def __aiter__(self) -> Self:
         return self
@@ -68,7 +70,9 @@ class Subscription(Membership):
         await trio.lowlevel.checkpoint()
         while not self._pending:
             await self._wait()
-        return self._pending.popleft()
+        has_gap, self._has_gap = self._has_gap, False
+        publication = self._pending.popleft()
+        return replace(publication, follows_gap=True) if has_gap else publication
 
     def request(self) -> dict[str, Any]:
         request = {"channel": self.channel, "recoverable": True}
@@ -86,7 +90,9 @@ class Subscription(Membership):
             self.data = reply.get("data")
             if self.settled.is_set():
                 self._offer(Publication(self.channel, self.data, is_whole=True, follows_gap=has_asked))
-        for body in reply.get("publications") or ():
+        recovered = reply.get("publications") or ()
+        self._room = self._capacity + len(recovered)
+        for body in recovered:
             self.receive(body)
         self.is_entered = True
         self.settled.set()
@@ -98,8 +104,9 @@ class Subscription(Membership):
         self._offer(publication)
 
     def _offer(self, publication: Publication) -> None:
-        if len(self._pending) >= self._capacity:
+        if len(self._pending) >= self._room:
             self._pending.popleft()
+            self._has_gap = True
             self.dropped += 1
         self._pending.append(publication)
         self._tell()

@@ -34,8 +34,30 @@ async def test_reader_who_is_behind_keeps_the_newest_and_learns_how_many_went() 
     async with serving(script) as server, open_client(server.url) as client:
         subscription = await client.subscribe("t:all", capacity=3)
         await client.rpc("ping")
-        kept = [(await anext(subscription)).data for _ in range(3)]
-        assert (kept, subscription.dropped) == ([7, 8, 9], 7)
+        kept = [await anext(subscription) for _ in range(3)]
+        assert ([publication.data for publication in kept], subscription.dropped) == ([7, 8, 9], 7)
+        assert [publication.follows_gap for publication in kept] == [True, False, False]
+
+
+@pytest.mark.trio
+async def test_all_that_is_recovered_reaches_the_reader_however_much_it_is() -> None:
+    recovered = [{"data": number, "offset": number} for number in range(6, 16)]
+
+    def script(command: Command) -> Answer:
+        if "subscribe" not in command:
+            return obliging(command)
+        if "recover" not in command["subscribe"]:
+            return result(command, recoverable=True, offset=5, epoch="e")
+        back = {"recoverable": True, "recovered": True, "offset": 15, "epoch": "e"}
+        return [result(command, **back, publications=recovered), push("o:a", 16)]
+
+    async with serving(script) as server, open_client(server.url) as client:
+        subscription = await client.subscribe("o:a", capacity=3)
+        await server.sockets[0].aclose(3001, "shutdown")
+        with trio.fail_after(10):
+            read = [await anext(subscription) for _ in range(11)]
+        assert [publication.data for publication in read] == list(range(6, 17))
+        assert (any(publication.follows_gap for publication in read), subscription.dropped) == (False, 0)
 
 
 @pytest.mark.trio
