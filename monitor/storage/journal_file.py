@@ -131,7 +131,7 @@ def read_tail(database: sqlite3.Connection, rows: int) -> Iterator[Row]:
 
 
 def look(path: Path, rows: int) -> list[Row] | None:
-    """The last rows, as `read_tail`, before the file is opened for writing; None if it is of an older form.
+    """The last rows, as `read_tail`, before the file is opened for writing; None if only that can read them.
 
     Who closes a file that he may write puts its log into it, and a damaged one is to be kept as it is.
     Raises sqlite3.Error.
@@ -140,13 +140,16 @@ def look(path: Path, rows: int) -> list[Row] | None:
     if is_empty(path):
         return None
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, timeout=BUSY_SECONDS, uri=True)) as database:
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(uri, timeout=BUSY_SECONDS, uri=True)) as database,
+    ):
         database.text_factory = read_text
-        if recognise(database) != VERSION:
-            return None
-        read_about(database)
-        read_streams(database)
-        return list(read_tail(database, rows))
+        if recognise(database) == VERSION:
+            read_about(database)
+            read_streams(database)
+            return list(read_tail(database, rows))
+    return None
 
 
 @dataclass(frozen=True, slots=True)

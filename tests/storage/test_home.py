@@ -72,6 +72,26 @@ def test_lock_is_let_go_though_the_mark_cant_be_made(tmp_path: Path) -> None:
     Lock(tmp_path / "journal.lock").take()
 
 
+KILLED_AT_ITS_FIRST = """
+import os, signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.executescript("PRAGMA cache_size = 1; CREATE TABLE s (x); DROP TABLE s; BEGIN; CREATE TABLE t (x)")
+for _ in range(50):
+    database.execute("INSERT INTO t VALUES (?)", ("x" * 2_000,))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_was_killed_before_there_was_a_log_is_rolled_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    subprocess.run([sys.executable, "-c", KILLED_AT_ITS_FIRST, str(path)], check=False)
+    assert path.with_name("journal.db-journal").stat().st_size
+    home = home_of(tmp_path)
+    opened = home.open()
+    opened.file.close()
+    assert (opened.rows, home.aside) == ([], "")
+
+
 def deeds(trace: str) -> list[str]:
     """What was done to the journal's directory, its log and the mark, in this order."""
     kinds = {
