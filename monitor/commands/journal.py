@@ -1,12 +1,12 @@
 """`lanecast journal`: what an operator asks of the journal, beside the server that writes it.
 
-Nothing here changes the file; times without a zone are this machine's.
+Nothing here changes the file of a server; times without a zone are this machine's.
 """
 
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,15 @@ from monitor.errors import ConfigError
 from monitor.options import InReadingOrder, combined, settings_of, source_options
 from monitor.progress import progress
 
+if TYPE_CHECKING:
+    from monitor.storage.journal_reader import Verdict
+
 
 @click.group(cls=InReadingOrder)
 def journal() -> None:
     """Look at what survives the server: orders, fills, bot events.
 
-    Both read the file beside a server that writes it, and change nothing.
+    All read the file beside a server that writes it, and change nothing.
     """
 
 
@@ -42,11 +45,7 @@ def check_journal(file: Path | None, **given: Any) -> int:
     path = file or settings_of(given).journal_file
     with progress("checking") as on_work:
         verdict = check(path, on_work)
-    for trouble in verdict.troubles:
-        click.echo(f"{path}: {trouble}")
-    state = "damaged" if verdict.troubles else "ok"
-    click.echo(f"{path}: {verdict.publications} publications of {verdict.channels} channels, {state}")
-    return 1 if verdict.troubles else 0
+    return _tell(path, verdict)
 
 
 @journal.command("export")
@@ -68,6 +67,32 @@ def export_journal(
     with progress("exporting", prints_lines=True) as on_work:
         for line in export(path, channel=channel, since_ms=first_ms, until_ms=end_ms, on_work=on_work):
             sys.stdout.buffer.write(line)
+
+
+@journal.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@source_options
+def back_up_journal(file: Path, **given: Any) -> int:
+    """Copy the journal into a new FILE, while the server runs, and check that.
+
+    To go back to it: end the server, put journal.db and what is called journal.db-… elsewhere, and
+    FILE in its place. Who was connected before is told then that it can't recover. Exit 0 if the
+    copy holds together, 1 if not.
+    """
+    from monitor.storage.journal_backup import back_up
+
+    with progress("copying") as on_work:
+        verdict = back_up(settings_of(given).journal_file, file, on_work)
+    return _tell(file, verdict)
+
+
+def _tell(path: Path, verdict: "Verdict") -> int:
+    """Print what was found; returns the exit code."""
+    for trouble in verdict.troubles:
+        click.echo(f"{path}: {trouble}")
+    state = "damaged" if verdict.troubles else "ok"
+    click.echo(f"{path}: {verdict.publications} publications of {verdict.channels} channels, {state}")
+    return 1 if verdict.troubles else 0
 
 
 def _time_ms(option: str, text: str | None, default: int) -> int:

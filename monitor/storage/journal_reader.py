@@ -71,7 +71,7 @@ class Verdict:
 
 def check(path: Path, on_work: OnWork = lambda: None) -> Verdict:
     """Read all of a journal: its pages, its positions, its keys. Raises ConfigError if it can't be opened."""
-    with _opened(path, on_work) as database:
+    with reading(path, on_work) as database:
         publications, channels = 0, 0
         try:
             publications, channels = database.execute(_SUMMARY).fetchone()
@@ -134,7 +134,7 @@ def export(
 
     Raises ConfigError if the journal can't be read, or not all of it; what can be read was told then.
     """
-    with _opened(path, on_work) as database:
+    with reading(path, on_work) as database:
         try:
             for row in database.execute(_SOME_ROWS, (channel, since_ms, until_ms)):
                 with suppress(Damaged):
@@ -165,7 +165,7 @@ def _line(stored: Stored) -> bytes:
 
 def read_last(path: Path, rows: int) -> list[Row]:
     """The last publications, in the order in which they were kept. Raises ConfigError."""
-    with _opened(path) as database:
+    with reading(path) as database:
         try:
             return list(read_tail(database, rows))
         except sqlite3.DatabaseError as error:
@@ -173,7 +173,8 @@ def read_last(path: Path, rows: int) -> list[Row]:
 
 
 @contextmanager
-def _opened(path: Path, on_work: OnWork = lambda: None) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, on_work: OnWork = lambda: None) -> Iterator[sqlite3.Connection]:
+    """Open a journal that nobody is to change. Raises ConfigError."""
     if not path.is_file():
         raise ConfigError(f"there is no journal at {path}; set --data-dir to the server's")
     try:
