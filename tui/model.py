@@ -140,6 +140,8 @@ class Model:
     """When it was connected last; 0 before it was."""
     health: HealthReport | None = None
     health_at: float = 0.0
+    server_ahead: float = 0.0
+    """Of this console's clock, in seconds: what the server dates is as old as its own clock has it."""
     alerts: list[AlertReport] = field(default_factory=list)
     feeds: list[FeedReport] = field(default_factory=list)
     expanded_feeds: set[str] = field(default_factory=set)
@@ -208,6 +210,7 @@ class Model:
 
     def set_health(self, report: HealthReport, now: float) -> None:
         self.health, self.health_at = report, now
+        self.server_ahead = report["time"] / 1_000 - now
         self.changed.add(Part.HEALTH)
 
     def set_alerts(self, alerts: list[AlertReport]) -> None:

@@ -64,7 +64,8 @@ def look_once(url: str, token: str, certificate_file: Path | None, output: Outpu
     """
     model = Model(url)
     trio.run(_look, model, token, certificate_file)
-    text = json_text(model) if output is Output.JSON else "\n".join(text_lines(model, time.time()))
+    now = time.time() + model.server_ahead
+    text = json_text(model) if output is Output.JSON else "\n".join(text_lines(model, now))
     missing: dict[str, list[str]] = defaultdict(list)
     for name, why in model.refusals.items():
         missing[why].append(name)

@@ -112,7 +112,7 @@ def run(
         app.trio_token = link  # type: ignore[assignment]
         async with app.run_test(size=size) as pilot:
             model.set_link(Status(LinkState.CONNECTED), 0.0)
-            model.set_health(health(), 4e9)
+            model.set_health(health(time=4_000_000_000_000), 4e9)
             model.set_alerts([alert()])
             model.set_feeds([feed()])
             model.set_fills("paper", [fill()])

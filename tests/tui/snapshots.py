@@ -69,7 +69,7 @@ def report(model: Model) -> None:
         kind(kind="trade", lane="normal", threshold_ms=100.0, p99_ms=130.0, state="over", late=9),
         kind(kind="analytics", lane="low", threshold_ms=None, count=0, rate=0.0, p50_ms=None, p99_ms=None),
     ]
-    model.set_health(health(lanes=lanes, kinds=kinds), NOW)
+    model.set_health(health(time=round(NOW * 1_000), lanes=lanes, kinds=kinds), NOW)
     model.set_alerts([alert(), alert(id=2, name="ladder", severity="warning", cleared=NOON_MS + 40_000)])
     model.set_feeds([feed(), feed(name="kalshi", venue="kalshi", state="stale", age_ms=9_000, gaps=2)])
     names = ("paper", "ann")

@@ -1,19 +1,22 @@
 """What the views of feeds, bots, alerts and logs show, and what their keys do."""
 
+import re
 from typing import Any, cast
 
 import pytest
 from textual.widgets import Static
 
-from tests.tui.reports import NOON_MS, alert
+from tests.tui.reports import NOON_MS, alert, connection, health
 from tests.tui.screen import Screen, run
 from tui.model import Call
+from tui.panels.header import Banner
 from tui.reading import Reading
 from tui.reports import BookPageReport, BookReport, LineReport
 from tui.screens.alerts import AlertsTable
 from tui.screens.book import BookFacts, LevelsTable
 from tui.screens.bots import BotsTable, OpenOrdersTable, bot_row, order_row
 from tui.screens.connection import STEPS
+from tui.screens.connections import ConnectionsTable
 from tui.screens.feeds import BooksTable
 from tui.screens.logs import LogsTable
 from tui.table import Cell, Tone
@@ -130,6 +133,19 @@ def test_alert_shows_what_was_done_about_it() -> None:
         shown = screen.lines(AlertsTable)
         assert "acknowledged" in shown[1]
         assert "silent 9m" in shown[2]
+
+    run(story)
+
+
+def test_ages_are_by_the_servers_clock_wherever_the_consoles_is() -> None:
+    async def story(screen: Screen) -> None:
+        there = screen.app.now() + 600
+        screen.model.set_health(health(time=round(there * 1_000)), screen.app.now())
+        rows = [connection(connected=round((there - 75) * 1_000))]
+        screen.model.set_connections({"total": 1, "rows": rows})
+        await screen.press("2")
+        assert re.search("1m1[5-9]s", screen.lines(ConnectionsTable)[1])
+        assert not screen.app.screen.query_one(Banner).display
 
     run(story)
 

@@ -61,7 +61,8 @@ class Banner(Static, Panel):
 
     def show(self, model: Model, now: float) -> None:
         """Appear, change or go."""
-        text = banner_text(model, now, self._reconnect_key) or small_text(self.app.size)
+        here = now - model.server_ahead
+        text = banner_text(model, here, self._reconnect_key) or small_text(self.app.size)
         self.display = bool(text)
         _update(self, Content(text))
 

@@ -12,5 +12,5 @@ class Panel:
     """With `Part.TIME` if what it shows ages."""
 
     def show(self, model: Model, now: float) -> None:
-        """Take what it shows from the model, and repaint what differs; `now` is seconds since 1970."""
+        """Take what it shows from the model, and repaint what differs; `now` is by the server's clock."""
         raise NotImplementedError

@@ -97,7 +97,8 @@ class View(Screen[None]):
 
     def show(self, changes: set[Part]) -> None:
         """Draw what these changes touch."""
-        model, now = self.console.model, self.console.now()
+        model = self.console.model
+        now = self.console.now() + model.server_ahead
         for panel in self.panels():
             if panel.SHOWS & changes:
                 panel.show(model, now)
