@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
+from monitor import __version__
 from monitor.address import local_url
 from monitor.config import DEMO_ACCOUNT, AlertsSettings, Settings
 from monitor.control import Control, heed_signals
@@ -73,6 +74,7 @@ async def _run(settings: Settings, keys: Keyring, *, console: bool) -> int:
             # Heeded until all has ended: a second signal would kill what the first one has told to end.
             heeding.start_soon(heed_signals, control, nursery.cancel_scope)
             address = await nursery.start(_serve_to_the_end, settings, keys, control, nursery.cancel_scope)
+            _log.info("serves %s, version %s, data in %s", address, __version__, settings.data_dir)
             # A terminal that is gone already is told by its signal.
             with suppress(OSError):
                 print(f"lanecast serves {address}", flush=True)

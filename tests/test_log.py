@@ -1,9 +1,12 @@
 import logging
 import time
+from pathlib import Path
 
 import pytest
 
+from monitor import __version__
 from monitor.log import FORMAT, OneLine
+from tests.process import lanecast_process
 
 
 def formatted(text: str, error: Exception | None = None) -> str:
@@ -33,3 +36,12 @@ def test_times_are_utc_as_those_in_the_lines_are(monkeypatch: pytest.MonkeyPatch
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_the_log_of_a_server_says_when_it_began_and_why_it_ended(tmp_path: Path) -> None:
+    with lanecast_process(tmp_path) as server:
+        pass
+    began, *_, ended = (tmp_path / "log").read_text().splitlines()
+    begun = f"INFO lanecast: serves {server.address}, version {__version__}, data in {tmp_path}/data"
+    assert began.endswith(begun)
+    assert ended.endswith("INFO lanecast: SIGTERM: ending")
