@@ -8,7 +8,7 @@ are missing.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +37,10 @@ FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
 RESUBSCRIBE_FROM_CODE = 2500
 """Of an unsubscribe push; below it the subscription has ended."""
+TOKEN_EXPIRED = 109
+
+Token = str | Callable[[], Awaitable[str]]
+"""The token, or what is asked for one before each attempt to connect."""
 
 _log = logging.getLogger("lanecast.client")
 
@@ -83,7 +87,7 @@ class Client:
     """
 
     def __init__(
-        self, url: str, token: str, name: str, reconnect: bool, zstd: bool, certificate_file: Path | None
+        self, url: str, token: Token, name: str, reconnect: bool, zstd: bool, certificate_file: Path | None
     ) -> None:
         self.url = websocket_url(url)
         self.status = Status(LinkState.CONNECTING)
@@ -92,8 +96,7 @@ class Client:
         self.strays = 0
         """Publications of channels to which it is not subscribed: it left them, or never asked."""
         self._hello: dict[str, Any] = {"name": name, "data": {"latency": True}}
-        if token:
-            self._hello["token"] = token
+        self._token = token
         self._reconnect = reconnect
         self._certificate_file = certificate_file
         self._compression = Compression(is_on=zstd)
@@ -244,6 +247,7 @@ class Client:
     async def _connect_once(self) -> Disconnected:
         """Connect and stay until the connection ends; returns why it did."""
         try:
+            await self._take_token()
             async with self._open() as websocket:
                 missing = self._compression.missing(websocket.handshake_headers)
                 if missing is None:
@@ -253,6 +257,15 @@ class Client:
                 return await self._speak(websocket)
         except Disconnected as lost:
             return lost
+
+    async def _take_token(self) -> None:
+        """Before the server is dialled: it doesn't wait long for the hello."""
+        try:
+            token = self._token if isinstance(self._token, str) else await self._token()
+        except PeerError as error:
+            raise Disconnected(0, f"no token: {error}") from error
+        if token:
+            self._hello["token"] = token
 
     def _open(self) -> AbstractAsyncContextManager[WebSocketConnection]:
         return open_websocket(self.url, self._compression.offers, self._certificate_file)
@@ -269,7 +282,9 @@ class Client:
                 self._welcome(connection, await connection.call("connect", self._hello))
                 await connection.ended.wait()
             except CommandRejected as refusal:
-                connection.end(Disconnected(refusal.code, refusal.message, not refusal.is_temporary))
+                is_renewed = refusal.code == TOKEN_EXPIRED and not isinstance(self._token, str)
+                is_final = not (refusal.is_temporary or is_renewed)
+                connection.end(Disconnected(refusal.code, refusal.message, is_final))
             except PeerError as error:
                 connection.end(Disconnected(0, str(error)))
             finally:
@@ -353,7 +368,7 @@ class Client:
 @asynccontextmanager
 async def open_client(
     url: str,
-    token: str = "",
+    token: Token = "",
     name: str = "lanecast",
     *,
     reconnect: bool = True,
@@ -363,8 +378,10 @@ async def open_client(
     """Keep a connection to a server while the block runs; entering does not wait for it.
 
     Whatever needs it waits until it is there; why it is not is in `status`, and a warning once an outage.
-    Without `reconnect` the first failure is final; without `zstd` only text is spoken. With the file of
-    a certificate (PEM) the server must have that one, whatever names are in it.
+    A token that expires is given as an async function, asked for one before each attempt; where that
+    raises PeerError it is asked again later. Without `reconnect` the first failure is final; without
+    `zstd` only text is spoken. With the file of a certificate (PEM) the server must have that one,
+    whatever names are in it.
     Raises ConfigError when `url` is none.
     Leaving, also by cancellation, says goodbye for at most a second.
     """

@@ -1,11 +1,14 @@
 """A link that is kept, and what goes over it."""
 
+from collections.abc import Iterator
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from monitor.client import CommandRejected, Disconnected, LinkState, Position, open_client
 from monitor.client.client import retry_pauses
+from monitor.errors import PeerError
 from tests.client.server import Answer, Command, obliging, push, refusal, result, serving, state
 from tests.patience import until
 
@@ -22,6 +25,39 @@ async def test_token_and_name_are_said_on_connect() -> None:
         await state(client, LinkState.CONNECTED)
         assert server.sent("connect") == [{"name": "desk", "data": {"latency": True}, "token": "secret"}]
         assert client.id == "c1"
+
+
+@pytest.mark.trio
+async def test_a_token_is_asked_for_at_each_attempt_until_there_is_one_that_is_taken() -> None:
+    answers: Iterator[str | PeerError] = iter([PeerError("the login is down"), "old", "new", "newer"])
+
+    async def token() -> str:
+        answer = next(answers)
+        if isinstance(answer, PeerError):
+            raise answer
+        return answer
+
+    def script(command: Command) -> Answer:
+        is_old = command.get("connect", {}).get("token") == "old"
+        return refusal(command, 109, "token expired") if is_old else obliging(command)
+
+    async with serving(script) as server, open_client(server.url, token) as client:
+        await state(client, LinkState.CONNECTED)
+        connected = client.status
+        await server.sockets[-1].aclose(3005, "connection expired")
+        await client.status_after(connected)
+        await state(client, LinkState.CONNECTED)
+        assert [hello["token"] for hello in server.sent("connect")] == ["old", "new", "newer"]
+
+
+@pytest.mark.trio
+async def test_a_token_that_is_given_and_has_expired_is_final() -> None:
+    def script(command: Command) -> Answer:
+        return refusal(command, 109, "token expired")
+
+    async with serving(script) as server, open_client(server.url, "old") as client:
+        await state(client, LinkState.DISCONNECTED)
+        assert (client.status.code, len(server.sent("connect"))) == (109, 1)
 
 
 @pytest.mark.trio
