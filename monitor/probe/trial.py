@@ -30,6 +30,8 @@ from monitor.probe.verdict import troubles_of
 CLIENTS = 20
 """Connected besides: whether connecting works, and one publication reaches all of them."""
 ROUND_SECONDS = 0.5
+PATIENCE_SECONDS = 0.1
+"""For an answer, before the next kind is published: if all are so slow they come five times in 15 s."""
 SETTLE_SECONDS = 1.0
 """For the last of what was published, before it counts as lost."""
 PENDING = 4_096
@@ -128,8 +130,7 @@ class Trial:
             )
             await backend.call("info")  # else a key that is not taken would be told as refused events
             async with trio.open_nursery() as publishing:
-                for at, route in enumerate(routes):
-                    publishing.start_soon(self._publish, backend, route, at / len(routes))
+                publishing.start_soon(self._publish, backend, routes)
                 seen = await observe(self._operator, seconds, on_second)
                 publishing.cancel_scope.cancel()
             await trio.sleep(SETTLE_SECONDS)
@@ -218,31 +219,41 @@ class Trial:
             times_ms.append((time.perf_counter() - started) * 1_000)
         return round(median(times_ms), 3)
 
-    async def _publish(self, backend: Backend, route: Route, part: float) -> Never:
-        """A kind once a round, from that part of it on, until cancelled: one that waits for its answers
-        keeps no other from being tested."""
-        await trio.sleep(part * ROUND_SECONDS)
-        number = 0
-        while True:
-            number += 1
-            # A call that is under way is finished: what it published must not be unknown to us.
-            with trio.CancelScope(shield=True):
-                await self._publish_one(backend, route, number)
-            await trio.sleep(ROUND_SECONDS)
+    async def _publish(self, backend: Backend, routes: list[Route]) -> Never:
+        """Every kind once a round, until cancelled, but for those whose last answer is still awaited.
 
-    async def _publish_one(self, backend: Backend, route: Route, number: int) -> None:
+        One after the other, as a burst would be late by our doing; but a slow one holds up no other for long.
+        """
+        answers: dict[str, trio.Event] = {}
+        number = 0
+        async with trio.open_nursery() as calls:
+            while True:
+                number += 1
+                for route in routes:
+                    answered = answers.get(route.kind)
+                    if answered is None or answered.is_set():
+                        answered = answers[route.kind] = trio.Event()
+                        calls.start_soon(self._publish_one, backend, route, number, answered)
+                    with trio.move_on_after(PATIENCE_SECONDS):
+                        await answered.wait()
+                await trio.sleep(ROUND_SECONDS)
+
+    async def _publish_one(self, backend: Backend, route: Route, number: int, answered: trio.Event) -> None:
         sent, data = self._sent[route.kind], {"kind": route.kind, "number": number}
         sent.times[number] = time.perf_counter()
-        try:
-            if route.is_for_operators:
-                await self._publish_as_operator(route, data)
-            elif route.is_map:
-                await backend.put(route.channel, KEY, data, route.kind)
-            else:
-                await backend.publish(route.channel, data, route.kind)
-        except PeerError:
-            del sent.times[number]
-            sent.refused += 1
+        # A call that is under way is finished: what it published must not be unknown to us.
+        with trio.CancelScope(shield=True):
+            try:
+                if route.is_for_operators:
+                    await self._publish_as_operator(route, data)
+                elif route.is_map:
+                    await backend.put(route.channel, KEY, data, route.kind)
+                else:
+                    await backend.publish(route.channel, data, route.kind)
+            except PeerError:
+                del sent.times[number]
+                sent.refused += 1
+        answered.set()
 
     async def _publish_as_operator(self, route: Route, data: dict[str, Any]) -> None:
         """What is for operators opens to no API key."""
