@@ -109,6 +109,9 @@ def flood_commands(port: int) -> None:
     clients = [join(port) for _ in range(5)]
     _say_ready()
     while True:
+        # There is always more than is read. To burn the load client's core is no harm to the server, and
+        # doubled what it saw as the others' p99, also without a single connection.
+        time.sleep(0.001)
         for number, client in enumerate(clients):
             with contextlib.suppress(OSError):
                 client.sendall(frame)
