@@ -6,11 +6,9 @@ of a full tick costs each client as many times what it needs to.
 
 from collections.abc import Iterable, Iterator
 
+from monitor.broadcast.client import SEND_BYTES
 from monitor.broadcast.frames import Encoding
 from monitor.broadcast.item import Item
-
-BATCH_BYTES = 65_536
-"""As much as a client that is behind is sent at once."""
 
 
 class Batch(Item):
@@ -40,13 +38,13 @@ class Batch(Item):
 
 
 def batch(items: Iterable[Item]) -> Iterator[Item]:
-    """Put together what follows each other, up to the bound; what is longer by itself stays alone."""
+    """Put together what follows each other, up to what one send takes; what is longer stays alone."""
     parts: list[Item] = []
-    room = BATCH_BYTES
+    room = SEND_BYTES
     for item in items:
         if parts and len(item.payload) > room:
             yield _one_of(parts)
-            parts, room = [], BATCH_BYTES
+            parts, room = [], SEND_BYTES
         parts.append(item)
         room -= len(item.payload)
     if parts:

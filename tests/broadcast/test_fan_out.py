@@ -1,5 +1,7 @@
 """A fan-out to more clients than one slice reaches: who waits for it, and who doesn't."""
 
+from functools import partial
+
 import pytest
 import trio
 
@@ -51,10 +53,14 @@ async def test_publish_returns_after_a_slice_and_the_rest_follows(
 def order_of(stage: Stage, *channels: str, looks: int) -> list[str]:
     """The channels as their clients are written to, of each as many as so many looks reach."""
     order: list[str] = []
+
+    def note(channel: str, data: bytes | memoryview) -> None:
+        order.append(channel)
+
     for channel in channels:
         for _ in range(looks * WIRES_PER_LOOK):
             _, wire = stage.join(channel)
-            wire.on_send = lambda data, channel=channel: order.append(channel)  # type: ignore[misc]
+            wire.on_send = partial(note, channel)
     return order
 
 
