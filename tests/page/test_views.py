@@ -65,9 +65,8 @@ def test_link_past_the_navigation_leaves_the_view_as_it_is(open_page: OpenPage) 
 def test_what_nobody_told_of_a_bot_is_a_dash_and_what_it_bought_before_is_said(
     open_page: OpenPage, served: Process
 ) -> None:
-    cycle = {"type": "bot_cycle", "bot": "grid", "market": "my.X", "cycle": 3, "phase": "safety_order"}
-    cycle |= {"safety_orders": 3, "safety_orders_max": 5, "position": "5"}
-    served.publish("bots:gus", cycle)
+    cycle = {"cycle": 3, "phase": "safety_order", "safety_orders": 3, "safety_orders_max": 5, "position": "5"}
+    served.publish("bots:gus", {"type": "bot_cycle", "bot": "grid", "market": "my.X", **cycle})
     order = {"market": "my.X", "order": "1", "side": "buy", "price": "5", "size": "1", "time": NOON_MS}
     served.publish("orders:gus", {"type": "order_fill", "fill": "f1", "bot": "grid", **order})
     served.publish("orders:gus", {"type": "order_update", "status": "NEW", **order})
@@ -80,7 +79,6 @@ def test_what_nobody_told_of_a_bot_is_a_dash_and_what_it_bought_before_is_said(
     expect(page.locator(".levels [data-state=not]")).to_have_text(re.compile("3 earlier.*not at hand"))
     for part in ("profit", "cycles"):
         expect(page.locator(f"[data-bot-part={part}]")).to_have_text("\N{EN DASH}")
-    served.publish("bots:gus", cycle)
     expect(page.locator(".timeline tbody .time")).to_have_text("\N{EN DASH}")
     assert "undefined" not in page.content()
     assert "null" not in page.inner_text("#panels")
