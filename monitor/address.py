@@ -20,17 +20,20 @@ def host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def host_of(text: str) -> str:
+    """Of `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`, what is left without a port and brackets."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
 def read_address(text: str) -> Address:
-    """Of `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`; an IPv4 address that is written as IPv6 is one.
+    """With a port or without; an IPv4 address that is written as IPv6 is one.
 
     Raises:
         ValueError.
     """
-    if text.startswith("["):
-        host = text[1:].partition("]")[0]
-    else:
-        host = text.partition(":")[0] if text.count(":") == 1 else text
-    address = ip_address(host.partition("%")[0])
+    address = ip_address(host_of(text).partition("%")[0])
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from functools import lru_cache
 from ipaddress import ip_network
 
-from monitor.address import Address, read_address
+from monitor.address import host_of, read_address
 from monitor.config import Limits
 from monitor.health.health import Totals
 from monitor.serve import protocol
@@ -111,11 +111,12 @@ class Admission:
 
 def neighbourhood(address: str) -> str:
     """What counts as one place: an IPv4 address, an IPv6 network of 64 bits, or this machine itself."""
-    return _place(read_address(address))
+    return _place(host_of(address))
 
 
 @lru_cache(4_096)
-def _place(address: Address) -> str:
+def _place(host: str) -> str:
+    address = read_address(host)
     if address.is_loopback:
         return LOOPBACK
     return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)

@@ -55,7 +55,7 @@ class Origins:
 
     def _is_own(self, name: str) -> bool:
         # An address can't be rebound, and browsers take localhost to be this machine whatever DNS says.
-        return name == "localhost" or name.endswith(".localhost") or _is_address(name) or name in self._hosts
+        return name in self._hosts or name == "localhost" or name.endswith(".localhost") or _is_address(name)
 
 
 def _name(host: str) -> str:
