@@ -69,7 +69,7 @@ class Run:
 
     def cost(self) -> None:
         """Cost of a message at both sizes; draws the plot's left half later."""
-        costs = measure_costs(self.programs, self.plan.clients, self.plan.rounds)
+        costs = measure_costs(self.programs, self.plan.clients, self.plan.rounds, per_second=100)
         self._add(cost_table(costs))
         self._rows("cost of a delivered message", cost_rows(costs))
         lanes = measure_lanes(self.programs, self.plan.clients, self.plan.rounds, self.plan.turn_seconds)
@@ -78,11 +78,15 @@ class Run:
             print(why)
 
     def tls(self) -> None:
-        costs = measure_costs(self.programs, self.plan.clients, self.plan.rounds, names=(LANECAST_TLS,))
+        costs = measure_costs(
+            self.programs, self.plan.clients, self.plan.rounds, per_second=100, names=(LANECAST_TLS,)
+        )
         self._rows("what is sent encrypted", tls_rows(costs))
 
     def many(self) -> None:
-        costs = measure_costs(self.programs, self.plan.many_clients, self.plan.rounds, names=MANY)
+        costs = measure_costs(
+            self.programs, self.plan.many_clients, self.plan.rounds, per_second=20, names=MANY
+        )
         self._add(cost_table(costs))
         self._rows("many clients", many_rows(costs))
 

@@ -7,7 +7,7 @@ the last client has the last message.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -35,10 +35,8 @@ SMALL, LARGE = 140, 1_081
 PENDING = (8, 32)
 TURN_SECONDS = 1.0
 COUNT_MIN = 8
-PER_SECOND = 20
-"""Of all contenders alike, a send or a tick: the less often somebody sends, the more each send costs him,
-as his clients' sockets leave the caches between. The targets come from figures at this pace."""
-BUSY_PER_SECOND = 100
+TICKS_PER_SECOND = 40
+"""As often as a channel that gathers for 20 ms can, and be done before the next."""
 WARM_UP_MESSAGES = 5
 _WAIT_SECONDS = 30.0
 
@@ -52,7 +50,7 @@ class Contender:
     load: Load
     send: Callable[[int, int, float], object]
     """Given bytes, count, and how many a second."""
-    per_second: int = PER_SECOND
+    per_second: float
     burst: int = 1
     only_bytes: int = 0
     """Takes part in the rounds with this size only; 0 takes part in all."""
@@ -71,7 +69,7 @@ class Contender:
         """Find out how many messages fit a turn."""
         used_us, _ = self._turn(LARGE if self.only_bytes else SMALL, WARM_UP_MESSAGES * self.burst)
         fit = int(TURN_SECONDS * 1e6 / (used_us * self.clients * self.burst))
-        self.count = self.burst * max(COUNT_MIN, min(fit, round(self.per_second * TURN_SECONDS)))
+        self.count = self.burst * max(COUNT_MIN, min(fit, int(self.per_second * TURN_SECONDS)))
 
     def take_turn(self, size: int) -> None:
         if self.only_bytes in (0, size):
@@ -111,16 +109,18 @@ class Costs:
         return median(one / two for one, two in rounds)
 
 
-def measure_costs(programs: Path, clients: int, rounds: int, *, names: Sequence[str] = ()) -> Costs:
+def measure_costs(
+    programs: Path, clients: int, rounds: int, *, per_second: float, names: Sequence[str] = ()
+) -> Costs:
     """Run the rounds with those whose names are given, else with all."""
     with contextlib.ExitStack() as stack:
-        contenders = list(_lanecast(stack, programs, clients, is_whole=not names))
+        contenders = list(_lanecast(stack, programs, clients, per_second, is_whole=not names))
         absent = {}
         if not names or LANECAST_TLS in names:
             if lacking := missing_for_tls(programs):
                 absent[LANECAST_TLS] = lacking
             else:
-                contenders.append(_encrypted(stack, programs, clients))
+                contenders.append(_encrypted(stack, programs, clients, per_second))
         for peer in PEERS:
             if names and peer.name not in names:
                 continue
@@ -128,11 +128,9 @@ def measure_costs(programs: Path, clients: int, rounds: int, *, names: Sequence[
                 absent[peer.name] = lacking
                 print(f"  {peer.name} is left out: {lacking}", flush=True)
                 continue
-            contenders.append(contender := _peer(stack, programs, peer, clients))
+            contenders.append(_peer(stack, programs, peer, clients, per_second))
             if peer.name == BARE:
-                contenders += [_in_one(contender, pending) for pending in PENDING]
-                if not names:
-                    contenders.append(_busy(contender))
+                contenders += [_in_one(contenders[-1], pending, per_second) for pending in PENDING]
         for contender in contenders:
             contender.warm_up()
         for number in range(rounds):
@@ -148,7 +146,9 @@ def _play_round(contenders: list[Contender], number: int) -> None:
             contender.take_turn(size)
 
 
-def _peer(stack: contextlib.ExitStack, programs: Path, peer: Peer, clients: int) -> Contender:
+def _peer(
+    stack: contextlib.ExitStack, programs: Path, peer: Peer, clients: int, per_second: float
+) -> Contender:
     server = stack.enter_context(start(peer.command(programs), core=SERVER_CORE))
     is_deflated = peer.name == WEBSOCKETS_DEFLATE
     load = stack.enter_context(
@@ -159,53 +159,50 @@ def _peer(stack: contextlib.ExitStack, programs: Path, peer: Peer, clients: int)
         server,
         load,
         lambda size, count, rate: server.ask(f"{size} {count} {rate}"),
+        per_second,
         only_bytes=LARGE if is_deflated else 0,
     )
 
 
-def _busy(contender: Contender) -> Contender:
-    """The same, sending so often that its clients' sockets stay in the caches."""
-    return replace(contender, name=busy_name(contender.name), per_second=BUSY_PER_SECOND, us={}, last_ms={})
-
-
-def _in_one(bare: Contender, pending: int) -> Contender:
+def _in_one(bare: Contender, pending: int, per_second: float) -> Contender:
     """The bare loop with several messages as one frame: the least that as many pending can cost here."""
     return Contender(
         in_one_name(pending),
         bare.server,
         bare.load,
         lambda size, count, rate: bare.server.ask(f"{size * pending} {count // pending} {rate}"),
+        min(per_second, TICKS_PER_SECOND),
         burst=pending,
         in_one=pending,
     )
 
 
 def _lanecast(
-    stack: contextlib.ExitStack, programs: Path, clients: int, *, is_whole: bool
+    stack: contextlib.ExitStack, programs: Path, clients: int, per_second: float, *, is_whole: bool
 ) -> Iterator[Contender]:
     product = stack.enter_context(start_product())
     load = stack.enter_context(start_load(programs / "load", product.port, clients, channels=CHANNELS))
     product.wait_subscribed("bench:one", clients)
-    yield (one := _sender(LANECAST, product, load, "bench:one"))
+    yield _sender(LANECAST, product, load, "bench:one", per_second)
     for pending in PENDING:
-        yield _sender(pending_name(pending), product, load, "bench:tick", burst=pending)
+        name = pending_name(pending)
+        yield _sender(name, product, load, "bench:tick", min(per_second, TICKS_PER_SECOND), burst=pending)
     if is_whole:
-        yield _busy(one)
         packed = stack.enter_context(start_product())
         load = stack.enter_context(
             start_load(programs / "load", packed.port, clients, channels=CHANNELS, deflate=True)
         )
         packed.wait_subscribed("bench:one", clients)
-        yield _sender(LANECAST_DEFLATE, packed, load, "bench:one", only_bytes=LARGE)
+        yield _sender(LANECAST_DEFLATE, packed, load, "bench:one", per_second, only_bytes=LARGE)
 
 
-def _encrypted(stack: contextlib.ExitStack, programs: Path, clients: int) -> Contender:
+def _encrypted(stack: contextlib.ExitStack, programs: Path, clients: int, per_second: float) -> Contender:
     product = stack.enter_context(start_product(tls=make_certificate(programs)))
     load = stack.enter_context(
         start_load(programs / "load", product.port, clients, channels=CHANNELS, tls=True)
     )
     product.wait_subscribed("bench:one", clients)
-    return _sender(LANECAST_TLS, product, load, "bench:one")
+    return _sender(LANECAST_TLS, product, load, "bench:one", per_second)
 
 
 def _sender(
@@ -213,6 +210,7 @@ def _sender(
     product: Product,
     load: Load,
     channel: str,
+    per_second: float,
     *,
     burst: int = 1,
     only_bytes: int = 0,
@@ -220,11 +218,7 @@ def _sender(
     def send(size: int, count: int, rate: float) -> None:
         product.publish(channel, bytes=size, count=count, rate=rate, burst=burst, in_turn=True)
 
-    return Contender(name, product.child, load, send, burst=burst, only_bytes=only_bytes)
-
-
-def busy_name(name: str) -> str:
-    return f"{name}, {BUSY_PER_SECOND} a second"
+    return Contender(name, product.child, load, send, per_second, burst=burst, only_bytes=only_bytes)
 
 
 def pending_name(pending: int) -> str:
@@ -241,8 +235,7 @@ def cost_table(costs: Costs) -> Table:
     rows += [[name, *[""] * 5, f"left out: {why}"] for name, why in costs.absent.items()]
     columns = ["server CPU of a delivered message", f"{SMALL} B, µs", "times bare"]
     columns += [f"{LARGE:,} B, µs", "times bare", "last client p50, ms", ""]
-    title = f"{costs.clients:,} clients, one message at a time, {PER_SECOND} a second"
-    return Table(title, columns, rows)
+    return Table(f"{costs.clients:,} clients, one message at a time", columns, rows)
 
 
 def _cells(costs: Costs, name: str) -> list[str]:
@@ -273,8 +266,6 @@ def cost_rows(costs: Costs) -> Iterator[Row]:
         for pending in PENDING:
             if (ratio := costs.ratio(in_one_name(pending), BARE, size)) is not None:
                 yield Row(at(f"{in_one_name(pending)} / {BARE}"), ratio, "times", note="the machine's own")
-        if (ratio := costs.ratio(busy_name(LANECAST), busy_name(BARE), size)) is not None:
-            yield Row(at(f"{LANECAST} / {BARE}, both {BUSY_PER_SECOND} a second"), ratio, "times")
         if (ratio := costs.ratio(TRIO_WEBSOCKET, LANECAST, size)) is not None:
             yield Row(at(f"{TRIO_WEBSOCKET} / {LANECAST}"), ratio, "times", at_least=11)
         native = [name for name in (PICOWS, SOCKETIFY) if name in costs.contenders]
