@@ -47,13 +47,13 @@ class Plan:
     many_clients: int = 5_000
     rounds: int = 5
     pairs: int = 10
-    harm_pairs: int = 3
+    harm_pairs: int = 6
     turn_seconds: float = 2.0
     wire_seconds: float = 40.0
 
 
 QUICK = Plan(
-    clients=300, many_clients=1_000, rounds=2, pairs=3, harm_pairs=1, turn_seconds=1.0, wire_seconds=10.0
+    clients=300, many_clients=1_000, rounds=2, pairs=3, harm_pairs=2, turn_seconds=1.0, wire_seconds=10.0
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.fanout.lanes import publish_turn
+from benchmarks.fanout.lanes import clients_of, publish_turn
 from benchmarks.fanout.load import PRODUCT_PATH, Ready, start_load
 from benchmarks.fanout.product import CHANNELS, start_product
 from benchmarks.fanout.table import Row, p99
@@ -77,7 +77,7 @@ def measure_storm(programs: Path, clients: int) -> StormFigures:
     turn = partial(publish_turn, seconds=STORM_SECONDS, per_second=STORM_PER_SECOND, size=140)
     with (
         start_product(limits={"connections": clients + 1_000}) as product,
-        start_load(programs / "load", product.port, WATCHERS, channels=CHANNELS) as load,
+        clients_of(product, programs, WATCHERS) as load,
         ThreadPoolExecutor(1) as aside,
     ):
         calm = turn(product, load)
@@ -111,7 +111,7 @@ def measure_stall(programs: Path, clients: int, size: int) -> StallFigures:
     turn = partial(publish_turn, seconds=STALL_SECONDS, per_second=STORM_PER_SECOND, size=140)
     with (
         start_product() as product,
-        start_load(programs / "load", product.port, WATCHERS, channels=CHANNELS[:1]) as load,
+        clients_of(product, programs, WATCHERS, CHANNELS[0]) as load,
         start_load(programs / "load", product.port, clients, channels=("bench:normal",)) as crowd,
     ):
         calm = turn(product, load)

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.fanout.lanes import PairFigures, publish_turn
-from benchmarks.fanout.load import start_load
-from benchmarks.fanout.product import CHANNELS, start_product
+from benchmarks.fanout.lanes import PairFigures, clients_of, publish_turn
+from benchmarks.fanout.product import start_product
 from benchmarks.fanout.table import Row
 from benchmarks.fanout.villain import KINDS, open_villain
 
@@ -30,7 +29,7 @@ def measure_harm(programs: Path, pairs: int, seconds: float) -> HarmFigures:
     """For each kind pairs of turns, without and with it, on one server that meets them all."""
     with (
         start_product() as product,
-        start_load(programs / "load", product.port, OTHERS, channels=CHANNELS) as load,
+        clients_of(product, programs, OTHERS) as load,
     ):
         product.fill_histories(bytes=BYTES)
         publish_turn(product, load, seconds=1, per_second=PER_SECOND, size=BYTES)

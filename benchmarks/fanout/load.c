@@ -2,7 +2,8 @@
  *
  * It looks at no more than it must, so that what is measured is the server. A message that holds
  * `@` and 19 digits was due at that CLOCK_MONOTONIC time in nanoseconds; how late each client and
- * the last client had it is kept. Commands come on standard input, one a line, and each is
+ * the last client had it is kept; with `--arrivals 1` it had it when its kernel had, whoever keeps this
+ * program from its core, else when this program read it. Commands come on standard input, one a line, and each is
  * answered with one line of JSON: `reset`, `attend`, `expect MESSAGES MILLISECONDS`, `report`.
  * Attending it polls without sleeping until what it expects is there: on loopback whoever sends to a
  * sleeping receiver pays for waking it, which no server does for clients on other machines.
@@ -52,10 +53,36 @@ static const char *path = "/", *protocol = NULL, *hello = NULL;
 static uint8_t *buffer;
 static struct stamp stamps[STAMPS];
 static uint32_t lateness[STEPS];
-static int is_attending;
+static int is_attending, has_arrivals = 0;
+static int64_t wall_ahead_ns; /* of the kernel's stamps, which are of CLOCK_REALTIME */
 static uint64_t messages, frames, bytes, receipts, expected, mentioned;
 static int epoll, ready, closed, failed, opened, in_flight, upgraded;
 static int64_t start_ns, upgraded_ns, slowest_ns, deadline_ns;
+
+static int64_t now_of(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t now(void) { return now_of(CLOCK_MONOTONIC); }
+
+/* `at` becomes when the last of it came, if the kernel says so. */
+static ssize_t get_plain(struct client *c, void *data, size_t size, int64_t *at) {
+    if (!has_arrivals) return recv(c->fd, data, size, 0);
+    struct iovec part = {data, size};
+    union { struct cmsghdr head; char bytes[256]; } control;
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(c->fd, &message, 0);
+    if (got <= 0) return got;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head))
+        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec t;
+            memcpy(&t, CMSG_DATA(head), sizeof t);
+            *at = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - wall_ahead_ns;
+        }
+    return got;
+}
 
 /* What one client sends and receives, as `send` and `recv` say it. */
 #ifdef WITH_TLS
@@ -72,8 +99,8 @@ static ssize_t give(struct client *c, const void *data, size_t size) {
     return c->tls ? tls_result(c, SSL_write(c->tls, data, size)) : send(c->fd, data, size, MSG_NOSIGNAL);
 }
 
-static ssize_t get(struct client *c, void *data, size_t size) {
-    return c->tls ? tls_result(c, SSL_read(c->tls, data, size)) : recv(c->fd, data, size, 0);
+static ssize_t get(struct client *c, void *data, size_t size, int64_t *at) {
+    return c->tls ? tls_result(c, SSL_read(c->tls, data, size)) : get_plain(c, data, size, at);
 }
 
 static int shake(struct client *c) {
@@ -88,14 +115,10 @@ static ssize_t give(struct client *c, const void *data, size_t size) {
     return send(c->fd, data, size, MSG_NOSIGNAL);
 }
 
-static ssize_t get(struct client *c, void *data, size_t size) { return recv(c->fd, data, size, 0); }
-#endif
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+static ssize_t get(struct client *c, void *data, size_t size, int64_t *at) {
+    return get_plain(c, data, size, at);
 }
+#endif
 
 static void drop(struct client *c) {
     if (c->state == CLOSED) return;
@@ -240,11 +263,12 @@ static size_t take_upgrade(struct client *c, uint8_t *data, size_t size) {
 
 static void take(struct client *c) {
     if (c->rest_size) memcpy(buffer, c->rest, c->rest_size);
-    ssize_t got = get(c, buffer + c->rest_size, BUFFER - c->rest_size);
+    int64_t at = 0;
+    ssize_t got = get(c, buffer + c->rest_size, BUFFER - c->rest_size, &at);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return drop(c);
+    if (!at) at = now();
     if (c->state != UPGRADING) bytes += got;
-    int64_t at = now();
     size_t size = c->rest_size + got, taken = 0;
     if (c->state == UPGRADING) taken = take_upgrade(c, buffer, size);
     if (c->state > UPGRADING && c->state != CLOSED) taken += take_frames(c, buffer + taken, size - taken, at);
@@ -263,6 +287,7 @@ static void begin(struct client *c) {
     if (c->fd < 0) { perror("socket"); exit(1); }
     int one = 1;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (has_arrivals) setsockopt(c->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
     c->state = CONNECTING;
     c->started = now();
     in_flight++;
@@ -308,6 +333,7 @@ static void open_more(void) {
 
 static void reset(void) {
     ready -= closed;
+    wall_ahead_ns = now_of(CLOCK_REALTIME) - now();
     messages = frames = bytes = receipts = expected = mentioned = 0;
     closed = 0;
     memset(stamps, 0, sizeof stamps);
@@ -376,6 +402,7 @@ static void read_options(int count, char **options) {
         else if (!strcmp(name, "--path")) path = value;
         else if (!strcmp(name, "--hello")) hello = value, is_protocol = 1;
         else if (!strcmp(name, "--replies")) replies_due = atoi(value);
+        else if (!strcmp(name, "--arrivals")) has_arrivals = atoi(value);
         else if (!strcmp(name, "--deflate")) is_packed = atoi(value);
 #ifdef WITH_TLS
         else if (!strcmp(name, "--tls")) tls_context = atoi(value) ? SSL_CTX_new(TLS_client_method()) : NULL;

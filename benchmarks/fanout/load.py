@@ -100,8 +100,11 @@ def start_load(
     protocol: str = "",
     tls: bool = False,
     nice: int = 0,
+    arrivals: bool = False,
 ) -> Iterator[Load]:
     """Connect clients; with `channels` they speak the product's protocol, else they say nothing.
+
+    With `arrivals` a client has a message as soon as its kernel has, which costs the sender a little.
 
     Raises:
         RuntimeError: not all of them could connect.
@@ -115,6 +118,8 @@ def start_load(
     command += ["--path", path]
     if tls:
         command += ["--tls", "1"]
+    if arrivals:
+        command += ["--arrivals", "1"]
     if protocol:
         command += ["--protocol", protocol]
     with start(command, core=LOAD_CORE, nice=nice) as child:
