@@ -121,7 +121,10 @@ class Engine:
             house = self.house
             for service in (self.hub.run, house.maps.run, house.timers.run, self.views.run, house.tuning.run):
                 await nursery.start(service)
-            await nursery.start(run_health, self.health, self.hub.publish_sourced, self.hub.is_ready)
+            hub = self.hub
+            await nursery.start(
+                run_health, self.health, hub.publish_sourced, hub.is_ready, hub.outflow.give_way
+            )
             task_status.started()
 
 

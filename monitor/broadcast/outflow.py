@@ -16,10 +16,11 @@ from monitor.broadcast.channel import Channel, Progress
 from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
-from monitor.broadcast.turns import Turns
+from monitor.broadcast.turns import LONGEST_WAIT_MS, Turns
 from monitor.broadcast.volunteers import Volunteers
 from monitor.config import Cadence, Lane, Settings
 from monitor.health.health import Health
+from monitor.health.latency import NS_PER_MS
 from monitor.turn import SLICE_NS, Turn
 
 THREADS = 2
@@ -131,6 +132,16 @@ class Outflow:
             item.keep_frame(encoding, frame)
             item.note_encoded(begun_ns, self._clock_ns())
         then()
+
+    async def give_way(self) -> None:
+        """Let fan-outs of the immediate lane end first that are under way, within the longest wait of a lane.
+
+        For what concerns nobody's money, and would lie between their slices.
+        """
+        until_ns = self._clock_ns() + LONGEST_WAIT_MS * NS_PER_MS
+        await trio.lowlevel.checkpoint()
+        while Lane.IMMEDIATE in self._unfinished and self._clock_ns() < until_ns:
+            await trio.lowlevel.checkpoint()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick, and go on with fan-outs that were interrupted, until cancelled."""

@@ -76,6 +76,29 @@ async def test_the_immediate_lane_overtakes_a_fan_out_under_way(nursery: trio.Nu
     assert looks[1:5] == ["urgent:x"] * 4
 
 
+@pytest.mark.parametrize(("channel", "is_first"), [("urgent:x", True), ("idle:x", False)])
+async def test_what_gives_way_comes_after_an_immediate_fan_out_under_way_and_no_other(
+    nursery: trio.Nursery, channel: str, is_first: bool
+) -> None:
+    stage = await start(nursery)
+    order = order_of(stage, channel, looks=8)
+    stage.step_ns = SLICE_NS
+    stage.hub.publish(channel, b"1")
+    await stage.hub.outflow.give_way()
+    assert (len(order) == 8 * WIRES_PER_LOOK) is is_first
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(order) == 8 * WIRES_PER_LOOK
+
+
+async def test_nobody_gives_way_for_ever(nursery: trio.Nursery) -> None:
+    stage = await start(nursery)
+    order = order_of(stage, "urgent:x", looks=2 * LONGEST_WAIT_MS)
+    stage.step_ns = SLICE_NS
+    stage.hub.publish("urgent:x", b"1")
+    await stage.hub.outflow.give_way()
+    assert WIRES_PER_LOOK < len(order) < 2 * LONGEST_WAIT_MS * WIRES_PER_LOOK
+
+
 async def test_a_low_fan_out_goes_on_while_an_immediate_one_never_ends(nursery: trio.Nursery) -> None:
     stage = await start(nursery)
     order = order_of(stage, "idle:x", "urgent:x", looks=2)
