@@ -156,13 +156,33 @@ def test_harm_is_judged_by_the_spread_of_the_same_against_itself() -> None:
     figures.harmed.each_p99_ms = [11.0, 12.5, 13.0, 12.5]
     row = figures.row()
     assert (row.value, row.at_most, row.verdict) == (1.25, 1.2, "not reached")
-    assert figures.row(spread_of=[10.0, 14.0, 10.0, 14.0]).verdict == "reached"
+    assert figures.row(spread_of=[[10.0, 14.0], [10.0, 14.0]]).verdict == "reached"
+
+
+def test_harm_is_no_harm_where_the_machine_slows_both_turns_of_each_pair() -> None:
+    figures = PairFigures("nobody")
+    figures.calm.each_p99_ms, figures.harmed.each_p99_ms = [10.0, 20.0, 40.0], [11.0, 22.0, 44.0]
+    assert figures.row(spread_of=[[10.0, 10.5]]).value == pytest.approx(1.1)
+
+
+def test_the_more_pairs_are_compared_the_less_the_same_may_differ_from_itself() -> None:
+    source = random.Random(1)
+    calm = [source.uniform(10, 20) for _ in range(50)]
+
+    def bound(pairs: int) -> float:
+        figures = PairFigures("nobody")
+        figures.calm.each_p99_ms = figures.harmed.each_p99_ms = [10.0] * pairs
+        at_most = figures.row(spread_of=[calm]).at_most
+        assert at_most is not None
+        return at_most
+
+    assert bound(2) > bound(6) > bound(20) >= 1.2
 
 
 def test_a_machine_that_is_too_restless_acquits_nobody() -> None:
     figures = PairFigures("nobody")
     figures.calm.each_p99_ms, figures.harmed.each_p99_ms = [10.0, 10.0], [11.0, 11.0]
-    row = figures.row(spread_of=[5.0, 50.0, 5.0, 50.0])
+    row = figures.row(spread_of=[[5.0, 50.0, 5.0, 50.0]])
     assert row.verdict == ""
     assert "not judged" in row.note
 

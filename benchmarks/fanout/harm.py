@@ -37,8 +37,8 @@ def measure_harm(programs: Path, pairs: int, seconds: float) -> HarmFigures:
         found = []
         for kind in KINDS:
             figures = PairFigures(kind.replace("_", " "))
-            for _ in range(pairs):
-                for is_harmed in (False, True):
+            for number in range(pairs):
+                for is_harmed in (False, True) if number % 2 else (True, False):
                     with open_villain(kind, product.port, is_there=is_harmed):
                         report = publish_turn(
                             product, load, seconds=seconds, per_second=PER_SECOND, size=BYTES
@@ -50,8 +50,8 @@ def measure_harm(programs: Path, pairs: int, seconds: float) -> HarmFigures:
 
 
 def harm_rows(figures: HarmFigures) -> Iterator[Row]:
-    # One kind has few pairs, so the spread of the same against itself is that of all its calm turns.
-    calm = [value for pair in figures.pairs for value in pair.calm.each_p99_ms]
+    # One kind has few pairs, so the spread of the same against itself is that of all kinds' calm turns.
+    calm = [pair.calm.each_p99_ms for pair in figures.pairs]
     for pair in figures.pairs:
         yield pair.row(spread_of=calm)
     left = {name: figures.after[name] - figures.before[name] for name in figures.before}

@@ -7,8 +7,9 @@ loop counts. The two states take turns, so that both see the same machine.
 import contextlib
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -140,11 +141,16 @@ class PairFigures:
 
     @property
     def ratio(self) -> float:
-        return median(self.harmed.each_p99_ms) / median(self.calm.each_p99_ms)
+        """The median of the pairs' own: a machine that gets slower slows both turns of a pair."""
+        pairs = zip(self.calm.each_p99_ms, self.harmed.each_p99_ms, strict=True)
+        return median(harmed / calm for calm, harmed in pairs)
 
-    def row(self, spread_of: list[float] | None = None) -> Row:
-        """Against the spread of the same against itself, or 20 % if that is more."""
-        bound = max(1.2, _spread(spread_of or self.calm.each_p99_ms, len(self.harmed.each_p99_ms)))
+    def row(self, spread_of: Sequence[Sequence[float]] = ()) -> Row:
+        """Against the spread of the same against itself, or 20 % if that is more.
+
+        `spread_of` are other calm turns to tell it from, each series in its order.
+        """
+        bound = max(1.2, _spread(spread_of or [self.calm.each_p99_ms], len(self.harmed.each_p99_ms)))
         note = f"others' p99 {median(self.calm.each_p99_ms):.1f} → {median(self.harmed.each_p99_ms):.1f} ms"
         if bound > SPREAD_LIMIT and self.ratio <= bound:
             note += f"; not judged: the same differs {bound:.1f} times from itself here"
@@ -152,19 +158,16 @@ class PairFigures:
         return Row(f"others' p99 beside: {self.name}", self.ratio, "times", at_most=bound, note=note)
 
 
-def _spread(turns_ms: list[float], compared: int) -> float:
-    """How far the medians of so many calm turns and of so many others may be apart: 9 of 10 draws.
+def _spread(series_ms: Sequence[Sequence[float]], pairs: int) -> float:
+    """How far from 1 the median ratio of so many pairs is where both are calm: 9 of 10 draws.
 
-    Where there are fewer, of half of them and of the others.
+    A pair is a calm turn and the next one, in either order.
     """
+    ratios = [one / two for turns in series_ms for one, two in pairwise(turns)]
+    ratios += [1 / ratio for ratio in ratios]
     source = random.Random(1)
-    drawn = 2 * min(compared, len(turns_ms) // 2)
-    ratios = []
-    for _ in range(200):
-        turns = source.sample(turns_ms, drawn)
-        one, two = median(turns[::2]), median(turns[1::2])
-        ratios.append(max(one / two, two / one))
-    return sorted(ratios)[180]
+    drawn = (median(source.choices(ratios, k=pairs)) for _ in range(200))
+    return sorted(max(ratio, 1 / ratio) for ratio in drawn)[180]
 
 
 def measure_stalled(programs: Path, clients: int, pairs: int, seconds: float) -> PairFigures:

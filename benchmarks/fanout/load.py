@@ -104,7 +104,8 @@ def start_load(
 ) -> Iterator[Load]:
     """Connect clients; with `channels` they speak the product's protocol, else they say nothing.
 
-    With `arrivals` a client has a message as soon as its kernel has, which costs the sender a little.
+    With `arrivals`, without TLS, a client has a message as soon as its kernel has the last of what is
+    read with it; that costs the sender a little.
 
     Raises:
         RuntimeError: not all of them could connect.
@@ -119,6 +120,7 @@ def start_load(
     if tls:
         command += ["--tls", "1"]
     if arrivals:
+        assert not tls, "OpenSSL doesn't pass on when something came"
         command += ["--arrivals", "1"]
     if protocol:
         command += ["--protocol", protocol]

@@ -16,11 +16,10 @@ from monitor.broadcast.channel import Channel, Progress
 from monitor.broadcast.frames import Deflate, Encoding, negotiable
 from monitor.broadcast.item import Item, Publication
 from monitor.broadcast.ladder import Variant
-from monitor.broadcast.turns import LONGEST_WAIT_MS, Turns
+from monitor.broadcast.turns import LONGEST_WAIT_NS, Turns
 from monitor.broadcast.volunteers import Volunteers
 from monitor.config import Cadence, Lane, Settings
 from monitor.health.health import Health
-from monitor.health.latency import NS_PER_MS
 from monitor.turn import SLICE_NS, Turn
 
 THREADS = 2
@@ -138,7 +137,7 @@ class Outflow:
 
         For what concerns nobody's money, and would lie between their slices.
         """
-        until_ns = self._clock_ns() + LONGEST_WAIT_MS * NS_PER_MS
+        until_ns = self._clock_ns() + LONGEST_WAIT_NS
         await trio.lowlevel.checkpoint()
         while Lane.IMMEDIATE in self._unfinished and self._clock_ns() < until_ns:
             await trio.lowlevel.checkpoint()

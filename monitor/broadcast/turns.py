@@ -14,7 +14,7 @@ LONGEST_WAIT_MS = 50
 STRICT_TURNS = 3
 """By priority alone, after each that was not: so three starved lanes take a quarter of the turns at most."""
 
-_LONGEST_WAIT_NS = LONGEST_WAIT_MS * 1_000_000
+LONGEST_WAIT_NS = LONGEST_WAIT_MS * 1_000_000
 
 
 class Turns:
@@ -37,7 +37,7 @@ class Turns:
         since_ns = {lane: self._waits_since_ns.get(lane, now_ns) for lane in waiting}
         self._waits_since_ns = since_ns
         highest, longest = min(since_ns), min(since_ns, key=since_ns.__getitem__)
-        is_overdue = now_ns - since_ns[longest] >= _LONGEST_WAIT_NS
+        is_overdue = now_ns - since_ns[longest] >= LONGEST_WAIT_NS
         picked = longest if is_overdue and not self._strict else highest
         self._strict = STRICT_TURNS if picked is not highest else max(0, self._strict - 1)
         del since_ns[picked]

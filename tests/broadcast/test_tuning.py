@@ -40,7 +40,9 @@ class Plant:
 
     async def work(self, seconds: float) -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(run_health, self.health, lambda *_: None, lambda _: False)
+            await nursery.start(
+                run_health, self.health, lambda *_: None, lambda _: False, trio.lowlevel.checkpoint
+            )
             nursery.start_soon(self.run)
             await nursery.start(self.tuning.run)
             await trio.sleep(seconds)

@@ -354,7 +354,7 @@ class Watchers:
 
 async def run_for(health: Health, hub: Watchers, seconds: float) -> None:
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await nursery.start(run_health, health, hub.publish, hub.watched, trio.lowlevel.checkpoint)
         await trio.sleep(seconds)
         nursery.cancel_scope.cancel()
 
@@ -367,6 +367,19 @@ async def test_health_is_published_four_times_a_second_and_feeds_once(
     await run_for(health, hub, 9.99)
     assert hub.count("ops:health") == 40
     assert hub.count("ops:feeds") == 10
+
+
+@pytest.mark.trio
+async def test_a_sample_lets_what_is_urgent_go_first(health: Health, autojump_clock: MockClock) -> None:
+    hub, is_calm = Watchers("ops:health"), trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run_health, health, hub.publish, hub.watched, is_calm.wait)
+        await trio.sleep(0.7)
+        assert hub.count("ops:health") == 0
+        is_calm.set()
+        await wait_all_tasks_blocked()
+        assert hub.count("ops:health")
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.trio
@@ -383,7 +396,7 @@ async def test_alerts_are_published_on_change(
     hub = Watchers("ops:alerts")
     health.lanes[Lane.LOW].add(101, 1)
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await nursery.start(run_health, health, hub.publish, hub.watched, trio.lowlevel.checkpoint)
         for _ in range(40):
             await trio.sleep(0.25)
             clock.now_ns += 250 * NS_PER_MS
@@ -400,7 +413,7 @@ async def test_a_stalled_loop_counts_every_probe_that_it_missed(
 ) -> None:
     hub = Watchers()
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await nursery.start(run_health, health, hub.publish, hub.watched, trio.lowlevel.checkpoint)
         await wait_all_tasks_blocked()
         mock_clock.jump(5)
         await wait_all_tasks_blocked()
@@ -448,7 +461,7 @@ async def test_after_a_stall_the_schedule_goes_on_without_a_burst(
 ) -> None:
     hub = Watchers("ops:health")
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_health, health, hub.publish, hub.watched)
+        await nursery.start(run_health, health, hub.publish, hub.watched, trio.lowlevel.checkpoint)
         await wait_all_tasks_blocked()
         mock_clock.jump(60.1)
         await wait_all_tasks_blocked()
