@@ -1,6 +1,8 @@
 """The benchmark's own tools: a figure is worth what the tool that counted it is."""
 
+import os
 import random
+import signal
 import sys
 import time
 import tracemalloc
@@ -46,6 +48,26 @@ def test_load_client_counts_what_a_peer_sends(programs: Path) -> None:
             report = load.report()
     assert (report.frames, report.bytes) == (3 * CLIENTS, 3 * CLIENTS * 144)
     assert (report.receipts, len(report.last_ms), report.closed) == (3 * CLIENTS, 3, 0)
+
+
+@pytest.mark.parametrize(("arrivals", "seconds"), [(True, 3.0), (False, 0.2)])
+def test_who_is_kept_from_reading_had_it_when_the_kernel_had_it_only_if_that_is_asked_for(
+    programs: Path, arrivals: bool, seconds: float
+) -> None:
+    command = [sys.executable, "-m", "benchmarks.fanout.peers.bare"]
+    with start(command, core=SERVER_CORE) as server:
+        port = int(server.read())
+        with start_load(programs / "load", port, CLIENTS, arrivals=arrivals) as load:
+            load.reset()
+            os.kill(load.child.pid, signal.SIGSTOP)
+            assert server.ask("140 1 200") == "done"
+            time.sleep(seconds)  # as long as it is kept from its core
+            os.kill(load.child.pid, signal.SIGCONT)
+            assert load.expect(CLIENTS) == CLIENTS
+            report = load.report()
+    (last_ms,) = report.last_ms
+    assert (last_ms < seconds * 1_000) is arrivals
+    assert (report.each_p99_ms < seconds * 1_000) is arrivals
 
 
 def test_load_client_counts_publications_in_shared_frames(programs: Path) -> None:

@@ -2,9 +2,10 @@
  *
  * It looks at no more than it must, so that what is measured is the server. A message that holds
  * `@` and 19 digits was due at that CLOCK_MONOTONIC time in nanoseconds; how late each client and
- * the last client had it is kept; with `--arrivals 1` it had it when its kernel had the last of what is
- * read with it, whoever keeps this program from its core, else when this program read it. Commands come on standard input, one a line, and each is
- * answered with one line of JSON: `reset`, `attend`, `expect MESSAGES MILLISECONDS`, `report`.
+ * the last client had it is kept. With `--arrivals 1` it had it when its kernel had the last of what is
+ * read with it, whoever keeps this program from its core, else when this program read it. Commands come
+ * on standard input, one a line, and each is answered with one line of JSON: `reset`, `attend`,
+ * `expect MESSAGES MILLISECONDS`, `report`.
  * Attending it polls without sleeping until what it expects is there: on loopback whoever sends to a
  * sleeping receiver pays for waking it, which no server does for clients on other machines.
  */
